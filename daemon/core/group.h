@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The extended protocol: the subflows between one proxy and one relay, and the
+ * sessions that share them.  Bytes and time go in, bytes and facts come out;
+ * there is no socket, clock, log or callback in here.
+ *
+ *	socket readable:   group_take(), then for each group_ready() session:
+ *	                   move bytes to its local side
+ *	local readable:    session_read_room(), recv, session_read()
+ *	subflow writable:  group_fill(), send
+ *	timer:             group_tick() at group_deadline()
+ *
+ * After any of these, every subflow that can send is offered group_fill(), since
+ * what one event brings in another subflow may have to carry.
+ *
+ * Times are microseconds of one monotonic clock, given by the caller; 0 is not
+ * a time.
+ */
+#ifndef CORE_GROUP_H
+#define CORE_GROUP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "budget.h"
+#include "metrics.h"
+#include "session.h"
+#include "wire.h"
+
+#define GROUP_SUBFLOWS 64	/* of one group; a subflow's number is below */
+#define GROUP_NEVER UINT64_MAX	/* no deadline */
+
+struct group;
+
+struct group_options {
+	bool proxy;		/* we open sessions; false: the peer does */
+	uint32_t initial_window;	/* what our hello offers each session */
+	uint32_t start_window;	/* what we like to offer at once, budget
+				 * permitting; at least initial_window */
+	uint32_t window_max;	/* most that one session is ever offered */
+	uint32_t max_sessions;	/* of the peer's; above: RESET 5 */
+	uint32_t datagram_max;	/* cut to this, 1 to WIRE_DATA_MAX */
+	struct budget *budget;	/* shared, outlives the group */
+};
+
+/* NULL if out of memory; group_free() accepts NULL and frees every session,
+ * also those that the role has not released. */
+struct group *group_new(const struct group_options *);
+void group_free(struct group *);
+
+/* What the peer offers each new session, from its hello or answer.  Once,
+ * before the first subflow is attached. */
+void group_peer_window(struct group *, uint32_t bytes);
+
+/* ---- subflows ---- */
+
+/* A subflow that finished its handshake.  Its number in the group, or -ENOSPC.
+ * If there is one of the same path and slot, *replaced is its number (else
+ * -1): the caller closes and detaches it. */
+int group_attach(struct group *, uint8_t path, uint8_t slot, uint64_t now,
+    int *replaced);
+
+/* It is gone: what only it carried is sent again on others, before all else. */
+void group_detach(struct group *, int subflow, uint64_t now);
+
+/* Frames that arrived on a subflow, the last perhaps in part.  Returns how many
+ * bytes were used (whole frames), or -EPROTO: its framing can no longer be
+ * trusted, so close it.  Faults of a session cost that session only. */
+int group_take(struct group *, int subflow, const uint8_t *bytes, size_t len,
+    uint64_t now);
+
+/* Write whole frames for this subflow, as much as is due and fits `room`.
+ * Returns the bytes written; 0: it has nothing to send now. */
+size_t group_fill(struct group *, int subflow, uint8_t *out, size_t room,
+    uint64_t now);
+
+/* Would group_fill() write anything?  (Interest in EV_WRITE.) */
+bool group_wants(const struct group *, int subflow, uint64_t now);
+
+/* Ask the peer for a sign of life on a subflow; when the last byte came. */
+void group_ping(struct group *, int subflow, uint64_t now);
+uint64_t group_heard(const struct group *, int subflow);
+/* Nothing sent or unacknowledged that this subflow carries? */
+bool group_subflow_busy(const struct group *, int subflow);
+
+/* Tell the peer that we will end soon, on every subflow; has the peer said so
+ * on any? */
+void group_drain(struct group *);
+bool group_draining(const struct group *);
+
+/* Smoothed round trip as seen by PING and PONG, 0 before the first. */
+uint64_t group_rtt_us(const struct group *);
+
+/* ---- time ---- */
+
+void group_tick(struct group *, uint64_t now);
+uint64_t group_deadline(const struct group *);
+
+/* ---- sessions ---- */
+
+/* Open one (proxy).  `open` is copied.  *session is ours until released.
+ * 0, -ENOMEM, -EAGAIN (budget closed, too many sessions or too many OPENs
+ * under way) or -ENOSPC (numbers used up: the group has to be replaced). */
+int group_open(struct group *, const struct wire_open *open, uint64_t now,
+    struct session **session);
+
+/* Sessions for whose local side something may have changed: bytes or an end to
+ * deliver, room to read, or (relay) a new one, whose user is NULL.  Each is
+ * given once until something changes again.  NULL: no more. */
+struct session *group_ready(struct group *);
+
+/* Every session ends as if the peer had reset it with `code`; nothing is sent. */
+void group_reset_all(struct group *, uint8_t code, uint64_t now);
+
+/* At BUDGET_OVER: reset (5) the session that holds most for a local side that
+ * has not moved for a second or more.  false: there is none. */
+bool group_shed(struct group *, uint64_t now);
+
+/* Sessions whose number is in use, including those that only wait for the
+ * answer to a RESET. */
+size_t group_sessions(const struct group *);
+const struct metrics *group_metrics(const struct group *);
+
+#endif

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Counters, from the start of their owner.  Units are in the names.
+ */
+#ifndef CORE_METRICS_H
+#define CORE_METRICS_H
+
+#include <stdint.h>
+
+struct metrics {
+	uint64_t sessions_opened;
+	uint64_t sessions_ended;	/* both ends finished */
+	uint64_t sessions_reset;	/* by either end */
+	uint64_t sessions_refused;	/* by us, for want of resources */
+	uint64_t sent_datagrams, sent_bytes;	/* of DATA, first copies */
+	uint64_t resent_datagrams, resent_bytes; /* further copies */
+	uint64_t received_datagrams, received_bytes;
+	uint64_t duplicate_datagrams;
+	uint64_t early_datagrams;	/* arrived before their turn */
+	uint64_t protocol_errors;
+	uint64_t asks_sent;
+	uint64_t subflows_lost;
+};
+
+#endif

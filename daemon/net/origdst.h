@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Where an intercepted connection was going.
+ */
+#ifndef NET_ORIGDST_H
+#define NET_ORIGDST_H
+
+#include "core/addr.h"
+
+/* A connection that nft REDIRECT gave us: SO_ORIGINAL_DST at SOL_IP when the
+ * peer is IPv4 (v4-mapped on a dual-stack socket too), at SOL_IPV6 otherwise
+ * (linux/netfilter_ipv4.h, linux/netfilter_ipv6/ip6_tables.h).
+ * 0, or -errno: -ENOENT means that the kernel knows no translation. */
+int origdst_redirect(int fd, const struct addr *peer,
+    struct addr *destination);
+
+/* Our end of a connection (getsockname). */
+int origdst_local(int fd, struct addr *local);
+
+/* The addresses of this machine's interfaces, at most `max`; how many there
+ * are, or -errno. */
+int origdst_own(struct addr own[], int max);
+
+#endif

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Options of the sockets of subflows.  Buffers and congestion control are set
+ * before connect() and on listeners before listen(): the first window is
+ * decided there, and accepted sockets inherit them.
+ */
+#ifndef NET_SOCKOPT_H
+#define NET_SOCKOPT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct sockopt_subflow {
+	const char *congestion;		/* NULL: leave it to the kernel */
+	uint32_t notsent_lowat_bytes;	/* 0: leave it */
+	uint32_t user_timeout_ms;	/* 0: leave it */
+	uint32_t mark;			/* 0: none */
+	uint32_t buffer_bytes;		/* each way; 0: the kernel tunes it */
+	uint32_t keepalive_s;		/* 0: off */
+};
+
+/* Before connect() or listen().  What the kernel refuses is warned about once
+ * per process and kind, and is no error (a missing congestion control falls
+ * back to the system's). */
+void sockopt_subflow(int fd, const struct sockopt_subflow *);
+
+/* SO_MAX_PACING_RATE in bytes a second; UINT64_MAX: none. */
+void sockopt_pacing(int fd, uint64_t bytes_per_s);
+
+/* Client and server legs: TCP_NODELAY, keepalive after `idle_s` (0: off) every
+ * 15 s four times, TCP_USER_TIMEOUT is left alone. */
+void sockopt_leg(int fd, uint32_t keepalive_s);
+
+/* What a subflow's rate and delay ask for: the buffer of each of `n` subflows
+ * (twice the bandwidth-delay product over them, at least 256 KiB), and the
+ * notsent-lowat (20 ms at that rate, 16 KiB to 128 KiB). */
+uint32_t sockopt_buffer_bytes(uint64_t rate_bps, uint32_t delay_ms,
+    unsigned int n);
+uint32_t sockopt_lowat_bytes(uint64_t rate_bps);
+
+#endif
