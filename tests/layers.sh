@@ -1,3 +1,269 @@
 #!/bin/sh
 # SPDX-License-Identifier: ISC
-exit 0
+#
+# The layers hold: core <- net <- roles <- main, and nft/ stands alone.
+#
+# 1. Each folder includes only what its list below allows.  A header that is
+#    missing there is not forbidden for ever: adding it is a decision.
+# 2. Core calls nothing but memory and strings.  Headers alone do not show that
+#    (getenv() is in stdlib.h), so its objects are asked what they need from
+#    outside.  They are compiled here, plainly: sanitizers, coverage, fortify
+#    and LTO would add or hide symbols.
+# 3. The checks themselves work: what they must refuse is refused.
+
+srcdir=${srcdir:-.}
+daemon=$srcdir/daemon
+CC=${CC:-cc}
+NM=${NM:-nm}
+
+tmp=$(mktemp -d "${TMPDIR:-/tmp}/layers.XXXXXX") || exit 99
+trap 'rm -rf "$tmp"' EXIT
+trap 'exit 99' HUP INT TERM
+
+core_headers='assert.h errno.h inttypes.h limits.h stdbool.h stddef.h stdint.h
+	stdlib.h string.h'
+
+net_headers="$core_headers arpa/inet.h ev.h fcntl.h linux/errqueue.h
+	linux/netfilter_ipv4.h linux/netfilter_ipv6/ip6_tables.h linux/sockios.h
+	net/if.h netdb.h netinet/in.h netinet/ip.h netinet/tcp.h stdarg.h
+	stdio.h sys/ioctl.h sys/random.h sys/socket.h sys/time.h sys/types.h
+	sys/uio.h sys/un.h syslog.h time.h unistd.h"
+
+role_headers="$net_headers getopt.h grp.h ifaddrs.h pwd.h signal.h sys/prctl.h
+	sys/resource.h sys/stat.h"
+
+nft_headers="$core_headers arpa/inet.h libmnl/libmnl.h libnftnl/chain.h
+	libnftnl/common.h libnftnl/expr.h libnftnl/rule.h libnftnl/set.h
+	libnftnl/table.h linux/if_link.h linux/netfilter.h linux/netfilter/nf_nat.h
+	linux/netfilter/nf_tables.h linux/netfilter/nfnetlink.h
+	linux/netfilter_ipv4.h linux/netlink.h linux/rtnetlink.h net/if.h
+	netinet/in.h stdio.h sys/socket.h time.h unistd.h"
+
+# What one file may have beyond its folder.
+extra_headers()
+{
+	case $1 in
+	core/addr.[ch]) echo arpa/inet.h ;;
+	conffile.c) echo confuse.h ;;
+	esac
+}
+
+# Memory, strings, numbers, a failed assertion.  (clang writes bcmp() for a
+# memcmp() that only asks whether.)
+core_symbols='bcmp malloc calloc realloc reallocarray free
+	memchr memcmp memcpy memmove memset
+	strchr strcmp strcspn strlen strncmp strnlen strrchr strspn strstr
+	strdup strndup strtol strtoll strtoul strtoull qsort bsearch abort
+	__assert_fail __errno_location ___errno_location'
+
+extra_symbols()
+{
+	case $1 in
+	core/addr.c) echo inet_ntop inet_pton htonl htons ntohl ntohs ;;
+	esac
+}
+
+# has WORD LIST LIST
+has()
+{
+	word=$1
+	for item in $2 ${3-}; do
+		test "$item" = "$word" && return 0
+	done
+	return 1
+}
+
+# The names as written, with their brackets or quotes, one a line.
+includes()
+{
+	sed -n 's/^[[:space:]]*#[[:space:]]*include[[:space:]]*//p' "$1" |
+	    sed 's/^\([<"][^>"]*[>"]\).*/\1/'
+}
+
+# may_include LAYER NAME HEADER: NAME is the file below daemon/ or nft/.
+may_include()
+{
+	layer=$1 name=$2 header=$3
+	plain=${header#?}
+	plain=${plain%?}
+
+	case $header in
+	\<*\>)
+		case $layer in
+		core) has "$plain" "$core_headers" "$(extra_headers "$name")" ;;
+		net) has "$plain" "$net_headers" ;;
+		role) has "$plain" "$role_headers" "$(extra_headers "$name")" ;;
+		nft) has "$plain" "$nft_headers" ;;
+		esac ;;
+	\"*\")
+		case $layer:$plain in
+		*:*..*) false ;;
+		# A folder's name says that it is the same or below.
+		core:core/*|net:core/*|role:core/*) ;;
+		net:net/*|role:net/*) ;;
+		*:*/*) false ;;
+		role:autoconf.h) test "$name" = main.c ;;
+		role:main.h) false ;;
+		*) ;;	# its own folder: the preprocessor looks there first
+		esac ;;
+	*)
+		false ;;	# a macro hides what is included
+	esac
+}
+
+# check_includes LAYER FILE NAME
+check_includes()
+{
+	bad=0
+	for header in $(includes "$2" | tr ' ' '?'); do
+		may_include "$1" "$3" "$header" && continue
+		echo "$2: $header does not belong in this layer ($1)"
+		bad=1
+	done
+	case $3 in
+	*.c)
+		own=${3%.c}.h
+		first=$(includes "$2" | head -n 1)
+		if test -e "${2%.c}.h" && test "$first" != "\"$own\"" &&
+		    test "$first" != "\"${own##*/}\""; then
+			echo "$2: its own header, $own, comes first"
+			bad=1
+		fi ;;
+	esac
+	return $bad
+}
+
+compile()
+{
+	# shellcheck disable=SC2086 # CC may hold options
+	$CC -D_GNU_SOURCE -I"$daemon" -O1 -fno-lto -fno-sanitize=all \
+	    -fno-profile-arcs \
+	    -U_FORTIFY_SOURCE -fno-stack-protector -c -o "$2" "$1"
+}
+
+# check_symbols OBJECT NAME: undefined ones are in the list or core's own,
+# which are in $tmp/own.
+check_symbols()
+{
+	bad=0
+	for symbol in $("$NM" -P -u "$1" | sed 's/[ @].*//'); do
+		has "$symbol" "$core_symbols" "$(extra_symbols "$2")" && continue
+		grep -qxF "$symbol" "$tmp/own" && continue
+		case $symbol in
+		# Arithmetic of the compiler's own library, and its plumbing.
+		__aeabi_*|__*[ds]i[234]|_GLOBAL_OFFSET_TABLE_|.TOC.) continue ;;
+		# The C library's other name for strtol() and the like.
+		__isoc23_strto*) continue ;;
+		esac
+		echo "$2: core does not call $symbol()"
+		bad=1
+	done
+	return $bad
+}
+
+status=0
+
+# ---- 1. includes ----
+
+for file in "$daemon"/core/*.[ch]; do
+	test -e "$file" || continue
+	check_includes core "$file" "core/${file##*/}" || status=1
+done
+for file in "$daemon"/net/*.[ch]; do
+	test -e "$file" || continue
+	check_includes net "$file" "net/${file##*/}" || status=1
+done
+for file in "$daemon"/*.[ch]; do
+	test -e "$file" || continue
+	check_includes role "$file" "${file##*/}" || status=1
+done
+for file in "$srcdir"/nft/*.[ch]; do
+	test -e "$file" || continue
+	check_includes nft "$file" "${file##*/}" || status=1
+done
+
+# ---- 2. symbols ----
+
+mkdir "$tmp/core"
+: >"$tmp/own"
+for file in "$daemon"/core/*.c; do
+	test -e "$file" || continue
+	name=${file##*/}
+	if ! compile "$file" "$tmp/core/${name%.c}.o"; then
+		echo "$file: does not compile on its own"
+		status=1
+	fi
+done
+for object in "$tmp"/core/*.o; do
+	test -e "$object" || continue
+	"$NM" -P -g "$object" | sed -n 's/^\([^ @]*\) [TDBRV] .*/\1/p' \
+	    >>"$tmp/own"
+done
+for object in "$tmp"/core/*.o; do
+	test -e "$object" || continue
+	name=${object##*/}
+	check_symbols "$object" "core/${name%.o}.c" || status=1
+done
+
+# ---- 3. the checks ----
+
+mkdir "$tmp/probe"
+probe()
+{
+	cat >"$tmp/probe/$1.c"
+	check_includes core "$tmp/probe/$1.c" "core/$1.c" >"$tmp/said" &&
+	    compile "$tmp/probe/$1.c" "$tmp/probe/$1.o" &&
+	    check_symbols "$tmp/probe/$1.o" "core/$1.c" >"$tmp/said"
+}
+
+accepted()
+{
+	if ! probe "$1"; then
+		echo "layers.sh itself: refuses $1: $(cat "$tmp/said")"
+		status=1
+	fi
+}
+
+refused()
+{
+	if probe "$1"; then
+		echo "layers.sh itself: does not see $1"
+		status=1
+	elif ! grep -qF "$2" "$tmp/said"; then
+		echo "layers.sh itself: refuses $1, but not for $2"
+		status=1
+	fi
+}
+
+accepted memory <<'END'
+#include <stdlib.h>
+#include <string.h>
+void *probe(const char *s);
+void *probe(const char *s) { return memcpy(malloc(9), s, strlen(s)); }
+END
+# By its own prototype: that the header is missing must not be what saves us.
+refused clock 'time()' <<'END'
+long time(long *);
+long probe(void);
+long probe(void) { return time(0); }
+END
+refused loop '<ev.h>' <<'END'
+#include <ev.h>
+END
+refused environment 'getenv()' <<'END'
+#include <stdlib.h>
+const char *probe(void);
+const char *probe(void) { return getenv("HOME"); }
+END
+refused upward '"net/log.h"' <<'END'
+# include "net/log.h"
+END
+refused sideways '"../net/log.h"' <<'END'
+#include "../net/log.h"
+END
+refused hidden 'HEADER' <<'END'
+#define HEADER <ev.h>
+#include HEADER
+END
+
+exit $status
