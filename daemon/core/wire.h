@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The bytes of both protocols: encode and decode, nothing else.
+ *
+ * A decoder reads through a cursor and moves it only past whole messages, so a
+ * caller can come again with more bytes.  It never looks at what a message
+ * means; that is session.c and group.c.  All integers are big-endian.
+ *
+ * Decisions that the protocol's description leaves open are here:
+ *  - slots from WIRE_SLOT_BULK up are bulk subflows, those below are express
+ *    ones.  Each end so knows the lane of a subflow without another field;
+ *  - destination and client are TLVs of 7 (family 4) or 19 bytes (family 6):
+ *    u8 family, address, u16 port; a v4-mapped address in family 6 is an
+ *    error, DSCP is a u8.  TLVs come in any order, are sent in that of their
+ *    types, and only those from WIRE_OPTIONAL may come twice;
+ *  - flags, and the serial where it is always 0, are sent as 0 and ignored on
+ *    receipt.  The connection is not: 0 for PING, PONG and DRAIN, another for
+ *    all other types that are known;
+ *  - the payloads of the handshake may be followed by bytes that an older end
+ *    does not know: `length` says how long they are, the rest is skipped.
+ */
+#ifndef CORE_WIRE_H
+#define CORE_WIRE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "addr.h"
+
+enum wire_result {
+	WIRE_OK,
+	WIRE_MORE,		/* not all of it is here; no cursor moved */
+	WIRE_BAD,		/* can never become right */
+};
+
+/* Bytes [pos, end) still to be read. */
+struct cursor {
+	const uint8_t *pos, *end;
+};
+
+/* ---- extended protocol: frames ---- */
+
+enum wire_type {
+	WIRE_DATA,
+	WIRE_OPEN,
+	WIRE_FIN,
+	WIRE_ACK,
+	WIRE_RESET,
+	WIRE_OPENED,
+	WIRE_PING,
+	WIRE_PONG,
+	WIRE_DRAIN,
+	WIRE_ASK,
+	WIRE_NTYPES,
+	WIRE_OPTIONAL = 0x80,	/* unknown types from here may be skipped */
+};
+
+enum wire_code {		/* of RESET and FIN */
+	WIRE_CODE_OK,		/* FIN: clean end; RESET: orderly abort */
+	WIRE_CODE_REFUSED,
+	WIRE_CODE_NET_UNREACH,
+	WIRE_CODE_TIMEOUT,
+	WIRE_CODE_DENIED,
+	WIRE_CODE_RESOURCES,
+	WIRE_CODE_PROTOCOL,
+	WIRE_CODE_UNKNOWN,	/* RESET: the session is not known */
+	WIRE_CODE_HOST_UNREACH,
+	WIRE_CODE_PROHIBITED,
+	WIRE_CODE_RESET,	/* FIN: the local side was reset after this */
+	WIRE_NCODES,
+};
+
+#define WIRE_HEADER 12		/* u8 type, u8 flags, u16 size, u32, u32 */
+#define WIRE_DATA_MAX 16384	/* bytes of one datagram */
+#define WIRE_SIZE_MAX WIRE_DATA_MAX
+#define WIRE_RECORD_MAX 16640	/* plaintext of one record */
+#define WIRE_COST 64		/* what a datagram uses of the window beyond its
+				 * size, so that tiny ones cannot pin much */
+#define WIRE_SLOT_BULK 128	/* slots from here are bulk subflows */
+
+struct wire_header {
+	uint8_t type, flags;
+	uint16_t size;		/* bytes of body that follow */
+	uint32_t connection, serial;
+};
+
+enum wire_tlv {			/* in OPEN; those of OPENED are their own */
+	WIRE_TLV_DESTINATION = 1,
+	WIRE_TLV_CLIENT,
+	WIRE_TLV_DSCP,
+};
+
+/* Body of OPEN.  `destination` is required; the others may be absent. */
+struct wire_open {
+	struct addr destination, client;	/* client.family 0: absent */
+	int dscp;				/* 0..63, -1: absent */
+};
+
+/* Room for the largest OPEN body that we send. */
+#define WIRE_OPEN_MAX (2 * (2 + 19) + 2 + 1)
+
+/* WIRE_BAD: size above WIRE_SIZE_MAX, an unknown type below WIRE_OPTIONAL, a
+ * size that the type cannot have (DATA 0, FIN not 1, ACK not 4, ...), or a
+ * connection that is 0 where it must not be or the other way round. */
+enum wire_result wire_get_header(struct cursor *, struct wire_header *);
+void wire_put_header(uint8_t out[static WIRE_HEADER],
+    const struct wire_header *);
+
+/* Header and body of the fixed-size frames; each returns the bytes written. */
+#define WIRE_CONTROL_MAX (WIRE_HEADER + 8)
+size_t wire_put_fin(uint8_t out[static WIRE_CONTROL_MAX], uint32_t connection,
+    uint32_t serial, uint8_t code);
+size_t wire_put_ack(uint8_t out[static WIRE_CONTROL_MAX], uint32_t connection,
+    uint32_t next, uint32_t window);
+size_t wire_put_reset(uint8_t out[static WIRE_CONTROL_MAX],
+    uint32_t connection, uint8_t code);
+size_t wire_put_ping(uint8_t out[static WIRE_CONTROL_MAX], bool pong,
+    uint64_t opaque);
+size_t wire_put_drain(uint8_t out[static WIRE_CONTROL_MAX]);
+size_t wire_put_ask(uint8_t out[static WIRE_CONTROL_MAX], uint32_t connection,
+    uint32_t next);
+size_t wire_put_opened(uint8_t out[static WIRE_CONTROL_MAX],
+    uint32_t connection);
+
+/* Bodies; `body` holds exactly header.size bytes. */
+uint8_t wire_body_u8(const uint8_t *body);
+uint32_t wire_body_u32(const uint8_t *body);
+uint64_t wire_body_u64(const uint8_t *body);
+
+/* The TLVs of OPEN, without the header.  Returns the bytes written. */
+size_t wire_put_open(uint8_t out[static WIRE_OPEN_MAX],
+    const struct wire_open *);
+/* WIRE_OK, or WIRE_BAD: no destination, a TLV cut short, one given twice, an
+ * unknown one below WIRE_OPTIONAL, a wrong family or length, a v4-mapped
+ * address, DSCP above 63.  On WIRE_BAD nothing was written. */
+enum wire_result wire_get_open(const uint8_t *body, size_t len,
+    struct wire_open *);
+/* The TLVs of OPENED: none is known yet.  Same rules. */
+enum wire_result wire_get_opened(const uint8_t *body, size_t len);
+
+/* A word for the log: "DATA", "OPEN", ...; "?" for others. */
+const char *wire_type_text(uint8_t type);
+/* "refused", "host unreachable", ... */
+const char *wire_code_text(uint8_t code);
+
+/* ---- extended protocol: establishment of a subflow (security.md) ---- */
+
+#define WIRE_MAGIC 0xffffffffu	/* a connection number that no relay gives */
+#define WIRE_VERSION 1
+#define WIRE_GROUP_NAME 16
+#define WIRE_KEY_ID 8
+#define WIRE_HELLO_PROLOGUE 16	/* magic, version, 0, length, key id */
+#define WIRE_HELLO_PAYLOAD 27
+#define WIRE_ANSWER_PAYLOAD 14
+#define WIRE_HELLO_MAX 256	/* an unauthenticated peer may send this much */
+
+enum wire_protection {
+	WIRE_PROTECTION_NONE,
+	WIRE_PROTECTION_AUTH,
+	WIRE_PROTECTION_SEALED,
+};
+
+#define WIRE_FEATURE_IPV4 0x1u	/* the relay reaches IPv4 */
+#define WIRE_FEATURE_IPV6 0x2u
+
+/* What stands in the clear before message 1; `length` is that of message 1. */
+struct wire_prologue {
+	uint8_t version;
+	uint16_t length;
+	uint8_t key_id[WIRE_KEY_ID];
+};
+
+struct wire_hello {		/* payload of message 1 */
+	uint8_t group[WIRE_GROUP_NAME];
+	uint8_t path, slot;
+	uint8_t protection;	/* enum wire_protection */
+	uint32_t features;
+	uint32_t initial_window;
+};
+
+struct wire_answer {		/* payload of message 2 */
+	uint8_t protection;
+	bool group_known;
+	uint32_t features;
+	uint32_t initial_window;
+	uint32_t max_sessions;
+};
+
+void wire_put_prologue(uint8_t out[static WIRE_HELLO_PROLOGUE],
+    const struct wire_prologue *);
+/* WIRE_BAD: another magic or version, a reserved byte that is not 0, or more
+ * than WIRE_HELLO_MAX in all. */
+enum wire_result wire_get_prologue(struct cursor *, struct wire_prologue *);
+
+void wire_put_hello(uint8_t out[static WIRE_HELLO_PAYLOAD],
+    const struct wire_hello *);
+/* WIRE_BAD: shorter than WIRE_HELLO_PAYLOAD, or an unknown protection. */
+enum wire_result wire_get_hello(const uint8_t *payload, size_t len,
+    struct wire_hello *);
+void wire_put_answer(uint8_t out[static WIRE_ANSWER_PAYLOAD],
+    const struct wire_answer *);
+/* WIRE_BAD: shorter than WIRE_ANSWER_PAYLOAD, an unknown protection, or a
+ * group_known that is neither 0 nor 1. */
+enum wire_result wire_get_answer(const uint8_t *payload, size_t len,
+    struct wire_answer *);
+
+/* The u16 length before message 2; WIRE_BAD above WIRE_HELLO_MAX. */
+void wire_put_length(uint8_t out[static 2], uint16_t length);
+enum wire_result wire_get_length(struct cursor *, uint16_t *length);
+
+/* ---- base protocol ---- */
+
+#define WIRE_BASE_NUMBER 4	/* u32 connection number; 0 asks for one */
+#define WIRE_BASE_HEADER 4	/* u16 serial, u16 size */
+#define WIRE_BASE_MAX 65535	/* bytes of one datagram */
+
+void wire_put_number(uint8_t out[static WIRE_BASE_NUMBER], uint32_t number);
+enum wire_result wire_get_number(struct cursor *, uint32_t *number);
+
+void wire_put_base(uint8_t out[static WIRE_BASE_HEADER], uint16_t serial,
+    uint16_t size);
+/* WIRE_BAD: size 0. */
+enum wire_result wire_get_base(struct cursor *, uint16_t *serial,
+    uint16_t *size);
+
+#endif
