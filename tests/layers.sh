@@ -137,7 +137,6 @@ compile()
 {
 	# shellcheck disable=SC2086 # CC may hold options
 	$CC -D_GNU_SOURCE -I"$daemon" -O1 -fno-lto -fno-sanitize=all \
-	    -fno-profile-arcs \
 	    -U_FORTIFY_SOURCE -fno-stack-protector -c -o "$2" "$1"
 }
 
