@@ -23,13 +23,13 @@ trap 'exit 99' HUP INT TERM
 core_headers='assert.h errno.h inttypes.h limits.h stdbool.h stddef.h stdint.h
 	stdlib.h string.h'
 
-net_headers="$core_headers arpa/inet.h ev.h fcntl.h linux/errqueue.h
+net_headers="$core_headers arpa/inet.h ev.h fcntl.h ifaddrs.h linux/errqueue.h
 	linux/netfilter_ipv4.h linux/netfilter_ipv6/ip6_tables.h linux/sockios.h
 	net/if.h netdb.h netinet/in.h netinet/ip.h netinet/tcp.h stdarg.h
 	stdio.h sys/ioctl.h sys/random.h sys/socket.h sys/time.h sys/types.h
 	sys/uio.h sys/un.h syslog.h time.h unistd.h"
 
-role_headers="$net_headers getopt.h grp.h ifaddrs.h pwd.h signal.h sys/prctl.h
+role_headers="$net_headers getopt.h grp.h pwd.h signal.h sys/prctl.h
 	sys/resource.h sys/stat.h"
 
 nft_headers="$core_headers arpa/inet.h libmnl/libmnl.h libnftnl/chain.h

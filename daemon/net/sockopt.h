@@ -31,9 +31,11 @@ void sockopt_pacing(int fd, uint64_t bytes_per_s);
  * 15 s four times, TCP_USER_TIMEOUT is left alone. */
 void sockopt_leg(int fd, uint32_t keepalive_s);
 
-/* What a subflow's rate and delay ask for: the buffer of each of `n` subflows
- * (twice the bandwidth-delay product over them, at least 256 KiB), and the
- * notsent-lowat (20 ms at that rate, 16 KiB to 128 KiB). */
+/* What the rate (bit/s) and round trip of a link ask for: the buffer of each of
+ * `n` subflows (twice the bandwidth-delay product over them, 256 KiB to 64 MiB;
+ * 0, so that the kernel tunes it, when either is not known), and the
+ * notsent-lowat (20 ms at that rate, 16 KiB to 128 KiB; 64 KiB when it is not
+ * known). */
 uint32_t sockopt_buffer_bytes(uint64_t rate_bps, uint32_t delay_ms,
     unsigned int n);
 uint32_t sockopt_lowat_bytes(uint64_t rate_bps);

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * When descriptors or memory have run out, accept() fails and the connection
+ * stays in the backlog, so the socket stays readable: a loop that just tries
+ * again eats the processor.  So the watcher stops for a while, longer each time
+ * up to a second, and one success ends that.
+ *
+ * The watcher runs unless the owner paused us or such a pause is on; it is
+ * started and stopped in one place, from these two facts.
+ */
+#include "net/listener.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "net/log.h"
+#include "net/reap.h"
+
+#define BATCH 64		/* accepted in one event; others wait too */
+#define BACK_OFF_MIN_S 0.1
+#define BACK_OFF_MAX_S 1.
+
+struct listener {
+	struct reap_entry reap;
+	struct ev_loop *loop;
+	ev_io io;
+	ev_timer timer;		/* runs while we back off */
+	int fd;			/* -1 once freed */
+	bool paused;		/* by the owner */
+	double back_off_s;	/* the next pause of our own */
+	struct addr address;
+	listener_accept *on_accept;
+	void *user;
+};
+
+static void
+update(struct listener *l)
+{
+	bool want = l->fd != -1 && !l->paused && !ev_is_active(&l->timer);
+
+	if (want && !ev_is_active(&l->io))
+		ev_io_start(l->loop, &l->io);
+	else if (!want)
+		ev_io_stop(l->loop, &l->io);
+}
+
+static void
+on_timer(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	(void)loop;
+	(void)revents;
+	update(w->data);
+}
+
+static void
+back_off(struct listener *l, int error)
+{
+	static struct log_limit limit = { .burst = 1 };
+	char text[ADDR_TEXT_MAX];
+
+	log_limited(&limit, LOG_LEVEL_WARN, "listener %s: accept: %s; trying "
+	    "again soon", addr_format(&l->address, text), strerror(error));
+	ev_timer_set(&l->timer, l->back_off_s, 0.);
+	ev_timer_start(l->loop, &l->timer);
+	l->back_off_s *= 2;
+	if (l->back_off_s > BACK_OFF_MAX_S)
+		l->back_off_s = BACK_OFF_MAX_S;
+	update(l);
+}
+
+/* Does the error belong to one connection, which is gone from the backlog? */
+static bool
+concerns_one(int error)
+{
+	switch (error) {
+	case EINTR:
+	case ECONNABORTED:
+	case EPERM:		/* a firewall's */
+	case EPROTO:		/* from here: pending ones of the network */
+	case ENOPROTOOPT:
+	case ENETDOWN:
+	case ENETUNREACH:
+	case ENONET:
+	case EHOSTDOWN:
+	case EHOSTUNREACH:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static void
+on_readable(struct ev_loop *loop, ev_io *w, int revents)
+{
+	struct listener *l = w->data;
+
+	(void)loop;
+	(void)revents;
+	/* The owner may pause or free us in on_accept(). */
+	for (int i = 0; i < BATCH && l->fd != -1 && !l->paused; i++) {
+		struct sockaddr_storage ss;
+		socklen_t len = sizeof(ss);
+		struct addr peer = { 0 };
+		int fd = accept4(l->fd, (struct sockaddr *)&ss, &len,
+		    SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+		if (fd == -1) {
+			if (errno == EAGAIN)
+				return;
+			if (concerns_one(errno))
+				continue;
+			back_off(l, errno);
+			return;
+		}
+		l->back_off_s = BACK_OFF_MIN_S;
+		(void)addr_from_sockaddr(&peer, (struct sockaddr *)&ss, len);
+		l->on_accept(l->user, fd, &peer);
+	}
+}
+
+/* The name of the call that failed, with errno; NULL: listening. */
+static const char *
+begin(struct listener *l, const struct listener_options *o)
+{
+	bool six = o->address.family == 6;
+	/* "::" stands for all addresses, those of IPv4 included. */
+	int only_six = !addr_is_any(&o->address);
+	const int one = 1;
+	struct sockaddr_storage ss;
+	socklen_t len;
+
+	l->fd = socket(six ? AF_INET6 : AF_INET,
+	    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (l->fd == -1)
+		return "socket";
+	if (setsockopt(l->fd, SOL_SOCKET, SO_REUSEADDR, &one,
+	    sizeof(one)) == -1)
+		return "SO_REUSEADDR";
+	if (six && setsockopt(l->fd, IPPROTO_IPV6, IPV6_V6ONLY, &only_six,
+	    sizeof(only_six)) == -1)
+		return "IPV6_V6ONLY";
+	if (o->interface != NULL &&
+	    setsockopt(l->fd, SOL_SOCKET, SO_BINDTODEVICE, o->interface,
+	    (socklen_t)strlen(o->interface)) == -1)
+		return "SO_BINDTODEVICE";
+	if (o->subflow != NULL)
+		sockopt_subflow(l->fd, o->subflow);
+	len = (socklen_t)addr_to_sockaddr(&o->address, false, &ss);
+	if (bind(l->fd, (struct sockaddr *)&ss, len) == -1)
+		return "bind";
+	if (listen(l->fd, o->backlog > 0 ? o->backlog : SOMAXCONN) == -1)
+		return "listen";
+	len = sizeof(ss);
+	if (getsockname(l->fd, (struct sockaddr *)&ss, &len) == -1)
+		return "getsockname";
+	(void)addr_from_sockaddr(&l->address, (struct sockaddr *)&ss, len);
+	return NULL;
+}
+
+struct listener *
+listener_new(struct ev_loop *loop, const struct listener_options *o,
+    int *error, const char **step)
+{
+	struct listener *l = calloc(1, sizeof(*l));
+
+	if (l == NULL) {
+		*error = -ENOMEM;
+		*step = "malloc";
+		return NULL;
+	}
+	l->loop = loop;
+	l->back_off_s = BACK_OFF_MIN_S;
+	l->on_accept = o->on_accept;
+	l->user = o->user;
+	if ((*step = begin(l, o)) != NULL) {
+		*error = -errno;
+		if (l->fd != -1)
+			close(l->fd);
+		free(l);
+		return NULL;
+	}
+	*error = 0;
+	ev_io_init(&l->io, on_readable, l->fd, EV_READ);
+	ev_init(&l->timer, on_timer);
+	l->io.data = l->timer.data = l;
+	update(l);
+	return l;
+}
+
+static void
+free_entry(struct reap_entry *entry)
+{
+	free(entry);	/* it is the first member */
+}
+
+void
+listener_free(struct listener *l)
+{
+	if (l == NULL)
+		return;
+	ev_io_stop(l->loop, &l->io);
+	ev_timer_stop(l->loop, &l->timer);
+	close(l->fd);
+	l->fd = -1;
+	reap_later(&l->reap, free_entry);
+}
+
+void
+listener_pause(struct listener *l, bool pause)
+{
+	l->paused = pause;
+	update(l);
+}
+
+const struct addr *
+listener_address(const struct listener *l)
+{
+	return &l->address;
+}

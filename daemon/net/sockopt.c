@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Buffers.  A subflow can fill its share of the link only if its windows hold
+ * the bandwidth-delay product, and to recover from a loss without a pause they
+ * have to hold twice that: while one half waits for the retransmission, the
+ * other comes in.  `buffer_bytes` is this window.
+ *
+ * The kernel doubles what it is given, as it counts whole socket buffers and
+ * not bytes.  Receiving, about half of that is payload, so the window is the
+ * value given.  Sending, BBR keeps up to two bandwidth-delay products under
+ * way, and what is sent, sent again, acknowledged out of order and still to be
+ * sent stays in the queue all together; the kernel's own tuning therefore asks
+ * for three times the window (bbr_sndbuf_expand()).  So the send buffer is
+ * given half as much again, which doubled makes three.
+ *
+ * A buffer that we set is not tuned by the kernel any more, so one that is too
+ * small is worse than none: without rate and delay there is none.
+ */
+#include "net/sockopt.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <limits.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "net/log.h"
+
+#define KEEPALIVE_INTERVAL_S 15
+#define KEEPALIVE_PROBES 4
+
+#define BUFFER_MIN (256u << 10)
+#define BUFFER_MAX (64u << 20)
+#define LOWAT_MIN (16u << 10)
+#define LOWAT_MAX (128u << 10)
+#define LOWAT_UNKNOWN (64u << 10)
+
+/* More than any link has; they keep the products below within 64 bits. */
+#define RATE_MAX_BPS 400000000000u
+#define DELAY_MAX_MS 60000u
+
+/* What may be warned about, each once. */
+enum kind {
+	KIND_CONGESTION,
+	KIND_LOWAT,
+	KIND_USER_TIMEOUT,
+	KIND_MARK,
+	KIND_SEND_BUFFER,
+	KIND_RECEIVE_BUFFER,
+	KIND_KEEPALIVE,
+	KIND_PACING,
+	NKINDS,
+};
+
+static const char *const names[] = {
+	[KIND_CONGESTION] = "congestion control",
+	[KIND_LOWAT] = "TCP_NOTSENT_LOWAT",
+	[KIND_USER_TIMEOUT] = "TCP_USER_TIMEOUT",
+	[KIND_MARK] = "SO_MARK",
+	[KIND_SEND_BUFFER] = "send buffer",
+	[KIND_RECEIVE_BUFFER] = "receive buffer",
+	[KIND_KEEPALIVE] = "keepalive",
+	[KIND_PACING] = "SO_MAX_PACING_RATE",
+};
+static_assert(sizeof(names) / sizeof(names[0]) == NKINDS, "a name each");
+
+static bool warned[NKINDS];
+
+static bool
+warn_now(enum kind kind)
+{
+	bool first = !warned[kind];
+
+	warned[kind] = true;
+	return first;
+}
+
+static void
+set_int(int fd, int level, int name, int value, enum kind kind)
+{
+	if (setsockopt(fd, level, name, &value, sizeof(value)) == -1 &&
+	    warn_now(kind))
+		log_warn("subflow: %s %d: %s", names[kind], value,
+		    strerror(errno));
+}
+
+static void
+set_u32(int fd, int level, int name, uint32_t value, enum kind kind)
+{
+	if (setsockopt(fd, level, name, &value, sizeof(value)) == -1 &&
+	    warn_now(kind))
+		log_warn("subflow: %s %u: %s", names[kind],
+		    (unsigned int)value, strerror(errno));
+}
+
+static void
+set_congestion(int fd, const char *name)
+{
+	if (setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name,
+	    (socklen_t)strlen(name)) == -1 && warn_now(KIND_CONGESTION))
+		log_warn("subflow: congestion control %s: %s; the system's is "
+		    "used", name, strerror(errno));
+}
+
+/* Beyond the system's limit where we may (CAP_NET_ADMIN), else up to it. */
+static void
+set_buffer(int fd, int force, int plain, uint64_t bytes, enum kind kind)
+{
+	int value = bytes > INT_MAX / 2 ? INT_MAX / 2 : (int)bytes;
+	int got = 0;
+	socklen_t len = sizeof(got);
+
+	if (setsockopt(fd, SOL_SOCKET, force, &value, sizeof(value)) == 0)
+		return;
+	if (setsockopt(fd, SOL_SOCKET, plain, &value, sizeof(value)) == -1 ||
+	    getsockopt(fd, SOL_SOCKET, plain, &got, &len) == -1) {
+		if (warn_now(kind))
+			log_warn("subflow: %s: %s", names[kind],
+			    strerror(errno));
+	} else if (got / 2 < value && warn_now(kind)) {
+		log_warn("subflow: %s is %d bytes instead of %d: raise "
+		    "net.core.%s", names[kind], got / 2, value,
+		    kind == KIND_SEND_BUFFER ? "wmem_max" : "rmem_max");
+	}
+}
+
+static void
+set_keepalive(int fd, uint32_t idle_s)
+{
+	/* The kernel takes 1 to 32767 seconds. */
+	int idle = idle_s > 32767 ? 32767 : (int)idle_s;
+
+	set_int(fd, SOL_SOCKET, SO_KEEPALIVE, idle > 0, KIND_KEEPALIVE);
+	if (idle == 0)
+		return;
+	set_int(fd, IPPROTO_TCP, TCP_KEEPIDLE, idle, KIND_KEEPALIVE);
+	set_int(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S,
+	    KIND_KEEPALIVE);
+	set_int(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES,
+	    KIND_KEEPALIVE);
+}
+
+static void
+set_nodelay(int fd)
+{
+	int one = 1;
+
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+}
+
+void
+sockopt_subflow(int fd, const struct sockopt_subflow *s)
+{
+	set_nodelay(fd);
+	if (s->buffer_bytes > 0) {
+		set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, s->buffer_bytes,
+		    KIND_RECEIVE_BUFFER);
+		set_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF,
+		    s->buffer_bytes + s->buffer_bytes / 2ull, KIND_SEND_BUFFER);
+	}
+	if (s->congestion != NULL)
+		set_congestion(fd, s->congestion);
+	if (s->notsent_lowat_bytes > 0)
+		set_u32(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT,
+		    s->notsent_lowat_bytes, KIND_LOWAT);
+	if (s->user_timeout_ms > 0)
+		set_u32(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, s->user_timeout_ms,
+		    KIND_USER_TIMEOUT);
+	if (s->mark != 0)
+		set_u32(fd, SOL_SOCKET, SO_MARK, s->mark, KIND_MARK);
+	set_keepalive(fd, s->keepalive_s);
+}
+
+void
+sockopt_pacing(int fd, uint64_t bytes_per_s)
+{
+	/* All bits set means no limit, in each of the two sizes that the
+	 * kernel takes: a long, and 32 bits before Linux 5.0. */
+	unsigned long rate = bytes_per_s >= ULONG_MAX ? ULONG_MAX :
+	    (unsigned long)bytes_per_s;
+	uint32_t rate32 = bytes_per_s >= UINT32_MAX ? UINT32_MAX :
+	    (uint32_t)bytes_per_s;
+
+	if (setsockopt(fd, SOL_SOCKET, SO_MAX_PACING_RATE, &rate,
+	    sizeof(rate)) == 0)
+		return;
+	set_u32(fd, SOL_SOCKET, SO_MAX_PACING_RATE, rate32, KIND_PACING);
+}
+
+void
+sockopt_leg(int fd, uint32_t keepalive_s)
+{
+	set_nodelay(fd);
+	set_keepalive(fd, keepalive_s);
+}
+
+static uint64_t
+bytes_in(uint64_t rate_bps, uint64_t ms)
+{
+	if (rate_bps > RATE_MAX_BPS)
+		rate_bps = RATE_MAX_BPS;
+	if (ms > DELAY_MAX_MS)
+		ms = DELAY_MAX_MS;
+	return rate_bps * ms / 8000;
+}
+
+uint32_t
+sockopt_buffer_bytes(uint64_t rate_bps, uint32_t delay_ms, unsigned int n)
+{
+	uint64_t bytes;
+
+	if (rate_bps == 0 || delay_ms == 0 || n == 0)
+		return 0;
+	bytes = 2 * bytes_in(rate_bps, delay_ms) / n;
+	if (bytes < BUFFER_MIN)
+		return BUFFER_MIN;
+	return bytes > BUFFER_MAX ? BUFFER_MAX : (uint32_t)bytes;
+}
+
+uint32_t
+sockopt_lowat_bytes(uint64_t rate_bps)
+{
+	uint64_t bytes = bytes_in(rate_bps, 20);
+
+	if (rate_bps == 0)
+		return LOWAT_UNKNOWN;
+	if (bytes < LOWAT_MIN)
+		return LOWAT_MIN;
+	return bytes > LOWAT_MAX ? LOWAT_MAX : (uint32_t)bytes;
+}
