@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: ISC */
+#include "sched.h"
+
+#include <stddef.h>
+
+static struct sched_entry *
+entry_of(struct list *node)
+{
+	return list_object(node, struct sched_entry, node);
+}
+
+void
+sched_init(struct sched *q)
+{
+	list_init(&q->again);
+	list_init(&q->fresh);
+	list_init(&q->turns);
+	q->awake = 0;
+}
+
+void
+sched_entry_init(struct sched_entry *e)
+{
+	list_init(&e->node);
+	e->queue = NULL;
+	e->deficit = 0;
+	e->awake = false;
+}
+
+void
+sched_wake(struct sched *q, struct sched_entry *e, bool again)
+{
+	if (e->queue != NULL && (e->queue != q || again))
+		sched_remove(e);
+	if (e->queue == NULL) {
+		e->queue = q;
+		e->deficit = SCHED_QUANTUM;
+		list_append(again ? &q->again : &q->fresh, &e->node);
+	}
+	if (!e->awake)
+		q->awake++;
+	e->awake = true;
+}
+
+void
+sched_sleep(struct sched_entry *e)
+{
+	if (e->queue == NULL || !e->awake)
+		return;
+	e->awake = false;
+	e->queue->awake--;
+	list_unlink(&e->node);
+	list_append(&e->queue->turns, &e->node);
+}
+
+void
+sched_remove(struct sched_entry *e)
+{
+	if (e->awake)
+		e->queue->awake--;
+	list_unlink(&e->node);
+	e->queue = NULL;
+	e->awake = false;
+}
+
+struct sched_entry *
+sched_pick(struct sched *q)
+{
+	struct list *node;
+
+	if ((node = list_first(&q->again)) != NULL ||
+	    (node = list_first(&q->fresh)) != NULL)
+		return entry_of(node);
+	while ((node = list_first(&q->turns)) != NULL) {
+		struct sched_entry *e = entry_of(node);
+
+		if (!e->awake) {
+			sched_remove(e);	/* its turn passed asleep */
+			continue;
+		}
+		if (e->deficit > 0)
+			return e;
+		e->deficit += SCHED_QUANTUM;
+		list_unlink(node);
+		list_append(&q->turns, node);
+	}
+	return NULL;
+}
+
+void
+sched_charge(struct sched_entry *e, uint32_t bytes)
+{
+	e->deficit -= (int32_t)bytes;
+	if (e->deficit > 0 || e->queue == NULL)
+		return;
+	list_unlink(&e->node);
+	list_append(&e->queue->turns, &e->node);
+	e->deficit += SCHED_QUANTUM;
+}
+
+bool
+sched_others(const struct sched *q, const struct sched_entry *e)
+{
+	return q->awake > (e->queue == q && e->awake ? 1u : 0u);
+}
+
+bool
+sched_awake(const struct sched *q)
+{
+	return q->awake > 0;
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Whose turn is it?  Deficit round robin (Shreedhar and Varghese, 1996) with
+ * new and sparse entries first, as in FQ-CoDel (RFC 8290, section 4.1): an
+ * entry that wakes goes ahead until it has used one quantum, then takes turns.
+ * One that falls asleep keeps its turn until that comes, so that waking often
+ * is no way to be always new.  Entries with something to send again go before
+ * all others.
+ */
+#ifndef CORE_SCHED_H
+#define CORE_SCHED_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "list.h"
+
+#define SCHED_QUANTUM 16448	/* bytes: the largest datagram and its cost */
+
+struct sched {
+	struct list again, fresh, turns;
+	uint32_t awake;		/* entries that have something to send */
+};
+
+/* Embedded in what is scheduled. */
+struct sched_entry {
+	struct list node;
+	struct sched *queue;	/* NULL: in none */
+	int32_t deficit;
+	bool awake;
+};
+
+void sched_init(struct sched *);
+void sched_entry_init(struct sched_entry *);
+
+/* It has something to send; `again`: that was sent before. */
+void sched_wake(struct sched *, struct sched_entry *, bool again);
+/* It has nothing to send now. */
+void sched_sleep(struct sched_entry *);
+/* Take it out of its queue. */
+void sched_remove(struct sched_entry *);
+
+/* Who sends next, or NULL.  It stays where it is until charged. */
+struct sched_entry *sched_pick(struct sched *);
+/* It sent so many bytes. */
+void sched_charge(struct sched_entry *, uint32_t bytes);
+
+bool sched_awake(const struct sched *);	/* does anybody wait? */
+/* Does anybody but this entry wait? */
+bool sched_others(const struct sched *, const struct sched_entry *);
+
+#endif

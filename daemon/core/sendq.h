@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What one session has to send, from the local side's bytes to the peer's
+ * acknowledgement.  Bytes are gathered until they are first sent: only then are
+ * they a datagram with a serial.  A datagram is kept until it is acknowledged,
+ * with the set of subflows that carry a copy; one that no subflow carries any
+ * more is sent again before anything new.
+ *
+ * `edge` is the window in units of cost: how much DATA, each datagram counted
+ * with WIRE_COST more than its size, the peer takes in all.
+ */
+#ifndef CORE_SENDQ_H
+#define CORE_SENDQ_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "budget.h"
+#include "list.h"
+#include "wire.h"
+
+struct datagram {
+	struct list node;
+	uint64_t serial;	/* once sent */
+	uint64_t cost_end;	/* once sent: cost of all DATA up to and with it */
+	uint64_t copies;	/* subflows that carry it, one bit each */
+	uint64_t sent_us;	/* first sent; 0: never */
+	uint32_t off, len;	/* its bytes are data[off .. off + len) */
+	uint32_t room;		/* allocated */
+	uint8_t type;		/* WIRE_OPEN, WIRE_DATA or WIRE_FIN */
+	uint8_t data[];		/* FIN: the code */
+};
+
+struct sendq {
+	struct budget *budget;
+	struct list unacked;		/* sent, by serial */
+	struct list unsent;
+	struct list *again;		/* in unacked: none before it is lost */
+	size_t lost;			/* sent, and no subflow carries them */
+	uint64_t next;			/* serial for the next first sending */
+	uint64_t acked;			/* all before were acknowledged */
+	uint64_t cost_sent, cost_acked;
+	uint64_t unsent_bytes, unacked_bytes;
+	bool ended;			/* FIN was queued */
+};
+
+void sendq_init(struct sendq *, uint64_t first, struct budget *);
+/* Drop everything; `carried` as for sendq_ack(). */
+void sendq_clear(struct sendq *, uint64_t carried[]);
+
+/* A datagram with room for `len` bytes outside of any queue; NULL if out of
+ * memory.  free() it, or give it to sendq_adopt(). */
+struct datagram *sendq_datagram(size_t len);
+
+/* Queue an item of its own: OPEN's body or FIN's code.  0 or -ENOMEM. */
+int sendq_item(struct sendq *, uint8_t type, const uint8_t *, size_t len);
+/* Append bytes to what was not yet sent.  0 or -ENOMEM. */
+int sendq_append(struct sendq *, const uint8_t *, size_t len);
+/* The same without a copy: *takes* the datagram, whose first `len` bytes were
+ * filled. */
+void sendq_adopt(struct sendq *, struct datagram *, size_t len);
+
+/* Is there anything that sendq_next() would return? */
+bool sendq_ready(const struct sendq *, uint64_t edge);
+
+/* What to send next, cut to `max` bytes and to the window; something lost goes
+ * first and is never cut (its size has been seen), so it may be larger than
+ * `max`.  NULL: nothing, or out of memory for a cut. */
+struct datagram *sendq_next(struct sendq *, uint64_t edge, size_t max);
+/* It was written to `subflow`.  Gives it its serial and cost the first time. */
+void sendq_sent(struct sendq *, struct datagram *, int subflow, uint64_t now);
+
+/* Everything before `next` was taken.  `carried[i]` is lowered by the bytes that
+ * subflow i carried of it.  -EPROTO: it was not sent. */
+int sendq_ack(struct sendq *, uint64_t next, uint64_t carried[]);
+
+/* A subflow is gone.  Returns how many datagrams are to be sent again. */
+size_t sendq_lose(struct sendq *, int subflow);
+
+/* Nothing queued and nothing unacknowledged. */
+bool sendq_empty(const struct sendq *);
+
+#endif

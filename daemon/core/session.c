@@ -1,0 +1,508 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * One session: its two directions as its local side sees them, and where it
+ * stands in the lists of its group.  Its frames are in exchange.c.
+ *
+ * The two directions are independent facts, not states: `read_ended` and what
+ * the send queue still has; the peer's FIN and what is still to be taken.  What
+ * excludes each other is only the phase of its number.  The number is forgotten
+ * when both FINs are acknowledged and taken (protocol.md 2.6), which may be
+ * before the local side has taken its bytes; the memory goes when the role has
+ * let go as well.
+ */
+#include "session.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "session_private.h"
+
+static void
+hold(struct session *s, int64_t bytes)
+{
+	budget_hold(s->env->budget, bytes);
+}
+
+struct session *
+session_new(struct session_env *env, const struct wire_open *open,
+    uint64_t now)
+{
+	struct session *s = calloc(1, sizeof(*s));
+
+	if (s == NULL)
+		return NULL;
+	s->env = env;
+	s->open = *open;
+	s->phase = env->proxy ? PHASE_WAITING : PHASE_LIVE;
+	list_append(&env->all, &s->all);
+	list_init(&s->ready);
+	list_init(&s->ack);
+	list_init(&s->control);
+	list_init(&s->busy);
+	list_init(&s->opening);
+	list_init(&s->dead);
+	sched_entry_init(&s->turn);
+	/* OPEN is serial 0 of the proxy's direction; data starts at 1. */
+	sendq_init(&s->out, env->proxy ? 0 : 1, env->budget);
+	reorder_init(&s->in, 1, env->budget);
+	s->edge = env->peer_window;
+	s->offered = env->initial_window;
+	s->window = env->initial_window;
+	s->express = s->ack_on = s->heard = s->reset_on = -1;
+	s->moved_us = s->period_us = s->waiting_since = now;
+	s->ask_wait_us = ASK_MIN_US;
+	budget_offer(env->budget, s->offered);
+	hold(s, sizeof(*s));
+	env->numbers_in_use++;
+	/* The hello promises little, for everybody; an ACK right behind OPEN
+	 * promises more, while there is memory. */
+	if (env->start_window > s->window)
+		s->window += budget_share(env->budget,
+		    env->start_window - s->window);
+	return s;
+}
+
+void
+session_free(struct session *s)
+{
+	session_forget(s);
+	reorder_clear(&s->in);
+	list_unlink(&s->all);
+	list_unlink(&s->ready);
+	list_unlink(&s->dead);
+	hold(s, -(int64_t)sizeof(*s));
+	free(s);
+}
+
+/* ---- where it stands ---- */
+
+void
+session_make_ready(struct session *s)
+{
+	s->read_blocked = false;
+	if (!list_linked(&s->ready) && !s->released)
+		list_append(&s->env->ready, &s->ready);
+}
+
+void
+session_owe_ack(struct session *s, bool at_once, uint64_t now)
+{
+	struct session_env *env = s->env;
+
+	if (s->phase != PHASE_LIVE)
+		return;
+	if (!s->ack_owed) {
+		s->ack_owed = true;
+		s->ack_deadline = now + ACK_DELAY_US;
+		list_append(at_once ? &env->acks_now : &env->acks_later,
+		    &s->ack);
+	} else if (at_once) {
+		list_unlink(&s->ack);
+		list_append(&env->acks_now, &s->ack);
+	}
+}
+
+static int
+quietest_express(const struct session_env *env)
+{
+	int best = -1;
+
+	for (uint64_t m = env->express; m != 0; m &= m - 1) {
+		int i = __builtin_ctzll(m);
+
+		if (best < 0 || env->carried[i] < env->carried[best])
+			best = i;
+	}
+	return best;
+}
+
+/*
+ * A session's first bytes and what an interactive one writes go express, a
+ * burst on one subflow: its completion is that of its last datagram, and with
+ * several subflows that is the worst of several (performance.md, section 0).
+ */
+static struct sched *
+lane(struct session *s)
+{
+	struct session_env *env = s->env;
+	bool small = s->out.cost_sent < EXPRESS_START ||
+	    s->out.unsent_bytes + s->out.unacked_bytes <= EXPRESS_SMALL;
+
+	if (env->express == 0 || (env->bulk != 0 && !small))
+		return &env->bulk_turns;
+	if (s->express < 0 || !(env->express >> s->express & 1) ||
+	    (s->out.unacked_bytes == 0 && s->turn.queue == NULL))
+		s->express = quietest_express(env);
+	return &env->express_turns[s->express];
+}
+
+void
+session_schedule(struct session *s, uint64_t now)
+{
+	bool sends = s->phase == PHASE_WAITING || s->phase == PHASE_LIVE;
+	bool waits = s->phase == PHASE_RESETTING ||
+	    (sends && !sendq_empty(&s->out));
+
+	if (!sends)
+		sched_remove(&s->turn);
+	else if (!sendq_ready(&s->out, s->edge))
+		sched_sleep(&s->turn);
+	else
+		sched_wake(lane(s), &s->turn, s->out.lost > 0);
+
+	if (!waits) {
+		list_unlink(&s->busy);
+	} else if (!list_linked(&s->busy)) {
+		list_append(&s->env->busy, &s->busy);
+		s->waiting_since = now;
+		s->ask_wait_us = ASK_MIN_US;
+		s->ask_on = 0;
+	}
+}
+
+/* ---- how it ends ---- */
+
+bool
+session_fin_taken(const struct session *s)
+{
+	return s->fin_seen && s->in.next == s->fin_serial;
+}
+
+void
+session_forget(struct session *s)
+{
+	if (s->phase != PHASE_FORGOTTEN) {
+		s->phase = PHASE_FORGOTTEN;
+		s->env->numbers_in_use--;
+		budget_offer(s->env->budget,
+		    -(int64_t)(s->offered - s->in.cost_consumed));
+		sendq_clear(&s->out, s->env->carried);
+		s->ack_owed = false;
+		list_unlink(&s->ack);
+		list_unlink(&s->control);
+		list_unlink(&s->busy);
+		list_unlink(&s->opening);
+		sched_remove(&s->turn);
+		session_make_ready(s);
+	}
+	if (s->released && !list_linked(&s->dead))
+		list_append(&s->env->dead, &s->dead);
+}
+
+void
+session_maybe_finish(struct session *s)
+{
+	if (s->phase != PHASE_LIVE || !s->read_ended ||
+	    !sendq_empty(&s->out) || !session_fin_taken(s) || s->ack_owed)
+		return;
+	s->env->metrics.sessions_ended++;
+	session_forget(s);
+}
+
+void
+session_cut(struct session *s, uint8_t code)
+{
+	if (s->aborted)
+		return;
+	s->aborted = true;
+	s->code = code;
+	reorder_clear(&s->in);
+	s->env->metrics.sessions_reset++;
+	session_make_ready(s);
+}
+
+/* From here on only its RESET goes to the peer. */
+static void
+start_reset(struct session *s, uint8_t code, uint64_t now)
+{
+	if (s->phase == PHASE_WAITING) {	/* the peer never heard of it */
+		session_forget(s);
+		return;
+	}
+	if (s->phase != PHASE_LIVE)
+		return;
+	s->phase = PHASE_RESETTING;
+	s->code = code;
+	sendq_clear(&s->out, s->env->carried);
+	/* What was offered is void: the peer's bytes are not taken any more. */
+	s->ack_owed = false;
+	list_unlink(&s->ack);
+	s->opened_due = s->ask_due = false;
+	s->reset_due = true;
+	if (!list_linked(&s->control))
+		list_append(&s->env->controls, &s->control);
+	session_schedule(s, now);
+}
+
+void
+session_fail(struct session *s, uint8_t code, uint64_t now)
+{
+	session_cut(s, code);
+	start_reset(s, code, now);
+}
+
+void
+session_subflow_lost(struct session *s, int subflow, uint64_t now)
+{
+	if (s->express == subflow)
+		s->express = -1;
+	if (s->heard == subflow)
+		s->heard = -1;
+	s->ask_on &= ~(UINT64_C(1) << subflow);
+	sendq_lose(&s->out, subflow);
+	if (s->ack_on == subflow) {	/* it may never have arrived */
+		s->ack_on = -1;
+		session_owe_ack(s, true, now);
+	}
+	if (s->phase == PHASE_RESETTING && s->reset_on == subflow) {
+		s->reset_on = -1;
+		s->reset_due = true;
+		if (!list_linked(&s->control))
+			list_append(&s->env->controls, &s->control);
+	}
+	sched_remove(&s->turn);
+	session_schedule(s, now);
+}
+
+/* ---- bytes from the local side ---- */
+
+/* How much may be read ahead. */
+static size_t
+read_room(const struct session *s)
+{
+	const struct sendq *q = &s->out;
+	uint64_t most = UNSENT_MAX, room = 0;
+
+	if (s->read_ended || s->aborted ||
+	    (s->phase != PHASE_WAITING && s->phase != PHASE_LIVE))
+		return 0;
+	if (budget_level(s->env->budget) != BUDGET_EASY &&
+	    (most = WIRE_DATA_MAX) <= q->unacked_bytes + q->unsent_bytes)
+		return 0;
+	if (s->edge > q->cost_sent)
+		room = s->edge - q->cost_sent;
+	if (room < LOOKAHEAD)
+		room = LOOKAHEAD;
+	if (room > most)
+		room = most;
+	return q->unsent_bytes < room ? (size_t)(room - q->unsent_bytes) : 0;
+}
+
+int
+session_read_room(struct session *s, struct span spans[], int n)
+{
+	size_t room = read_room(s);
+	int used = 0;
+
+	for (; used < n && used < SPARES && room > 0; used++) {
+		struct datagram **d = &s->env->spare[used];
+		size_t len = room < WIRE_DATA_MAX ? room : WIRE_DATA_MAX;
+
+		if (*d == NULL && (*d = sendq_datagram(WIRE_DATA_MAX)) == NULL)
+			break;
+		spans[used] = (struct span){ (*d)->data, len };
+		room -= len;
+	}
+	s->read_blocked = used == 0;
+	return used;
+}
+
+int
+session_read(struct session *s, size_t len, uint64_t now)
+{
+	assert(!s->read_ended);
+	s->bytes_out += len;
+	for (int i = 0; len > 0; i++) {
+		struct datagram **d = &s->env->spare[i];
+		size_t n = len < WIRE_DATA_MAX ? len : WIRE_DATA_MAX;
+
+		if (n > WIRE_DATA_MAX / 2) {
+			sendq_adopt(&s->out, *d, n);
+			*d = NULL;
+		} else if (sendq_append(&s->out, (*d)->data, n) != 0) {
+			return -ENOMEM;
+		}
+		len -= n;
+	}
+	session_schedule(s, now);
+	return 0;
+}
+
+void
+session_read_end(struct session *s, uint8_t code, uint64_t now)
+{
+	if (s->read_ended)
+		return;
+	s->read_ended = true;
+	if (s->phase != PHASE_WAITING && s->phase != PHASE_LIVE)
+		return;
+	if (code != WIRE_CODE_OK)	/* nobody is left to take anything */
+		s->discard = true;
+	if (sendq_item(&s->out, WIRE_FIN, &code, 1) != 0) {
+		session_fail(s, WIRE_CODE_RESOURCES, now);
+		return;
+	}
+	session_schedule(s, now);
+	if (s->discard)
+		session_consume(s, s->in.ready_bytes, now);
+}
+
+void
+session_abort(struct session *s, uint8_t code, uint64_t now)
+{
+	session_cut(s, code);
+	start_reset(s, code, now);
+}
+
+/* ---- bytes for the local side ---- */
+
+int
+session_peek(const struct session *s, struct span spans[], int n)
+{
+	if (s->aborted || s->discard)
+		return 0;
+	return reorder_peek(&s->in, spans, n);
+}
+
+/*
+ * The window grows to four times what the local side takes in a round trip, so
+ * it doubles while it is what limits the rate and a hole may live for two round
+ * trips (Linux's tcp_rcv_space_adjust() has the same idea).
+ */
+static void
+grow_window(struct session *s, size_t len, uint64_t now)
+{
+	struct session_env *env = s->env;
+	uint64_t rtt = env->rtt_us != 0 ? env->rtt_us : ASK_MIN_US / 10;
+
+	s->period_bytes += len;
+	if (now - s->period_us < rtt)
+		return;
+	uint64_t want = 4 * s->period_bytes;
+	s->period_us = now;
+	s->period_bytes = 0;
+	if (want > env->window_max)
+		want = env->window_max;
+	if (want > s->window)
+		s->window += budget_share(env->budget,
+		    (uint32_t)(want - s->window));
+}
+
+void
+session_consume(struct session *s, size_t len, uint64_t now)
+{
+	if (len == 0)
+		return;
+	uint64_t before = s->in.cost_consumed;
+
+	reorder_consume(&s->in, len);
+	s->bytes_in += len;
+	s->moved_us = now;
+	if (s->phase == PHASE_FORGOTTEN)
+		return;
+	budget_offer(s->env->budget, -(int64_t)(s->in.cost_consumed - before));
+	grow_window(s, len, now);
+	if (s->fin_seen)
+		return;		/* nothing more will need room */
+	uint64_t edge = s->in.cost_consumed + s->window;
+	uint64_t left = s->offered - s->in.cost_next;
+	if (edge > s->offered && (edge - s->offered >= s->window / 4 ||
+	    left < WIRE_DATA_MAX + WIRE_COST))
+		session_owe_ack(s, true, now);
+}
+
+enum session_state
+session_state(const struct session *s)
+{
+	if (s->aborted)
+		return SESSION_ABORT;
+	if (!session_fin_taken(s) || s->in.ready_bytes > 0)
+		return SESSION_OPEN;
+	return s->code == WIRE_CODE_OK ? SESSION_END : SESSION_RESET;
+}
+
+uint8_t
+session_code(const struct session *s)
+{
+	return s->code;
+}
+
+bool
+session_flushed(const struct session *s)
+{
+	return s->aborted || (s->read_ended && sendq_empty(&s->out));
+}
+
+void
+session_release(struct session *s, uint64_t now)
+{
+	enum session_state state = session_state(s);
+
+	s->released = true;
+	s->user = NULL;
+	list_unlink(&s->ready);
+	if (s->phase == PHASE_WAITING || s->phase == PHASE_LIVE) {
+		if (!s->discard && (!s->read_ended || state == SESSION_OPEN))
+			session_abort(s, WIRE_CODE_OK, now);
+		else
+			session_maybe_finish(s);
+	}
+	if (s->phase == PHASE_FORGOTTEN)
+		session_forget(s);
+}
+
+/* ---- facts ---- */
+
+uint32_t
+session_number(const struct session *s)
+{
+	return s->number;
+}
+
+const struct wire_open *
+session_open_info(const struct session *s)
+{
+	return &s->open;
+}
+
+void *
+session_user(const struct session *s)
+{
+	return s->user;
+}
+
+void
+session_set_user(struct session *s, void *user)
+{
+	s->user = user;
+}
+
+bool
+session_is_opened(const struct session *s)
+{
+	return s->peer_opened;
+}
+
+void
+session_opened(struct session *s)
+{
+	if (s->phase != PHASE_LIVE)
+		return;
+	s->opened_due = true;
+	if (!list_linked(&s->control))
+		list_append(&s->env->controls, &s->control);
+}
+
+uint64_t
+session_bytes_in(const struct session *s)
+{
+	return s->bytes_in;
+}
+
+uint64_t
+session_bytes_out(const struct session *s)
+{
+	return s->bytes_out;
+}

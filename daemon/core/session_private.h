@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The inside of a session and what it shares with the others of its group.  For
+ * session.c, exchange.c and group.c only.
+ *
+ * A session never calls its group.  When something changes it links itself into
+ * one of the lists of its environment, and the group looks there:
+ *
+ *	ready      its local side has something to do
+ *	acks_now   owes an ACK at once
+ *	acks_later owes one within ACK_DELAY_US, in order of deadline
+ *	controls   owes a RESET, OPENED or ASK
+ *	busy       waits for the peer (unacknowledged, or a RESET unanswered)
+ *	opening    OPEN was sent and is not acknowledged, in order of number
+ *	dead       nobody needs it any more: the group frees it
+ */
+#ifndef CORE_SESSION_PRIVATE_H
+#define CORE_SESSION_PRIVATE_H
+
+#include "budget.h"
+#include "list.h"
+#include "metrics.h"
+#include "reorder.h"
+#include "sched.h"
+#include "sendq.h"
+#include "session.h"
+
+#define SUBFLOWS 64
+#define SPARES 4
+
+#define ACK_DELAY_US UINT64_C(50000)
+#define EXPRESS_START (128 * 1024)	/* first bytes of a session */
+#define EXPRESS_SMALL (16 * 1024)	/* all that an interactive one has */
+#define UNSENT_MAX (128 * 1024)		/* read ahead of the subflows */
+#define LOOKAHEAD 4096			/* read without a window, so that an end
+					 * of file behind it is seen */
+#define ASK_MIN_US UINT64_C(1000000)
+#define ASK_MAX_US UINT64_C(8000000)
+
+struct session_env {
+	bool proxy;
+	uint32_t initial_window, start_window, window_max, peer_window;
+	uint32_t datagram_max;
+	struct budget *budget;
+	struct metrics metrics;
+	uint64_t rtt_us;
+	uint64_t express, bulk;		/* subflows attached, one bit each */
+	uint64_t carried[SUBFLOWS];	/* bytes unacknowledged on each */
+	struct sched express_turns[SUBFLOWS], bulk_turns;
+	struct list all, ready, acks_now, acks_later, controls, busy, opening,
+	    dead;
+	struct datagram *spare[SPARES];	/* where local sides receive */
+	size_t numbers_in_use;
+};
+
+enum session_phase {
+	PHASE_WAITING,		/* proxy: OPEN was not sent, no number yet */
+	PHASE_LIVE,
+	PHASE_RESETTING,	/* until our RESET is answered */
+	PHASE_FORGOTTEN,	/* the protocol is done with it */
+};
+
+struct session {
+	struct session_env *env;
+	struct session *hash_next;	/* the group's, by number */
+	struct list all, ready, ack, control, busy, opening, dead;
+	struct sched_entry turn;
+
+	uint32_t number;
+	enum session_phase phase;
+	void *user;
+	bool released;		/* the role is done with it */
+	bool discard;		/* nobody takes what arrives */
+	bool aborted;		/* the local side has to be reset now */
+	uint8_t code;		/* of that, or of the peer's FIN */
+	struct wire_open open;
+	bool peer_opened;
+
+	/* To the peer. */
+	struct sendq out;
+	uint64_t edge;		/* cost that the peer takes in all */
+	bool read_ended;	/* FIN is queued */
+	bool read_blocked;	/* the role was told not to read */
+	int express;		/* subflow of its burst, or -1 */
+	uint64_t bytes_out;
+
+	/* From the peer. */
+	struct reorder in;
+	uint64_t offered;	/* cost that we said we take in all */
+	uint32_t window;	/* what we want to offer beyond what was taken */
+	bool fin_seen;
+	uint64_t fin_serial;
+	uint64_t bytes_in;
+	uint64_t moved_us;	/* the local side last took something */
+	uint64_t period_us, period_bytes;	/* of window growth */
+
+	/* Owed. */
+	bool ack_owed;
+	uint64_t ack_deadline;
+	int ack_on;		/* subflow that our last ACK went over, or -1 */
+	int heard;		/* subflow that we last heard it on */
+	bool reset_due, opened_due, ask_due;
+	int reset_on;		/* subflow of our last RESET, or -1 */
+	uint64_t ask_on;	/* subflows that were tried since progress */
+	uint64_t waiting_since, ask_wait_us;
+};
+
+/* ---- session.c, for the group ---- */
+
+struct session *session_new(struct session_env *, const struct wire_open *,
+    uint64_t now);
+void session_free(struct session *);
+/* Put it where its state belongs: turns and busy. */
+void session_schedule(struct session *, uint64_t now);
+void session_make_ready(struct session *);
+void session_owe_ack(struct session *, bool at_once, uint64_t now);
+/* Its local side is told to reset; nothing is sent. */
+void session_cut(struct session *, uint8_t code);
+/* Break it: RESET to the peer and to the local side. */
+void session_fail(struct session *, uint8_t code, uint64_t now);
+/* The protocol is done with it. */
+void session_forget(struct session *);
+void session_maybe_finish(struct session *);
+void session_subflow_lost(struct session *, int subflow, uint64_t now);
+bool session_fin_taken(const struct session *);
+
+/* ---- exchange.c: its frames ---- */
+
+/* A frame for a live session.  What is wrong with it fails the session. */
+void session_take(struct session *, const struct wire_header *,
+    const uint8_t *body, int subflow, uint64_t now);
+/* Both: bytes written, 0: nothing to write or no room for it. */
+size_t session_fill(struct session *, int subflow, uint8_t *out, size_t room,
+    uint64_t now);
+size_t session_fill_ack(struct session *, int subflow, uint8_t *out,
+    size_t room, uint64_t now);
+/* RESET, OPENED or ASK, whichever is due. */
+size_t session_fill_control(struct session *, int subflow, uint8_t *out,
+    size_t room, uint64_t now);
+
+#endif
