@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: ISC */
+#include "config.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config_private.h"
+
+static_assert(offsetof(struct config_forward, name) == 0 &&
+    offsetof(struct config_relay, name) == 0 &&
+    offsetof(struct config_path, name) == 0 &&
+    offsetof(struct config_peer, name) == 0,
+    "the name of an object is found without knowing which it is");
+
+void *
+config_grow(void *field, size_t count, size_t size)
+{
+	uint8_t *array;
+
+	memcpy(&array, field, sizeof(array));
+	array = reallocarray(array, count + 1, size);
+	if (array == NULL)
+		return NULL;
+	memcpy(field, &array, sizeof(array));
+	return memset(array + count * size, 0, size);
+}
+
+void *
+config_object(struct config *c, enum config_section s, size_t i)
+{
+	switch (s) {
+	case CONFIG_IN_FORWARD:
+		return i < c->nforwards ? &c->forwards[i] : NULL;
+	case CONFIG_IN_RELAY:
+		return i < c->nrelays ? &c->relays[i] : NULL;
+	case CONFIG_IN_PEER:
+		return i < c->npeers ? &c->peers[i] : NULL;
+	case CONFIG_IN_PATH:
+		for (size_t r = 0; r < c->nrelays; r++) {
+			if (i < c->relays[r].npaths)
+				return &c->relays[r].paths[i];
+			i -= c->relays[r].npaths;
+		}
+		return NULL;
+	default:
+		return i == 0 ? c : NULL;
+	}
+}
+
+void
+config_free(struct config *c)
+{
+	if (c == NULL)
+		return;
+	for (size_t i = 0; i < c->nforwards; i++) {
+		free(c->forwards[i].name);
+		free(c->forwards[i].destination.host);
+	}
+	for (size_t i = 0; i < c->nrelays; i++) {
+		struct config_relay *relay = &c->relays[i];
+
+		for (size_t j = 0; j < relay->npaths; j++) {
+			free(relay->paths[j].name);
+			free(relay->paths[j].interface);
+			free(relay->paths[j].socket.congestion);
+		}
+		free(relay->name);
+		free(relay->address.host);
+		free(relay->socket.congestion);
+		free(relay->paths);
+	}
+	for (size_t i = 0; i < c->ntrusted; i++)
+		free(c->trusted_interfaces[i]);
+	for (size_t i = 0; i < c->npeers; i++) {
+		free(c->peers[i].name);
+		free(c->peers[i].socket.congestion);
+		acl_free(c->peers[i].acl);
+	}
+	free(c->forwards);
+	free(c->relays);
+	free(c->listen);
+	free(c->socket.congestion);
+	free(c->trusted_interfaces);
+	free(c->peers);
+	free(c->base.server.host);
+	free(c->base.proxies);
+	free(c);
+}
+
+/* `x` and `y` hold one section each, of kind `s`; NULL: there is none. */
+static const char *
+section_difference(enum config_section s, const void *x, const void *y)
+{
+	if (x == NULL || y == NULL)
+		return config_sections[s].info.name;
+	if (config_sections[s].info.titled &&
+	    strcmp(*(char *const *)x, *(char *const *)y) != 0)
+		return config_sections[s].info.name;
+	for (size_t i = 0; i < config_nkeys; i++) {
+		const struct key *k = &config_keys[i];
+
+		if (k->section == s && !k->reload && !config_same(k, x, y))
+			return k->label;
+	}
+	return NULL;
+}
+
+const char *
+config_fixed_difference(const struct config *old, const struct config *new)
+{
+	/* config_object() serves the builder as well, which writes. */
+	struct config *c = (struct config *)old, *d = (struct config *)new;
+
+	for (size_t s = 0; s < CONFIG_NSECTIONS; s++) {
+		const char *found = NULL;
+
+		for (size_t i = 0; found == NULL; i++) {
+			const void *x = config_object(c, s, i);
+			const void *y = config_object(d, s, i);
+
+			if (x == NULL && y == NULL)
+				break;
+			found = section_difference(s, x, y);
+		}
+		if (found != NULL)
+			return found;
+	}
+	return NULL;
+}
+
+struct config_section_info
+config_section(enum config_section s)
+{
+	return config_sections[s].info;
+}
+
+bool
+config_key(size_t i, struct config_key_info *info)
+{
+	if (i >= config_nkeys)
+		return false;
+	*info = (struct config_key_info){
+		.section = config_keys[i].section,
+		.name = config_keys[i].name,
+		.rule = config_keys[i].kind == KIND_RULE,
+		.reload = config_keys[i].reload,
+	};
+	return true;
+}

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What an operator configured, checked and with every default filled in.
+ * Reading the file is conffile.c's business; here names and values with their
+ * file and line go in, and one const struct or one sentence comes out.
+ */
+#ifndef CORE_CONFIG_H
+#define CORE_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "acl.h"
+#include "addr.h"
+#include "wire.h"
+
+#define CONFIG_NAME_MAX 64		/* of a relay, path, peer or forward */
+#define CONFIG_EXPRESS_MAX 8		/* express subflows of a path */
+#define CONFIG_BULK_MAX 16		/* bulk subflows of a path */
+#define CONFIG_SUBFLOWS_MAX 16		/* base protocol, per client */
+
+enum config_role { CONFIG_PROXY, CONFIG_RELAY };
+enum config_protocol { CONFIG_EXTENDED, CONFIG_BASE };
+enum config_log { CONFIG_ERROR, CONFIG_WARN, CONFIG_INFO, CONFIG_DEBUG };
+
+/* A host and a port as written: "relay.example:1093", "[2001:db8::1]:1093".
+ * Names are resolved by the roles, at start and on reload. */
+struct config_endpoint {
+	char *host;
+	uint16_t port;
+};
+
+/* Options of the sockets of subflows, on both sides.  Those of a path and of a
+ * peer are complete: what is written once for all of them is copied there. */
+struct config_socket {
+	char *congestion;		/* "bbr" by default */
+	uint32_t notsent_lowat_bytes;	/* 0: derived from the rate */
+	uint32_t user_timeout_ms;
+	uint32_t mark;			/* SO_MARK; 0: none */
+	uint64_t rate_bps;		/* of the link, in our sending
+					 * direction, bit/s; 0: not known */
+	uint32_t delay_ms;		/* round trip, no load; 0: not known */
+};
+
+/* `name` comes first in what can be there several times; `line` is where it was
+ * written (0: nowhere, it is a default), for messages. */
+struct config_path {
+	char *name;
+	unsigned int line;
+	char *interface;		/* SO_BINDTODEVICE, or NULL */
+	struct addr source;		/* family 0: any */
+	uint8_t express, bulk;		/* subflows of each lane */
+	struct config_socket socket;
+};
+
+struct config_relay {			/* a proxy's relay */
+	char *name;
+	unsigned int line;
+	struct config_endpoint address;
+	enum config_protocol protocol;
+	enum wire_protection protection;
+	uint8_t subflows;		/* base protocol: per client */
+	struct config_socket socket;	/* as written; use a path's */
+	struct config_path *paths;	/* at least one */
+	size_t npaths;
+};
+
+struct config_forward {
+	char *name;
+	unsigned int line;
+	struct addr listen;
+	struct config_endpoint destination;	/* host NULL with the base
+						 * protocol: the relay's */
+};
+
+struct config_peer {			/* a relay's proxy */
+	char *name;
+	unsigned int line;
+	struct acl *acl;
+	struct config_socket socket;
+};
+
+struct config_base {			/* a relay's base protocol */
+	bool enabled;
+	struct config_endpoint server;
+	struct addr_prefix *proxies;	/* who may use it */
+	size_t nproxies;
+	uint32_t max_subflows;		/* of one client */
+};
+
+struct config {
+	enum config_role role;
+
+	enum config_log log_level;
+	bool log_syslog;
+
+	/* Limits; 0 in max_sessions: from RLIMIT_NOFILE at start;
+	 * 0 in memory_limit_bytes: a quarter of RAM, at most 256 MiB. */
+	uint32_t max_sessions;
+	uint32_t max_sessions_per_client;	/* 0: no limit of its own */
+	uint64_t memory_limit_bytes;
+	uint32_t window_bytes;		/* most that one session is offered;
+					 * 0: from rate and delay, or 16 MiB */
+	uint32_t resume_timeout_ms;	/* sessions wait that for a subflow */
+	uint32_t connect_timeout_ms;	/* relay to server, proxy to relay */
+	uint32_t grace_ms;		/* SIGTERM: open sessions may finish */
+	uint32_t keepalive_s;		/* client and server legs; 0: off */
+
+	/* Proxy. */
+	struct addr redirect_listen;	/* family 0: no REDIRECT listener */
+	struct config_forward *forwards;
+	size_t nforwards;
+	struct config_relay *relays;	/* one, until several are built */
+	size_t nrelays;
+
+	/* Relay. */
+	struct addr *listen;
+	size_t nlisten;
+	enum wire_protection protection;
+	bool protection_given;		/* `none` has to be written out */
+	struct config_socket socket;	/* as written; use a peer's */
+	char **trusted_interfaces;
+	size_t ntrusted;
+	struct config_peer *peers;	/* one, until keys tell them apart */
+	size_t npeers;
+	struct config_base base;
+};
+
+/* NULL is accepted. */
+void config_free(struct config *);
+
+/* The first option, as "relay address" or "listen", that differs and that a
+ * running daemon cannot change; NULL when `new` can replace `old`.  The order
+ * of sections counts. */
+const char *config_fixed_difference(const struct config *old,
+    const struct config *new);
+
+/* ---- input ---- */
+
+/* What exists.  conffile.c makes its grammar of this, and the tests compare it
+ * with the manual page and the examples. */
+enum config_section {
+	CONFIG_IN_TOP,
+	CONFIG_IN_REDIRECT,
+	CONFIG_IN_FORWARD,
+	CONFIG_IN_RELAY,
+	CONFIG_IN_PATH,
+	CONFIG_IN_PEER,
+	CONFIG_IN_BASE,
+	CONFIG_NSECTIONS,
+};
+
+struct config_section_info {
+	const char *name;		/* "" for CONFIG_IN_TOP */
+	enum config_section parent;	/* of CONFIG_IN_TOP: itself */
+	bool titled;
+};
+
+struct config_key_info {
+	enum config_section section;
+	const char *name;
+	bool rule;			/* permit(...), not name = ... */
+	bool reload;			/* a running daemon can change it */
+};
+
+struct config_section_info config_section(enum config_section);
+
+/* false: there are only `i` options. */
+bool config_key(size_t i, struct config_key_info *);
+
+/*
+ * Takes sections, options and rules in any order inside their section and makes
+ * a struct config of them.  The first error is kept, what comes after it is
+ * ignored; so callers may look at the end only.
+ */
+struct config_builder;
+
+/* `file` is copied; it begins each error.  NULL if out of memory.
+ * config_builder_free() accepts NULL. */
+struct config_builder *config_builder_new(const char *file);
+void config_builder_free(struct config_builder *);
+
+/* `line` is 1 for the first line, 0 if unknown.  `title` is NULL if there is
+ * none, `values` has `n` texts.  0, or -EINVAL with config_error() set. */
+int config_begin(struct config_builder *, const char *section,
+    const char *title, unsigned int line);
+int config_value(struct config_builder *, const char *name,
+    const char *const *values, size_t n, unsigned int line);
+int config_rule(struct config_builder *, const char *name,
+    const char *const *values, size_t n, unsigned int line);
+int config_end(struct config_builder *);
+
+/* Checked as a whole, defaults filled in; the caller's.  NULL with
+ * config_error() set.  The builder is empty afterwards. */
+struct config *config_finish(struct config_builder *);
+
+/* One sentence, "FILE:LINE: what was expected, what was found"; NULL when there
+ * was no error.  Ours, until the builder is freed. */
+const char *config_error(const struct config_builder *);
+
+#endif

@@ -1,0 +1,588 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Checks that need the role or the protocol wait for config_finish(), since
+ * `role` may be the last line of the file.
+ */
+#include "config_private.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MBIT (1000 * 1000)
+#define FAST_PATH_BPS (100 * MBIT)	/* from here 4 bulk subflows a path */
+#define SECOND 1000
+
+/* ---- errors ---- */
+
+static void
+say(struct config_builder *b, const char *text)
+{
+	size_t len = strlen(text);
+
+	if (len > CONFIG_ERROR_MAX - 1 - b->error_len)
+		len = CONFIG_ERROR_MAX - 1 - b->error_len;
+	memcpy(b->error + b->error_len, text, len);
+	b->error_len += len;
+	b->error[b->error_len] = '\0';
+}
+
+static void
+say_number(struct config_builder *b, uint64_t n)
+{
+	char text[UNITS_TEXT_MAX];
+
+	say(b, units_format(text, UNITS_NONE, n));
+}
+
+int
+config_fail(struct config_builder *b, unsigned int line,
+    const char *const parts[])
+{
+	if (b->error_len > 0)
+		return -EINVAL;
+	say(b, b->file);
+	if (line > 0) {
+		say(b, ":");
+		say_number(b, line);
+	}
+	say(b, ": ");
+	for (; *parts != NULL; parts++)
+		say(b, *parts);
+	return -EINVAL;
+}
+
+int
+config_out_of_memory(struct config_builder *b)
+{
+	(void)FAIL(b, 0, "out of memory");
+	return -ENOMEM;
+}
+
+const char *
+config_quoted(struct config_builder *b, const char *value)
+{
+	char *p = b->found;
+
+	*p++ = '\'';
+	for (size_t i = 0; value[i] != '\0'; i++) {
+		if (i == CONFIG_FOUND_MAX) {
+			memcpy(p, "...", 3);
+			p += 3;
+			break;
+		}
+		*p++ = value[i] >= ' ' && value[i] <= '~' ? value[i] : '?';
+	}
+	*p++ = '\'';
+	*p = '\0';
+	return b->found;
+}
+
+/* ---- small things ---- */
+
+static bool
+is_alnum(char c)
+{
+	return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
+	    (c >= 'a' && c <= 'z');
+}
+
+bool
+config_is_name(const char *text, size_t max, const char *others)
+{
+	size_t len = strlen(text);
+
+	if (len < 1 || len > max)
+		return false;
+	for (size_t i = 0; i < len; i++)
+		if (!is_alnum(text[i]) && strchr(others, text[i]) == NULL)
+			return false;
+	return true;
+}
+
+static bool
+is_loopback(const struct addr *a)
+{
+	static const uint8_t one[16] = { [15] = 1 };
+
+	return a->family == 4 ? a->ip[0] == 127 :
+	    memcmp(a->ip, one, sizeof(one)) == 0;
+}
+
+int
+config_store_text(struct config_builder *b, void *field, const char *value)
+{
+	char *copy = strdup(value);
+
+	if (copy == NULL)
+		return config_out_of_memory(b);
+	memcpy(field, &copy, sizeof(copy));
+	return 0;
+}
+
+static const struct key *
+find_key(enum config_section s, const char *name)
+{
+	for (size_t i = 0; i < config_nkeys; i++)
+		if (config_keys[i].section == s &&
+		    strcmp(config_keys[i].name, name) == 0)
+			return &config_keys[i];
+	return NULL;
+}
+
+static size_t
+key_index(const struct key *k)
+{
+	assert(k != NULL);
+	return (size_t)(k - config_keys);
+}
+
+/* An option outside of sections. */
+static bool
+is_given(const struct config_builder *b, const char *name)
+{
+	return b->given[key_index(find_key(CONFIG_IN_TOP, name))].yes;
+}
+
+static unsigned int
+line_of(const struct config_builder *b, const char *name)
+{
+	return b->given[key_index(find_key(CONFIG_IN_TOP, name))].line;
+}
+
+/* ---- taking sections and options ---- */
+
+struct config_builder *
+config_builder_new(const char *file)
+{
+	struct config_builder *b = calloc(1, sizeof(*b));
+
+	if (b == NULL)
+		return NULL;
+	b->seen[CONFIG_IN_TOP].n = 1;
+	b->file = strdup(file);
+	b->config = calloc(1, sizeof(*b->config));
+	if (b->file == NULL || b->config == NULL) {
+		config_builder_free(b);
+		return NULL;
+	}
+	b->config->log_level = CONFIG_INFO;
+	b->config->connect_timeout_ms = 30 * SECOND;
+	b->config->grace_ms = 10 * SECOND;
+	b->config->keepalive_s = 60;
+	b->config->resume_timeout_ms = 120 * SECOND;
+	b->config->socket.user_timeout_ms = 30 * SECOND;
+	b->config->base.max_subflows = 8;
+	return b;
+}
+
+void
+config_builder_free(struct config_builder *b)
+{
+	if (b == NULL)
+		return;
+	config_free(b->config);
+	free(b->file);
+	free(b);
+}
+
+const char *
+config_error(const struct config_builder *b)
+{
+	return b->error_len > 0 ? b->error : NULL;
+}
+
+static void
+note_role(struct config_builder *b, enum belongs role, const char *label)
+{
+	if (role == FOR_BOTH || b->first_of[role].label != NULL)
+		return;
+	b->first_of[role].label = label;
+	b->first_of[role].line = b->line;
+}
+
+/* Append an object for section `s`; its name is `title`.  0 or -ENOMEM. */
+static int
+add_object(struct config_builder *b, enum config_section s, const char *title)
+{
+	struct config *c = b->config;
+	struct config_forward *forward;
+	struct config_relay *relay;
+	struct config_path *path;
+	struct config_peer *peer;
+
+	switch (s) {
+	case CONFIG_IN_FORWARD:
+		forward = config_grow(&c->forwards, c->nforwards,
+		    sizeof(*forward));
+		if (forward == NULL)
+			return config_out_of_memory(b);
+		c->nforwards++;
+		forward->line = b->line;
+		return config_store_text(b, &forward->name, title);
+	case CONFIG_IN_RELAY:
+		relay = config_grow(&c->relays, c->nrelays, sizeof(*relay));
+		if (relay == NULL)
+			return config_out_of_memory(b);
+		c->nrelays++;
+		relay->line = b->line;
+		relay->socket.user_timeout_ms = 30 * SECOND;
+		return config_store_text(b, &relay->name, title);
+	case CONFIG_IN_PATH:
+		relay = &c->relays[c->nrelays - 1];
+		path = config_grow(&relay->paths, relay->npaths,
+		    sizeof(*path));
+		if (path == NULL)
+			return config_out_of_memory(b);
+		relay->npaths++;
+		path->line = b->line;
+		return config_store_text(b, &path->name, title);
+	case CONFIG_IN_PEER:
+		peer = config_grow(&c->peers, c->npeers, sizeof(*peer));
+		if (peer == NULL)
+			return config_out_of_memory(b);
+		c->npeers++;
+		peer->line = b->line;
+		peer->acl = acl_new();
+		if (peer->acl == NULL)
+			return config_out_of_memory(b);
+		return config_store_text(b, &peer->name, title);
+	case CONFIG_IN_BASE:
+		c->base.enabled = true;
+		return 0;
+	default:
+		return 0;
+	}
+}
+
+static int
+check_title(struct config_builder *b, enum config_section s, const char *title)
+{
+	const char *name = config_sections[s].info.name;
+
+	if (!config_sections[s].info.titled) {
+		if (title != NULL)
+			return FAIL(b, b->line, name, ": expected no name, "
+			    "found ", config_quoted(b, title));
+		return 0;
+	}
+	if (title == NULL)
+		return FAIL(b, b->line, name, ": expected a name, found none");
+	if (!config_is_name(title, CONFIG_NAME_MAX - 1, "_.-"))
+		return FAIL(b, b->line, name, ": expected a name of 1 to 63 "
+		    "letters, digits or _.-, found ", config_quoted(b, title));
+	for (size_t i = 0;; i++) {
+		const void *other = config_object(b->config, s, i);
+
+		if (other == NULL)
+			return 0;
+		if (strcmp(*(char *const *)other, title) == 0)
+			return FAIL(b, b->line, name, ": expected a name of "
+			    "its own, found ", config_quoted(b, title),
+			    " again");
+	}
+}
+
+static int
+check_only_one(struct config_builder *b, enum config_section s)
+{
+	const struct section *row = &config_sections[s];
+	char first[UNITS_TEXT_MAX];
+
+	if (row->many || b->seen[s].n == 0)
+		return 0;
+	units_format(first, UNITS_NONE, b->seen[s].line);
+	if (row->later)
+		return FAIL(b, b->line, row->info.name, ": expected only the "
+		    "one on line ", first, ", found another, which is not "
+		    "built yet");
+	return FAIL(b, b->line, row->info.name, ": given twice, first on line ",
+	    first);
+}
+
+int
+config_begin(struct config_builder *b, const char *section, const char *title,
+    unsigned int line)
+{
+	size_t s = 0;
+
+	if (b->error_len > 0)
+		return -EINVAL;
+	b->line = line;
+	while (s < CONFIG_NSECTIONS && (s == CONFIG_IN_TOP ||
+	    config_sections[s].info.parent != b->open ||
+	    strcmp(config_sections[s].info.name, section) != 0))
+		s++;
+	if (s == CONFIG_NSECTIONS)
+		return FAIL(b, line, "expected an option or a section, found ",
+		    config_quoted(b, section), ", which is none here");
+
+	int result = check_only_one(b, s);
+	if (result == 0)
+		result = check_title(b, s, title);
+	if (result == 0)
+		result = add_object(b, s, title);
+	if (result < 0)
+		return result;
+	note_role(b, config_sections[s].role, config_sections[s].info.name);
+	b->open = s;
+	b->seen[s].n++;
+	b->seen[s].line = line;
+	for (size_t i = 0; i < config_nkeys; i++)
+		if (config_keys[i].section == s)
+			b->given[i].yes = false;
+	return 0;
+}
+
+int
+config_end(struct config_builder *b)
+{
+	enum config_section s = b->open;
+
+	if (b->error_len > 0)
+		return -EINVAL;
+	if (s == CONFIG_IN_TOP)
+		return FAIL(b, 0, "expected an open section, found none");
+	for (size_t i = 0; i < config_nkeys; i++)
+		if (config_keys[i].section == s && config_keys[i].required &&
+		    !b->given[i].yes)
+			return FAIL(b, b->seen[s].line,
+			    config_sections[s].info.name,
+			    ": expected the option ", config_keys[i].name,
+			    config_keys[i].built > 0 ? " = none" : "",
+			    ", which is missing");
+	b->open = config_sections[s].info.parent;
+	return 0;
+}
+
+static const struct key *
+take_key(struct config_builder *b, const char *name, bool rule)
+{
+	const struct key *k = find_key(b->open, name);
+
+	if (k == NULL || (k->kind == KIND_RULE) != rule) {
+		(void)FAIL(b, b->line, "expected an option or a section, "
+		    "found ", config_quoted(b, name), ", which is none here");
+		return NULL;
+	}
+	note_role(b, k->role, k->label);
+	return k;
+}
+
+int
+config_value(struct config_builder *b, const char *name,
+    const char *const *values, size_t n, unsigned int line)
+{
+	if (b->error_len > 0)
+		return -EINVAL;
+	b->line = line;
+
+	const struct key *k = take_key(b, name, false);
+	if (k == NULL)
+		return -EINVAL;
+	size_t i = key_index(k);
+	if (b->given[i].yes) {
+		char first[UNITS_TEXT_MAX];
+
+		return FAIL(b, line, k->label, ": given twice, first on line ",
+		    units_format(first, UNITS_NONE, b->given[i].line));
+	}
+	b->given[i].yes = true;
+	b->given[i].line = line;
+
+	void *object = config_object(b->config, k->section,
+	    b->seen[k->section].n - 1);
+	assert(object != NULL);
+	return config_set(b, k, object, values, n);
+}
+
+int
+config_rule(struct config_builder *b, const char *name,
+    const char *const *values, size_t n, unsigned int line)
+{
+	if (b->error_len > 0)
+		return -EINVAL;
+	b->line = line;
+
+	const struct key *k = take_key(b, name, true);
+	if (k == NULL)
+		return -EINVAL;
+	return config_set_rule(b, k, config_object(b->config, CONFIG_IN_PEER,
+	    b->seen[CONFIG_IN_PEER].n - 1), values, n);
+}
+
+/* ---- what is true of several options together ---- */
+
+/* What was written once for all, into the sockets of one path or peer. */
+static int
+finish_socket(struct config_builder *b, struct config_socket *s,
+    const struct config_socket *common)
+{
+	s->notsent_lowat_bytes = common->notsent_lowat_bytes;
+	s->user_timeout_ms = common->user_timeout_ms;
+	return config_store_text(b, &s->congestion,
+	    common->congestion != NULL ? common->congestion : "bbr");
+}
+
+static int
+finish_path(struct config_builder *b, const struct config_relay *relay,
+    struct config_path *path)
+{
+	if (relay->protocol == CONFIG_BASE) {
+		if (path->express > 0 || path->bulk > 0)
+			return FAIL(b, path->line, "path: express and bulk "
+			    "belong to protocol = extended, found protocol = "
+			    "base, which has subflows in the relay section");
+	} else {
+		if (path->express == 0)
+			path->express = 2;
+		if (path->bulk == 0)
+			path->bulk =
+			    path->socket.rate_bps >= FAST_PATH_BPS ? 4 : 2;
+	}
+	return finish_socket(b, &path->socket, &relay->socket);
+}
+
+static int
+finish_config_relay(struct config_builder *b, struct config_relay *relay)
+{
+	if (relay->protocol == CONFIG_EXTENDED && relay->subflows > 0)
+		return FAIL(b, relay->line, "relay: subflows belongs to "
+		    "protocol = base, found protocol = extended, which has "
+		    "express and bulk in its path sections");
+	if (relay->protocol == CONFIG_BASE && relay->subflows == 0)
+		relay->subflows = 4;
+	if (relay->npaths == 0) {
+		b->line = 0;
+		int result = add_object(b, CONFIG_IN_PATH, "default");
+		if (result < 0)
+			return result;
+	}
+	for (size_t i = 0; i < relay->npaths; i++) {
+		int result = finish_path(b, relay, &relay->paths[i]);
+
+		if (result < 0)
+			return result;
+	}
+	return 0;
+}
+
+/* The base protocol carries no destination: the relay has one server. */
+static int
+check_destinations(struct config_builder *b, const struct config_relay *relay)
+{
+	const struct config *c = b->config;
+	bool base = relay->protocol == CONFIG_BASE;
+
+	if (base && c->redirect_listen.family != 0)
+		return FAIL(b, b->seen[CONFIG_IN_REDIRECT].line, "redirect: "
+		    "expected a relay with protocol = extended, found base, "
+		    "which cannot carry the original destination (forward "
+		    "can be used)");
+	for (size_t i = 0; i < c->nforwards; i++) {
+		const struct config_forward *f = &c->forwards[i];
+
+		if (base && f->destination.host != NULL)
+			return FAIL(b, f->line, "forward: expected no "
+			    "destination with protocol = base, whose relay has "
+			    "one server of its own, found ",
+			    config_quoted(b, f->destination.host));
+		if (!base && f->destination.host == NULL)
+			return FAIL(b, f->line, "forward: expected the option "
+			    "destination, found none");
+	}
+	return 0;
+}
+
+static int
+finish_proxy(struct config_builder *b)
+{
+	struct config *c = b->config;
+
+	if (c->nrelays == 0)
+		return FAIL(b, 0, "expected a section relay \"NAME\" { ... } "
+		    "with role = proxy, found none");
+	if (c->redirect_listen.family == 0 && c->nforwards == 0)
+		return FAIL(b, 0, "expected a section redirect { ... } or "
+		    "forward \"NAME\" { ... } with role = proxy, found none");
+	int result = check_destinations(b, &c->relays[0]);
+	for (size_t i = 0; result == 0 && i < c->nrelays; i++)
+		result = finish_config_relay(b, &c->relays[i]);
+	return result;
+}
+
+/* Without keys, only what is reached over trusted ways may be open. */
+static int
+check_exposure(struct config_builder *b)
+{
+	const struct config *c = b->config;
+	char text[ADDR_TEXT_MAX];
+
+	if (!c->protection_given)
+		return FAIL(b, 0, "protection: expected protection = none "
+		    "written out, since sealed, the default, is not built yet, "
+		    "found nothing");
+	for (size_t i = 0; i < c->nlisten && c->ntrusted == 0; i++)
+		if (!is_loopback(&c->listen[i]))
+			return FAIL(b, line_of(b, "listen"), "listen: with "
+			    "protection = none whoever reaches this relay can "
+			    "use it, expected loopback addresses only or "
+			    "trusted-interfaces, found ",
+			    addr_format(&c->listen[i], text));
+	return 0;
+}
+
+static int
+finish_relay(struct config_builder *b)
+{
+	struct config *c = b->config;
+
+	if (c->nlisten == 0)
+		return FAIL(b, 0, "expected the option listen with role = "
+		    "relay, found none");
+	c->protection_given = is_given(b, "protection");
+	int result = check_exposure(b);
+	if (result == 0 && c->npeers == 0) {
+		b->line = 0;
+		result = add_object(b, CONFIG_IN_PEER, "default");
+	}
+	for (size_t i = 0; result == 0 && i < c->npeers; i++)
+		result = finish_socket(b, &c->peers[i].socket, &c->socket);
+	return result;
+}
+
+static int
+check_role(struct config_builder *b)
+{
+	bool proxy = b->config->role == CONFIG_PROXY;
+	enum belongs other = proxy ? FOR_RELAY : FOR_PROXY;
+
+	if (!is_given(b, "role"))
+		return FAIL(b, 0, "expected the option role = proxy or role = "
+		    "relay, found none");
+	if (b->first_of[other].label == NULL)
+		return 0;
+	return FAIL(b, b->first_of[other].line, b->first_of[other].label,
+	    ": expected here only with role = ", proxy ? "relay" : "proxy",
+	    ", found role = ", proxy ? "proxy" : "relay");
+}
+
+struct config *
+config_finish(struct config_builder *b)
+{
+	struct config *c = b->config;
+
+	if (b->error_len > 0)
+		return NULL;
+	if (b->open != CONFIG_IN_TOP)
+		(void)FAIL(b, b->seen[b->open].line,
+		    config_sections[b->open].info.name, ": never ends");
+	else if (check_role(b) == 0)
+		(void)(c->role == CONFIG_PROXY ? finish_proxy(b) :
+		    finish_relay(b));
+	if (b->error_len > 0)
+		return NULL;
+	b->config = NULL;
+	return c;
+}
