@@ -24,7 +24,16 @@ sched_entry_init(struct sched_entry *e)
 	list_init(&e->node);
 	e->queue = NULL;
 	e->deficit = 0;
-	e->awake = false;
+	e->awake = e->in_turns = false;
+}
+
+/* Behind all others. */
+static void
+line_up(struct sched_entry *e)
+{
+	list_unlink(&e->node);
+	list_append(&e->queue->turns, &e->node);
+	e->in_turns = true;
 }
 
 void
@@ -34,6 +43,7 @@ sched_wake(struct sched *q, struct sched_entry *e, bool again)
 		sched_remove(e);
 	if (e->queue == NULL) {
 		e->queue = q;
+		e->in_turns = false;
 		e->deficit = SCHED_QUANTUM;
 		list_append(again ? &q->again : &q->fresh, &e->node);
 	}
@@ -49,8 +59,8 @@ sched_sleep(struct sched_entry *e)
 		return;
 	e->awake = false;
 	e->queue->awake--;
-	list_unlink(&e->node);
-	list_append(&e->queue->turns, &e->node);
+	if (!e->in_turns)
+		line_up(e);
 }
 
 void
@@ -81,8 +91,7 @@ sched_pick(struct sched *q)
 		if (e->deficit > 0)
 			return e;
 		e->deficit += SCHED_QUANTUM;
-		list_unlink(node);
-		list_append(&q->turns, node);
+		line_up(e);
 	}
 	return NULL;
 }
@@ -93,8 +102,7 @@ sched_charge(struct sched_entry *e, uint32_t bytes)
 	e->deficit -= (int32_t)bytes;
 	if (e->deficit > 0 || e->queue == NULL)
 		return;
-	list_unlink(&e->node);
-	list_append(&e->queue->turns, &e->node);
+	line_up(e);
 	e->deficit += SCHED_QUANTUM;
 }
 

@@ -28,6 +28,7 @@ struct sched_entry {
 	struct sched *queue;	/* NULL: in none */
 	int32_t deficit;
 	bool awake;
+	bool in_turns;		/* else ahead of them */
 };
 
 void sched_init(struct sched *);
