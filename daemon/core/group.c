@@ -625,16 +625,13 @@ may_carry_ack(const struct group *g, const struct session *s, int subflow)
 }
 
 static void
-fill_acks(struct group *g, struct list *owed, int subflow, struct room *r,
-    uint64_t now, bool due_only)
+fill_acks(struct group *g, int subflow, struct room *r, uint64_t now)
 {
 	struct list *node, *after;
 
-	list_each_safe(node, after, owed) {
+	list_each_safe(node, after, &g->env.acks_now) {
 		struct session *s = list_object(node, struct session, ack);
 
-		if (due_only && s->ack_deadline > now)
-			return;
 		if (!may_carry_ack(g, s, subflow))
 			continue;
 		size_t n = session_fill_ack(s, subflow, at(r), left(r), now);
@@ -642,6 +639,14 @@ fill_acks(struct group *g, struct list *owed, int subflow, struct room *r,
 			return;
 		r->used += n;
 	}
+}
+
+/* What this subflow swallowed, another may carry. */
+static bool
+may_carry_control(const struct session *s, int subflow)
+{
+	return s->reset_due || s->opened_due ||
+	    (s->ask_on & bit(subflow)) == 0;
 }
 
 static void
@@ -652,9 +657,7 @@ fill_controls(struct group *g, int subflow, struct room *r, uint64_t now)
 	list_each_safe(node, after, &g->env.controls) {
 		struct session *s = list_object(node, struct session, control);
 
-		/* What this subflow swallowed, another may carry. */
-		if (s->ask_due && !s->reset_due && !s->opened_due &&
-		    (s->ask_on & bit(subflow)) != 0)
+		if (!may_carry_control(s, subflow))
 			continue;
 		size_t n = session_fill_control(s, subflow, at(r), left(r),
 		    now);
@@ -739,12 +742,37 @@ group_fill(struct group *g, int subflow, uint8_t *out, size_t room,
 	if (!g->subflows[subflow].attached)
 		return 0;
 	fill_answers(g, subflow, &r, now);
-	fill_acks(g, &g->env.acks_now, subflow, &r, now, false);
-	fill_acks(g, &g->env.acks_later, subflow, &r, now, true);
+	fill_acks(g, subflow, &r, now);
 	fill_controls(g, subflow, &r, now);
 	fill_datagrams(g, subflow, &r, now);
 	bury(g);
 	return r.used;
+}
+
+/* Would fill_acks() write anything here? */
+static bool
+owes_ack(const struct group *g, int subflow)
+{
+	const struct list *node;
+
+	list_each(node, &g->env.acks_now)
+		if (may_carry_ack(g, list_object(node, struct session, ack),
+		    subflow))
+			return true;
+	return false;
+}
+
+/* Would fill_controls()? */
+static bool
+owes_control(const struct group *g, int subflow)
+{
+	const struct list *node;
+
+	list_each(node, &g->env.controls)
+		if (may_carry_control(list_object(node, struct session,
+		    control), subflow))
+			return true;
+	return false;
 }
 
 bool
@@ -754,17 +782,15 @@ group_wants(const struct group *g, int subflow, uint64_t now)
 	const struct session_env *e = &g->env;
 	bool express = (e->express & bit(subflow)) != 0;
 
+	(void)now;
 	if (!f->attached)
 		return false;
 	if (f->pong_due || f->ping_due || f->drain_due ||
-	    !list_empty(&e->controls) || !list_empty(&e->acks_now))
+	    owes_ack(g, subflow) || owes_control(g, subflow))
 		return true;
 	for (size_t i = 0; i < g->nstrays; i++)
 		if (g->strays[i].subflow == subflow)
 			return true;
-	if (!list_empty(&e->acks_later) && list_object(e->acks_later.next,
-	    struct session, ack)->ack_deadline <= now)
-		return true;
 	return (express && sched_awake(&e->express_turns[subflow])) ||
 	    ((!express || e->bulk == 0) && sched_awake(&e->bulk_turns));
 }
@@ -796,11 +822,25 @@ look_after(struct group *g, struct session *s, uint64_t now)
 		list_append(&e->controls, &s->control);
 }
 
+/* What is due waits for a subflow from now on, not for the clock. */
+static void
+hurry_acks(struct session_env *e, uint64_t now)
+{
+	struct list *node;
+
+	while ((node = list_first(&e->acks_later)) != NULL &&
+	    list_object(node, struct session, ack)->ack_deadline <= now) {
+		list_unlink(node);
+		list_append(&e->acks_now, node);
+	}
+}
+
 void
 group_tick(struct group *g, uint64_t now)
 {
 	struct list *node, *after;
 
+	hurry_acks(&g->env, now);
 	if (now < g->next_scan)
 		return;
 	list_each_safe(node, after, &g->env.busy)
