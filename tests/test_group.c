@@ -1,0 +1,778 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Two groups, a proxy's and a relay's, with byte queues between them, and a
+ * hand that writes single frames where a peer breaks the rules.
+ */
+#include "core/group.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "core/wire.h"
+
+#define WINDOW 65536
+#define MS UINT64_C(1000)
+
+enum { PROXY, RELAY };
+
+struct fixture {
+	struct budget budget[2];
+	struct group *g[2];
+	uint64_t now;
+	uint8_t buf[2][2][1 << 20];	/* [sender][subflow] */
+	size_t len[2][2];
+};
+
+static struct wire_open
+destination(void)
+{
+	struct wire_open o = { .dscp = -1 };
+
+	assert_int_equal(addr_parse(&o.destination, "192.0.2.1:80"), 0);
+	assert_int_equal(addr_parse(&o.client, "198.51.100.7:4000"), 0);
+	return o;
+}
+
+static int
+set_up(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	f->now = 1000 * MS;
+	for (int e = 0; e < 2; e++) {
+		struct group_options o = {
+			.proxy = e == PROXY, .initial_window = WINDOW,
+			.start_window = WINDOW, .window_max = 4 * WINDOW,
+			.max_sessions = 8, .datagram_max = WIRE_DATA_MAX,
+			.budget = &f->budget[e],
+		};
+		int replaced;
+
+		budget_init(&f->budget[e], 64 << 20);
+		f->g[e] = group_new(&o);
+		group_peer_window(f->g[e], WINDOW);
+		assert_int_equal(group_attach(f->g[e], 0, 0, f->now,
+		    &replaced), 0);
+		assert_int_equal(group_attach(f->g[e], 0, 1, f->now,
+		    &replaced), 1);
+	}
+	*state = f;
+	return 0;
+}
+
+static int
+tear_down(void **state)
+{
+	struct fixture *f = *state;
+
+	for (int e = 0; e < 2; e++) {
+		group_free(f->g[e]);
+		assert_int_equal(f->budget[e].held_bytes, 0);
+		assert_int_equal(f->budget[e].offered_bytes, 0);
+	}
+	free(f);
+	return 0;
+}
+
+/* What `e` has to say on a subflow is put into its queue. */
+static size_t
+fill(struct fixture *f, int e, int subflow)
+{
+	size_t n, total = 0;
+
+	while ((n = group_fill(f->g[e], subflow,
+	    f->buf[e][subflow] + f->len[e][subflow], 20000, f->now)) > 0) {
+		f->len[e][subflow] += n;
+		total += n;
+	}
+	return total;
+}
+
+static int
+deliver(struct fixture *f, int e, int subflow)
+{
+	int used = group_take(f->g[!e], subflow, f->buf[e][subflow],
+	    f->len[e][subflow], f->now);
+
+	if (used >= 0)
+		assert_int_equal(used, f->len[e][subflow]);
+	f->len[e][subflow] = 0;
+	return used;
+}
+
+/* Until both are silent. */
+static void
+settle(struct fixture *f)
+{
+	for (int round = 0; round < 50; round++) {
+		size_t moved = 0;
+
+		for (int e = 0; e < 2; e++) {
+			for (int i = 0; i < 2; i++) {
+				moved += fill(f, e, i);
+				deliver(f, e, i);
+			}
+		}
+		if (moved == 0) {
+			if (round % 2 == 1)
+				return;
+			f->now += 60 * MS;	/* delayed ACKs */
+			group_tick(f->g[PROXY], f->now);
+			group_tick(f->g[RELAY], f->now);
+		}
+	}
+}
+
+static struct session *
+open_session(struct fixture *f)
+{
+	struct wire_open o = destination();
+	struct session *s;
+
+	assert_int_equal(group_open(f->g[PROXY], &o, f->now, &s), 0);
+	session_set_user(s, f);
+	return s;
+}
+
+static struct session *
+accept_session(struct fixture *f)
+{
+	struct session *s;
+
+	while ((s = group_ready(f->g[RELAY])) != NULL) {
+		if (session_user(s) == NULL) {
+			session_set_user(s, f);
+			return s;
+		}
+	}
+	return NULL;
+}
+
+static void
+give(struct fixture *f, struct session *s, const void *bytes, size_t len)
+{
+	const uint8_t *p = bytes;
+
+	while (len > 0) {
+		struct span spans[4];
+		int n = session_read_room(s, spans, 4);
+		size_t take = 0;
+
+		assert_true(n > 0);
+		for (int i = 0; i < n && len > 0; i++) {
+			size_t k = spans[i].len < len ? spans[i].len : len;
+
+			memcpy(spans[i].base, p, k);
+			p += k;
+			len -= k;
+			take += k;
+		}
+		assert_int_equal(session_read(s, take, f->now), 0);
+	}
+}
+
+static void
+assert_takes(struct fixture *f, struct session *s, const char *expected)
+{
+	struct span spans[8];
+	size_t len = strlen(expected);
+	char got[256];
+	size_t used = 0;
+
+	for (int n; (n = session_peek(s, spans, 8)) > 0;) {
+		assert_true(used + spans[0].len <= sizeof(got));
+		memcpy(got + used, spans[0].base, spans[0].len);
+		used += spans[0].len;
+		session_consume(s, spans[0].len, f->now);
+	}
+	assert_int_equal(used, len);
+	assert_memory_equal(got, expected, len);
+}
+
+/* Frames by hand. */
+static int
+say(struct fixture *f, int e, uint8_t type, uint32_t connection,
+    uint32_t serial, const void *body, size_t len)
+{
+	struct wire_header h = {
+		.type = type, .size = (uint16_t)len,
+		.connection = connection, .serial = serial,
+	};
+	uint8_t frame[WIRE_HEADER + WIRE_DATA_MAX];
+
+	wire_put_header(frame, &h);
+	memcpy(frame + WIRE_HEADER, body, len);
+	return group_take(f->g[!e], 0, frame, WIRE_HEADER + len, f->now);
+}
+
+/* Is there a frame of this type and number in what `e` says? */
+static bool
+says(struct fixture *f, int e, uint8_t type, uint32_t connection, int code)
+{
+	bool found = false;
+
+	for (int i = 0; i < 2; i++) {
+		fill(f, e, i);
+		struct cursor c = { f->buf[e][i], f->buf[e][i] + f->len[e][i] };
+		struct wire_header h;
+
+		while (wire_get_header(&c, &h) == WIRE_OK) {
+			if (h.type == type && h.connection == connection &&
+			    (code < 0 || c.pos[0] == code))
+				found = true;
+			c.pos += h.size;
+		}
+		f->len[e][i] = 0;
+	}
+	return found;
+}
+
+static void
+the_first_flight_opens_offers_and_carries_data(void **state)
+{
+	struct fixture *f = *state;
+	static const uint8_t expected[] = {
+		/* PING */
+		6, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0,
+		0, 0, 0, 0, 0, 0x0f, 0x42, 0x40,
+		/* OPEN: destination, client */
+		1, 0, 0, 18, 0, 0, 0, 1, 0, 0, 0, 0,
+		1, 7, 4, 192, 0, 2, 1, 0, 80,
+		2, 7, 4, 198, 51, 100, 7, 0x0f, 0xa0,
+		/* ACK: next is 1, the whole window */
+		3, 0, 0, 4, 0, 0, 0, 1, 0, 0, 0, 1, 0, 1, 0, 0,
+		/* DATA */
+		0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 1, 'h', 'i',
+	};
+
+	give(f, open_session(f), "hi", 2);
+	assert_int_equal(fill(f, PROXY, 0), sizeof(expected));
+	assert_memory_equal(f->buf[PROXY][0], expected, sizeof(expected));
+}
+
+static void
+a_conversation_ends_cleanly_on_both_sides(void **state)
+{
+	struct fixture *f = *state;
+	struct session *p = open_session(f), *r;
+
+	give(f, p, "request", 7);
+	session_read_end(p, WIRE_CODE_OK, f->now);
+	settle(f);
+	r = accept_session(f);
+	assert_non_null(r);
+	assert_true(addr_equal(&session_open_info(r)->destination,
+	    &session_open_info(p)->destination));
+	assert_takes(f, r, "request");
+	assert_int_equal(session_state(r), SESSION_END);
+	assert_int_equal(session_state(p), SESSION_OPEN);
+	give(f, r, "answer", 6);
+	session_read_end(r, WIRE_CODE_OK, f->now);
+	settle(f);
+	assert_takes(f, p, "answer");
+	assert_int_equal(session_state(p), SESSION_END);
+	assert_true(session_flushed(p) && session_flushed(r));
+	session_release(p, f->now);
+	session_release(r, f->now);
+	settle(f);
+	assert_int_equal(group_sessions(f->g[PROXY]), 0);
+	assert_int_equal(group_sessions(f->g[RELAY]), 0);
+}
+
+static void
+an_open_goes_first_on_every_subflow_until_acknowledged(void **state)
+{
+	struct fixture *f = *state;
+	struct session *p = open_session(f);
+
+	give(f, p, "a", 1);
+	fill(f, PROXY, 0);
+	group_detach(f->g[PROXY], 0, f->now);
+	assert_true(says(f, PROXY, WIRE_OPEN, 1, -1));
+}
+
+static void
+a_late_copy_of_an_open_opens_nothing(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t body[WIRE_OPEN_MAX];
+	struct wire_open o = destination();
+	size_t n = wire_put_open(body, &o);
+	const uint8_t code = 0;
+
+	say(f, PROXY, WIRE_OPEN, 1, 0, body, n);
+	assert_non_null(accept_session(f));
+	say(f, PROXY, WIRE_RESET, 1, 0, &code, 1);
+	assert_true(says(f, RELAY, WIRE_RESET, 1, WIRE_CODE_UNKNOWN));
+	say(f, PROXY, WIRE_OPEN, 1, 0, body, n);
+	assert_null(accept_session(f));
+	assert_true(says(f, RELAY, WIRE_RESET, 1, WIRE_CODE_UNKNOWN));
+}
+
+static void
+a_reset_that_overtook_its_open_keeps_it_closed(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t body[WIRE_OPEN_MAX];
+	struct wire_open o = destination();
+	size_t n = wire_put_open(body, &o);
+	const uint8_t code = 0;
+
+	say(f, PROXY, WIRE_RESET, 2, 0, &code, 1);
+	assert_true(says(f, RELAY, WIRE_RESET, 2, WIRE_CODE_UNKNOWN));
+	say(f, PROXY, WIRE_OPEN, 2, 0, body, n);
+	assert_null(accept_session(f));
+	say(f, PROXY, WIRE_OPEN, 1, 0, body, n);
+	assert_non_null(accept_session(f));
+}
+
+static void
+an_open_that_contradicts_the_first_is_a_fault_of_its_session(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t body[WIRE_OPEN_MAX];
+	struct wire_open o = destination();
+	size_t n = wire_put_open(body, &o);
+	struct session *r;
+
+	say(f, PROXY, WIRE_OPEN, 1, 0, body, n);
+	r = accept_session(f);
+	o.destination.port = 81;
+	n = wire_put_open(body, &o);
+	assert_true(say(f, PROXY, WIRE_OPEN, 1, 0, body, n) > 0);
+	assert_int_equal(session_state(r), SESSION_ABORT);
+	assert_true(says(f, RELAY, WIRE_RESET, 1, WIRE_CODE_PROTOCOL));
+}
+
+static void
+an_open_without_a_destination_is_refused_alone(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_true(say(f, PROXY, WIRE_OPEN, 1, 0, "\x09", 1) > 0);
+	assert_null(accept_session(f));
+	assert_true(says(f, RELAY, WIRE_RESET, 1, WIRE_CODE_PROTOCOL));
+}
+
+static void
+data_beyond_the_window_costs_its_session_only(void **state)
+{
+	struct fixture *f = *state;
+	struct session *p = open_session(f), *other = open_session(f), *r;
+	static const uint8_t big[WIRE_DATA_MAX];
+
+	give(f, p, "a", 1);
+	give(f, other, "b", 1);
+	settle(f);
+	r = accept_session(f);
+	for (uint32_t serial = 2; serial < 7; serial++)
+		assert_true(say(f, PROXY, WIRE_DATA, session_number(r), serial,
+		    big, sizeof(big)) > 0);
+	assert_int_equal(session_state(r), SESSION_ABORT);
+	assert_int_equal(session_code(r), WIRE_CODE_PROTOCOL);
+	r = accept_session(f);
+	assert_int_equal(session_state(r), SESSION_OPEN);
+}
+
+static void
+an_ack_of_what_was_not_sent_costs_its_session_only(void **state)
+{
+	struct fixture *f = *state;
+	struct session *p = open_session(f);
+
+	give(f, p, "a", 1);
+	settle(f);
+	assert_true(say(f, RELAY, WIRE_ACK, 1, 9, "\0\0\0\0", 4) > 0);
+	assert_int_equal(session_state(p), SESSION_ABORT);
+	assert_true(says(f, PROXY, WIRE_RESET, 1, WIRE_CODE_PROTOCOL));
+}
+
+static void
+a_second_fin_elsewhere_is_a_fault(void **state)
+{
+	struct fixture *f = *state;
+	struct session *p = open_session(f);
+
+	settle(f);
+	say(f, RELAY, WIRE_FIN, 1, 3, "\0", 1);
+	say(f, RELAY, WIRE_FIN, 1, 3, "\0", 1);
+	assert_int_equal(session_state(p), SESSION_OPEN);
+	say(f, RELAY, WIRE_FIN, 1, 4, "\0", 1);
+	assert_int_equal(session_state(p), SESSION_ABORT);
+}
+
+static void
+data_after_fin_is_a_fault(void **state)
+{
+	struct fixture *f = *state;
+	struct session *p = open_session(f);
+
+	settle(f);
+	say(f, RELAY, WIRE_FIN, 1, 2, "\0", 1);
+	say(f, RELAY, WIRE_DATA, 1, 2, "x", 1);
+	assert_int_equal(session_state(p), SESSION_ABORT);
+}
+
+static void
+a_fin_waits_for_the_data_before_it(void **state)
+{
+	struct fixture *f = *state;
+	struct session *p = open_session(f);
+
+	settle(f);
+	say(f, RELAY, WIRE_FIN, 1, 2, "\0", 1);
+	assert_int_equal(session_state(p), SESSION_OPEN);
+	say(f, RELAY, WIRE_DATA, 1, 1, "x", 1);
+	assert_int_equal(session_state(p), SESSION_OPEN);
+	assert_takes(f, p, "x");
+	assert_int_equal(session_state(p), SESSION_END);
+}
+
+static void
+what_was_sent_before_a_reset_is_delivered_first(void **state)
+{
+	struct fixture *f = *state;
+	struct session *p = open_session(f), *r;
+
+	give(f, p, "last words", 10);
+	session_read_end(p, WIRE_CODE_RESET, f->now);
+	session_release(p, f->now);
+	settle(f);
+	r = accept_session(f);
+	assert_int_equal(session_state(r), SESSION_OPEN);
+	assert_takes(f, r, "last words");
+	assert_int_equal(session_state(r), SESSION_RESET);
+	session_release(r, f->now);
+	settle(f);
+	assert_int_equal(group_sessions(f->g[PROXY]), 0);
+	assert_int_equal(group_sessions(f->g[RELAY]), 0);
+}
+
+static void
+an_abort_is_repeated_until_it_is_answered(void **state)
+{
+	struct fixture *f = *state;
+	struct session *p = open_session(f);
+
+	settle(f);
+	session_abort(p, WIRE_CODE_OK, f->now);
+	session_release(p, f->now);
+	assert_true(says(f, PROXY, WIRE_RESET, 1, WIRE_CODE_OK));	/* lost */
+	assert_false(says(f, PROXY, WIRE_RESET, 1, -1));
+	f->now += 2000 * MS;
+	group_tick(f->g[PROXY], f->now);
+	assert_true(says(f, PROXY, WIRE_RESET, 1, WIRE_CODE_OK));
+	assert_int_equal(group_sessions(f->g[PROXY]), 1);
+	say(f, RELAY, WIRE_RESET, 1, 0, "\x07", 1);
+	assert_int_equal(group_sessions(f->g[PROXY]), 0);
+}
+
+static void
+reset_7_after_the_fin_is_a_clean_end(void **state)
+{
+	struct fixture *f = *state;
+	struct session *p = open_session(f);
+
+	settle(f);
+	session_read_end(p, WIRE_CODE_OK, f->now);
+	fill(f, PROXY, 0);
+	fill(f, PROXY, 1);
+	say(f, RELAY, WIRE_DATA, 1, 1, "x", 1);
+	say(f, RELAY, WIRE_FIN, 1, 2, "\0", 1);
+	say(f, RELAY, WIRE_RESET, 1, 0, "\x07", 1);
+	assert_takes(f, p, "x");
+	assert_int_equal(session_state(p), SESSION_END);
+	assert_int_equal(group_sessions(f->g[PROXY]), 0);
+}
+
+static void
+reset_7_before_the_fin_is_a_cut(void **state)
+{
+	struct fixture *f = *state;
+	struct session *p = open_session(f);
+
+	settle(f);
+	say(f, RELAY, WIRE_RESET, 1, 0, "\x07", 1);
+	assert_int_equal(session_state(p), SESSION_ABORT);
+	assert_int_equal(session_code(p), WIRE_CODE_UNKNOWN);
+}
+
+static void
+a_frame_for_nobody_is_answered_with_reset_7(void **state)
+{
+	struct fixture *f = *state;
+
+	for (int e = 0; e < 2; e++) {
+		say(f, !e, WIRE_DATA, 77, 1, "x", 1);
+		assert_true(says(f, e, WIRE_RESET, 77, WIRE_CODE_UNKNOWN));
+		say(f, !e, WIRE_ASK, 78, 1, "", 0);
+		assert_true(says(f, e, WIRE_RESET, 78, WIRE_CODE_UNKNOWN));
+		say(f, !e, WIRE_ACK, 79, 1, "\0\0\0\0", 4);
+		assert_false(says(f, e, WIRE_RESET, 79, -1));
+		say(f, !e, WIRE_RESET, 80, 0, "\x07", 1);
+		assert_false(says(f, e, WIRE_RESET, 80, -1));
+	}
+}
+
+static void
+an_ask_is_answered_at_once(void **state)
+{
+	struct fixture *f = *state;
+
+	open_session(f);
+	settle(f);
+	says(f, PROXY, WIRE_ACK, 1, -1);
+	say(f, RELAY, WIRE_ASK, 1, 1, "", 0);
+	assert_true(says(f, PROXY, WIRE_ACK, 1, -1));
+}
+
+static void
+silence_makes_a_sender_ask_with_back_off(void **state)
+{
+	struct fixture *f = *state;
+	struct session *p = open_session(f);
+	int asked = 0;
+
+	settle(f);
+	give(f, p, "x", 1);
+	says(f, PROXY, WIRE_DATA, 1, -1);	/* swallowed */
+	for (int i = 0; i < 200; i++) {
+		f->now += 100 * MS;
+		group_tick(f->g[PROXY], f->now);
+		asked += says(f, PROXY, WIRE_ASK, 1, -1);
+	}
+	assert_in_range(asked, 3, 6);		/* in 20 s: 1, 3, 7, 15 */
+}
+
+static void
+a_lost_ack_is_owed_again_when_its_subflow_dies(void **state)
+{
+	struct fixture *f = *state;
+	struct session *p = open_session(f), *r;
+
+	give(f, p, "x", 1);
+	settle(f);
+	r = accept_session(f);
+	assert_non_null(r);
+	give(f, p, "y", 1);
+	fill(f, PROXY, 0);
+	fill(f, PROXY, 1);
+	deliver(f, PROXY, 0);
+	deliver(f, PROXY, 1);
+	f->now += 60 * MS;
+	group_tick(f->g[RELAY], f->now);
+	int on = fill(f, RELAY, 0) > 0 ? 0 : 1;
+	if (on == 1)
+		fill(f, RELAY, 1);
+	f->len[RELAY][on] = 0;			/* lost with the subflow */
+	group_detach(f->g[RELAY], on, f->now);
+	assert_true(says(f, RELAY, WIRE_ACK, 1, -1));
+}
+
+static void
+more_sessions_than_allowed_are_refused(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t body[WIRE_OPEN_MAX];
+	struct wire_open o = destination();
+	size_t n = wire_put_open(body, &o);
+	struct session *s;
+
+	for (uint32_t i = 1; i <= 8; i++)
+		say(f, PROXY, WIRE_OPEN, i, 0, body, n);
+	say(f, PROXY, WIRE_OPEN, 9, 0, body, n);
+	assert_true(says(f, RELAY, WIRE_RESET, 9, WIRE_CODE_RESOURCES));
+	for (int i = 0; i < 8; i++)
+		open_session(f);
+	assert_int_equal(group_open(f->g[PROXY], &o, f->now, &s), -EAGAIN);
+	/* Endless ones hold nothing more. */
+	for (uint32_t i = 10; i < 5000; i++)
+		say(f, PROXY, WIRE_OPEN, i, 0, body, n);
+	assert_true(group_sessions(f->g[RELAY]) <= 16);
+}
+
+static void
+framing_that_cannot_be_trusted_closes_the_subflow(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(say(f, PROXY, 0x41, 1, 0, "", 0), -EPROTO);
+	assert_int_equal(say(f, PROXY, WIRE_ACK, 1, 1, "x", 1), -EPROTO);
+	assert_true(say(f, PROXY, 0x81, 1, 1, "skip", 4) > 0);
+}
+
+static void
+a_slow_reader_stops_its_sender(void **state)
+{
+	struct fixture *f = *state;
+	struct session *p = open_session(f);
+	static uint8_t block[4096];
+	struct span spans[4];
+	size_t given = 0;
+
+	for (int i = 0; i < 200; i++) {
+		while (session_read_room(p, spans, 4) > 0 &&
+		    spans[0].len >= sizeof(block)) {
+			give(f, p, block, sizeof(block));
+			given += sizeof(block);
+		}
+		settle(f);
+	}
+	assert_in_range(given, WINDOW - 8192, WINDOW + 8192);
+	assert_true(f->budget[RELAY].held_bytes < WINDOW + 8192);
+}
+
+static void
+the_window_opens_when_the_reader_goes_on(void **state)
+{
+	struct fixture *f = *state;
+	struct session *p = open_session(f), *r;
+	static uint8_t block[WIRE_DATA_MAX];
+	struct span spans[8];
+	size_t given = 0, taken = 0;
+
+	settle(f);
+	r = accept_session(f);
+	while (given < 10 * WINDOW) {
+		int n = session_read_room(p, spans, 1);
+
+		if (n > 0) {
+			size_t len = spans[0].len;
+
+			give(f, p, block, len);
+			given += len;
+		}
+		settle(f);
+		while ((n = session_peek(r, spans, 8)) > 0) {
+			taken += spans[0].len;
+			session_consume(r, spans[0].len, f->now);
+		}
+		settle(f);
+	}
+	assert_in_range(taken, given - 2 * WINDOW, given);
+}
+
+static void
+the_stuck_holder_is_shed_when_memory_is_over(void **state)
+{
+	struct fixture *f = *state;
+	struct session *a = open_session(f), *b = open_session(f);
+	static uint8_t block[WIRE_DATA_MAX];
+	struct session *ra, *rb;
+
+	give(f, a, block, sizeof(block));
+	give(f, b, "x", 1);
+	settle(f);
+	ra = accept_session(f);
+	rb = accept_session(f);
+	f->now += 2000 * MS;
+	assert_true(group_shed(f->g[RELAY], f->now));
+	struct session *large = session_peek(ra, &(struct span){ 0 }, 1) > 0 ?
+	    rb : ra;
+	assert_int_equal(session_state(large), SESSION_ABORT);
+	assert_int_equal(session_code(large), WIRE_CODE_RESOURCES);
+}
+
+static void
+a_subflow_of_the_same_slot_replaces_the_old_one(void **state)
+{
+	struct fixture *f = *state;
+	int replaced;
+
+	assert_int_equal(group_attach(f->g[RELAY], 0, 1, f->now, &replaced),
+	    2);
+	assert_int_equal(replaced, 1);
+	assert_int_equal(group_attach(f->g[RELAY], 1, 1, f->now, &replaced),
+	    3);
+	assert_int_equal(replaced, -1);
+}
+
+static void
+a_ping_is_answered_on_its_subflow(void **state)
+{
+	struct fixture *f = *state;
+
+	settle(f);
+	assert_true(group_rtt_us(f->g[PROXY]) > 0);
+	group_ping(f->g[PROXY], 1, f->now);
+	assert_int_equal(fill(f, PROXY, 0), 0);
+	assert_int_equal(fill(f, PROXY, 1), WIRE_CONTROL_MAX);
+	deliver(f, PROXY, 1);
+	assert_int_equal(fill(f, RELAY, 0), 0);
+	assert_int_equal(fill(f, RELAY, 1), WIRE_CONTROL_MAX);
+}
+
+static void
+a_drain_is_told_on_every_subflow(void **state)
+{
+	struct fixture *f = *state;
+
+	settle(f);
+	group_drain(f->g[RELAY]);
+	assert_int_equal(fill(f, RELAY, 0), WIRE_HEADER);
+	assert_int_equal(fill(f, RELAY, 1), WIRE_HEADER);
+	assert_false(group_draining(f->g[PROXY]));
+	deliver(f, RELAY, 0);
+	assert_true(group_draining(f->g[PROXY]));
+}
+
+static void
+a_forgotten_group_resets_its_sessions(void **state)
+{
+	struct fixture *f = *state;
+	struct session *p = open_session(f), *waiting;
+
+	settle(f);
+	waiting = open_session(f);
+	group_reset_all(f->g[PROXY], WIRE_CODE_UNKNOWN, f->now);
+	assert_int_equal(session_state(p), SESSION_ABORT);
+	assert_int_equal(session_state(waiting), SESSION_ABORT);
+	assert_int_equal(group_sessions(f->g[PROXY]), 0);
+	session_release(p, f->now);
+	session_release(waiting, f->now);
+}
+
+int
+main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		T(the_first_flight_opens_offers_and_carries_data),
+		T(a_conversation_ends_cleanly_on_both_sides),
+		T(an_open_goes_first_on_every_subflow_until_acknowledged),
+		T(a_late_copy_of_an_open_opens_nothing),
+		T(a_reset_that_overtook_its_open_keeps_it_closed),
+		T(an_open_that_contradicts_the_first_is_a_fault_of_its_session),
+		T(an_open_without_a_destination_is_refused_alone),
+		T(data_beyond_the_window_costs_its_session_only),
+		T(an_ack_of_what_was_not_sent_costs_its_session_only),
+		T(a_second_fin_elsewhere_is_a_fault),
+		T(data_after_fin_is_a_fault),
+		T(a_fin_waits_for_the_data_before_it),
+		T(what_was_sent_before_a_reset_is_delivered_first),
+		T(an_abort_is_repeated_until_it_is_answered),
+		T(reset_7_after_the_fin_is_a_clean_end),
+		T(reset_7_before_the_fin_is_a_cut),
+		T(a_frame_for_nobody_is_answered_with_reset_7),
+		T(an_ask_is_answered_at_once),
+		T(silence_makes_a_sender_ask_with_back_off),
+		T(a_lost_ack_is_owed_again_when_its_subflow_dies),
+		T(more_sessions_than_allowed_are_refused),
+		T(framing_that_cannot_be_trusted_closes_the_subflow),
+		T(a_slow_reader_stops_its_sender),
+		T(the_window_opens_when_the_reader_goes_on),
+		T(the_stuck_holder_is_shed_when_memory_is_over),
+		T(a_subflow_of_the_same_slot_replaces_the_old_one),
+		T(a_ping_is_answered_on_its_subflow),
+		T(a_drain_is_told_on_every_subflow),
+		T(a_forgotten_group_resets_its_sessions),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
