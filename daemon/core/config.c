@@ -16,10 +16,10 @@ static_assert(offsetof(struct config_forward, name) == 0 &&
 void *
 config_grow(void *field, size_t count, size_t size)
 {
-	uint8_t *array;
+	uint8_t *old, *array;
 
-	memcpy(&array, field, sizeof(array));
-	array = reallocarray(array, count + 1, size);
+	memcpy(&old, field, sizeof(old));
+	array = reallocarray(old, count + 1, size);
 	if (array == NULL)
 		return NULL;
 	memcpy(field, &array, sizeof(array));

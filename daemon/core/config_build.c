@@ -118,6 +118,7 @@ config_store_text(struct config_builder *b, void *field, const char *value)
 	if (copy == NULL)
 		return config_out_of_memory(b);
 	memcpy(field, &copy, sizeof(copy));
+	/* cppcheck-suppress memleak ; the field owns it now */
 	return 0;
 }
 
