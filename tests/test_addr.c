@@ -117,6 +117,7 @@ text_that_is_no_address_is_refused(void **state)
 		"[[2001:db8::1]]", "[2001:db8::1]]:1", "2001:db8::1]",
 		"2001:db8::1::", "2001:db8::12345", "fe80::1%lo",
 		"[fe80::1%lo]:80", "1:2:3:4:5:6:7:8:9", "1:2:3:4:5:6:7",
+		"ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.2555",
 		"ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255.255.255.255",
 	};
 	struct addr a = { .port = 77 };

@@ -597,6 +597,10 @@ bad_open_is_refused_and_not_handed_out(void **state)
 		BODY(1, 7, 2, 192, 0, 2, 1, 1, 187),
 		BODY(1, 7, 10, 192, 0, 2, 1, 1, 187),
 		BODY(SERVER, 2, 7, 5, 192, 0, 2, 1, 1, 187),
+		BODY(1, 19, 0, 32, 1, 13, 184, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+		    1, 1, 187),
+		BODY(1, 19, 10, 32, 1, 13, 184, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+		    0, 1, 1, 187),
 		/* a wrong length */
 		BODY(1, 0),
 		BODY(1, 1, 4),
@@ -610,6 +614,8 @@ bad_open_is_refused_and_not_handed_out(void **state)
 		BODY(1, 19, 4, 32, 1, 13, 184, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
 		    1, 1, 187),
 		BODY(SERVER, 2, 0),
+		BODY(SERVER, 2, 6, 4, 192, 0, 2, 1, 1),
+		BODY(SERVER, 2, 8, 4, 192, 0, 2, 1, 1, 187, 0),
 		BODY(SERVER, 3, 0),
 		BODY(SERVER, 3, 2, 0, 0),
 		/* DSCP has six bits */
@@ -783,6 +789,9 @@ answer_has_its_golden_bytes(void **state)
 	out[1] = 0;
 	assert_int_equal(wire_get_answer(out, sizeof(out), &got), WIRE_OK);
 	assert_false(got.group_known);
+	out[0] = WIRE_PROTECTION_SEALED;
+	assert_int_equal(wire_get_answer(out, sizeof(out), &got), WIRE_OK);
+	assert_int_equal(got.protection, WIRE_PROTECTION_SEALED);
 }
 
 static void
