@@ -306,23 +306,26 @@ session_fill_ack(struct session *s, int subflow, uint8_t *out, size_t room,
 }
 
 size_t
-session_fill(struct session *s, int subflow, uint8_t *out, size_t room,
-    uint64_t now)
+session_fill(struct session *s, const struct session_turn *t, uint64_t now)
 {
 	bool fits;
 	bool opening = s->env->proxy && s->out.next == 0;
-	size_t n = open_first(s, subflow, out, room, now, &fits);
+	size_t n = open_first(s, t->subflow, t->out, t->room, now, &fits);
 
-	if (!fits || room - n < 2 * WIRE_CONTROL_MAX)
+	if (!fits || t->room - n < 2 * WIRE_CONTROL_MAX)
 		return n;
 	if (s->ack_owed || opening)
-		n += put_ack(s, subflow, out + n);
-	size_t max = room - n - WIRE_HEADER;
-	if (max > s->env->datagram_max)
-		max = s->env->datagram_max;
-	struct datagram *d = sendq_next(&s->out, s->edge, max);
-	if (d != NULL)
-		n += send_item(s, d, subflow, out + n, room - n, now);
+		n += put_ack(s, t->subflow, t->out + n);
+	size_t max = t->room - n - WIRE_HEADER;
+	if (t->cut_to_room || sendq_next_len(&s->out, s->edge) <= max ||
+	    t->cut <= max) {
+		if (max > t->cut)
+			max = t->cut;
+		struct datagram *d = sendq_next(&s->out, s->edge, max);
+		if (d != NULL)
+			n += send_item(s, d, t->subflow, t->out + n,
+			    t->room - n, now);
+	}
 	if (s->read_blocked)
 		session_make_ready(s);
 	session_schedule(s, now);

@@ -28,7 +28,8 @@
 #define SCAN_US UINT64_C(200000)	/* how often waiting sessions are looked
 					 * at */
 #define STUCK_US UINT64_C(1000000)
-#define CUT_ROOM 2048		/* rather send later than cut smaller */
+#define CUT_BEHIND 1024		/* bytes of answers; behind more, a datagram that
+				 * does not fit waits instead of being cut */
 #define CUT_OTHERS 4096		/* largest express datagram while others wait */
 
 struct subflow_state {
@@ -710,21 +711,20 @@ fill_datagrams(struct group *g, int subflow, struct room *r, uint64_t now)
 
 	while ((t = pick(g, subflow)) != NULL) {
 		struct session *s = list_object(t, struct session, turn);
-		size_t room = left(r);
+		struct sched *before = t->queue;
+		struct session_turn turn = {
+			.subflow = subflow, .out = at(r), .room = left(r),
+			.cut = g->env.datagram_max, .cut_to_room = r->used < CUT_BEHIND,
+		};
 
-		if (r->used > 0 && room < CUT_ROOM)
-			return;
 		if (s->phase == PHASE_WAITING && !give_number(g, s)) {
 			sched_sleep(t);
 			continue;
 		}
-		if (express && room > CUT_OTHERS &&
-		    sched_others(&g->env.express_turns[subflow], t))
-			room = CUT_OTHERS;
-		struct sched *before = t->queue;
-		size_t n = session_fill(s, subflow, at(r), room, now);
-		if (n == 0 && room < left(r))	/* too large to be cut */
-			n = session_fill(s, subflow, at(r), left(r), now);
+		if (express && turn.cut > CUT_OTHERS &&
+		    sched_others(t->queue, t))
+			turn.cut = CUT_OTHERS;
+		size_t n = session_fill(s, &turn, now);
 		if (n == 0)		/* no room for it: next time */
 			return;
 		r->used += n;

@@ -197,15 +197,26 @@ sendq_ready(const struct sendq *q, uint64_t edge)
 }
 
 static struct datagram *
-next_lost(struct sendq *q)
+first_lost(const struct sendq *q)
 {
 	struct list *node = q->again != &q->unacked ? q->again :
 	    q->unacked.next;
 
 	while (datagram_of(node)->copies != 0)
 		node = node->next;
-	q->again = node;
 	return datagram_of(node);
+}
+
+size_t
+sendq_next_len(const struct sendq *q, uint64_t edge)
+{
+	const struct datagram *d = first_unsent(q);
+
+	if (q->lost > 0)
+		return first_lost(q)->len;
+	if (d == NULL)
+		return 0;
+	return d->type == WIRE_DATA ? window_room(q, d, edge) : d->len;
 }
 
 /* Make the first `len` bytes of the first unsent datagram one of their own. */
@@ -228,8 +239,12 @@ cut(struct sendq *q, struct datagram *rest, size_t len)
 struct datagram *
 sendq_next(struct sendq *q, uint64_t edge, size_t max)
 {
-	if (q->lost > 0)
-		return next_lost(q);
+	if (q->lost > 0) {
+		struct datagram *lost = first_lost(q);
+
+		q->again = &lost->node;
+		return lost;
+	}
 	struct datagram *d = first_unsent(q);
 	if (d == NULL || d->type != WIRE_DATA)
 		return d;

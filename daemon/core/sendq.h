@@ -63,6 +63,8 @@ void sendq_adopt(struct sendq *, struct datagram *, size_t len);
 
 /* Is there anything that sendq_next() would return? */
 bool sendq_ready(const struct sendq *, uint64_t edge);
+/* How large is it without a cut other than the window's? */
+size_t sendq_next_len(const struct sendq *, uint64_t edge);
 
 /* What to send next, cut to `max` bytes and to the window; something lost goes
  * first and is never cut (its size has been seen), so it may be larger than

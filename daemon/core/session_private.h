@@ -129,8 +129,17 @@ bool session_fin_taken(const struct session *);
 /* A frame for a live session.  What is wrong with it fails the session. */
 void session_take(struct session *, const struct wire_header *,
     const uint8_t *body, int subflow, uint64_t now);
-/* Both: bytes written, 0: nothing to write or no room for it. */
-size_t session_fill(struct session *, int subflow, uint8_t *out, size_t room,
+/* What one turn writes: at most one datagram. */
+struct session_turn {
+	int subflow;
+	uint8_t *out;
+	size_t room;
+	size_t cut;		/* to that size; at most the room when */
+	bool cut_to_room;	/* there is nothing else in it */
+};
+
+/* Bytes written, 0: nothing to write or no room for it. */
+size_t session_fill(struct session *, const struct session_turn *,
     uint64_t now);
 size_t session_fill_ack(struct session *, int subflow, uint8_t *out,
     size_t room, uint64_t now);
