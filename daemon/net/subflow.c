@@ -239,7 +239,7 @@ subflow_pump(struct subflow *sf)
 		uint8_t *out = transform_out_room(sf->transform, &room);
 
 		n = owner(sf)->fill(sf, out, room);
-		if (n == 0 || sf->phase != PHASE_UP)
+		if (n == 0)
 			break;
 		transform_out_commit(sf->transform, n);
 	}
