@@ -20,6 +20,8 @@
 #define GIB (KIB * MIB)
 #define TIB (MIB * MIB)
 
+#define SESSIONS_MAX 65536	/* numbers that a relay remembers */
+
 const struct section config_sections[CONFIG_NSECTIONS] = {
 	[CONFIG_IN_TOP] = { .info = { "", CONFIG_IN_TOP, false } },
 	[CONFIG_IN_REDIRECT] = {
@@ -109,10 +111,11 @@ const struct key config_keys[] = {
 	    FIELD(struct config, log_level) },
 	{ TOP("log"), .kind = KIND_WORD, .words = log_words, .reload = true,
 	    FIELD(struct config, log_syslog) },
-	{ TOP("max-sessions"), NUMBER, .max = MBIT, .reload = true,
+	{ TOP("max-sessions"), NUMBER, .max = SESSIONS_MAX,
+	    .reload = true,
 	    FIELD(struct config, max_sessions) },
-	{ TOP("max-sessions-per-client"), NUMBER, .max = MBIT, .reload = true,
-	    .role = FOR_PROXY,
+	{ TOP("max-sessions-per-client"), NUMBER, .max = SESSIONS_MAX,
+	    .reload = true, .role = FOR_PROXY,
 	    FIELD(struct config, max_sessions_per_client) },
 	{ TOP("memory-limit"), SIZE, .min = MIB, .max = TIB, .or_zero = true,
 	    FIELD(struct config, memory_limit_bytes) },
