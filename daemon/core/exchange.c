@@ -255,8 +255,11 @@ open_first(struct session *s, int subflow, uint8_t *out, size_t room,
 		return 0;
 	size_t n = send_item(s, open, subflow, out, room, now);
 	*fits = n > 0;
-	if (n > 0 && !list_linked(&s->opening))
+	if (n == 0)
+		return 0;
+	if (!list_linked(&s->opening))
 		list_append(&s->env->opening, &s->opening);
+	session_schedule(s, now);	/* perhaps nothing else was lost */
 	return n;
 }
 
