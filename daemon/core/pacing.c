@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: ISC */
+#include "pacing.h"
+
+#define HEADROOM_PERCENT 95
+
+enum situation { ALL_IDLE, EXPRESS_ONLY, BULK_TOO, NSITUATIONS };
+
+/* Only what they are to each other matters. */
+static const struct {
+	uint8_t express_busy, express_idle, bulk_busy, bulk_idle;
+} weights[NSITUATIONS] = {
+	[ALL_IDLE] = { 2, 2, 1, 1 },
+	[EXPRESS_ONLY] = { 64, 32, 2, 2 },
+	[BULK_TOO] = { 128, 2, 64, 1 },
+};
+
+static enum situation
+situation_of(const struct pacing_share s[], size_t n)
+{
+	enum situation situation = ALL_IDLE;
+
+	for (size_t i = 0; i < n; i++) {
+		if (!s[i].busy)
+			continue;
+		if (!s[i].express)
+			return BULK_TOO;
+		situation = EXPRESS_ONLY;
+	}
+	return situation;
+}
+
+static uint32_t
+weight(const struct pacing_share *s, enum situation situation)
+{
+	if (s->express)
+		return s->busy ? weights[situation].express_busy :
+		    weights[situation].express_idle;
+	return s->busy ? weights[situation].bulk_busy :
+	    weights[situation].bulk_idle;
+}
+
+void
+pacing_divide(uint64_t rate_bps, struct pacing_share s[], size_t n)
+{
+	const uint64_t total = rate_bps / 800 * HEADROOM_PERCENT;
+	const enum situation situation = situation_of(s, n);
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < n; i++)
+		sum += weight(&s[i], situation);
+	for (size_t i = 0; i < n; i++) {
+		s[i].bytes_per_s = total * weight(&s[i], situation) / sum;
+		if (s[i].bytes_per_s == 0)
+			s[i].bytes_per_s = 1;
+	}
+}

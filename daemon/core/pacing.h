@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * How the subflows of one path share the rate of its link.
+ *
+ * The sum of what they may send is always a little less than the rate, so that
+ * no queue builds up before the link however many of them send.  So a share is
+ * something that one has and the others have not: those that have something to
+ * send get nearly all, an express one twice as much as a bulk one.
+ *
+ * An idle one keeps a small share, because the kernel obeys a lower limit at
+ * once but makes use of a higher one only with the next acknowledgement: what
+ * it had while idle is what its first round trip has to do with.  That matters
+ * to express ones, which carry what is short.  So theirs is larger, and only
+ * bulk traffic takes the larger part of it away.
+ */
+#ifndef CORE_PACING_H
+#define CORE_PACING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct pacing_share {
+	bool express, busy;		/* in */
+	uint64_t bytes_per_s;		/* out, at least 1 */
+};
+
+/* Share 0.95 of `rate_bps` bits a second. */
+void pacing_divide(uint64_t rate_bps, struct pacing_share[], size_t n);
+
+#endif

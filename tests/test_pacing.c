@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: ISC */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "core/pacing.h"
+
+#define RATE UINT64_C(20000000)
+#define MOST (RATE / 8 * 95 / 100)
+
+static const struct pacing_share path[4] = {
+	{ .express = true }, { .express = true }, { .express = false },
+	{ .express = false }
+};
+
+static uint64_t
+divide(struct pacing_share s[4], unsigned int busy)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < 4; i++) {
+		s[i] = path[i];
+		s[i].busy = (busy >> i & 1) != 0;
+	}
+	pacing_divide(RATE, s, 4);
+	for (size_t i = 0; i < 4; i++)
+		sum += s[i].bytes_per_s;
+	return sum;
+}
+
+static void
+the_sum_is_just_below_the_rate_whoever_sends(void **state)
+{
+	struct pacing_share s[4];
+
+	(void)state;
+	for (unsigned int busy = 0; busy < 16; busy++) {
+		uint64_t sum = divide(s, busy);
+
+		assert_true(sum <= MOST);
+		assert_true(sum > MOST - 8);
+	}
+}
+
+static void
+a_busy_express_subflow_gets_twice_what_a_bulk_one_gets(void **state)
+{
+	struct pacing_share s[4];
+
+	(void)state;
+	divide(s, 1u << 0 | 1u << 2);
+	assert_true(s[0].bytes_per_s / 2 == s[2].bytes_per_s);
+}
+
+static void
+a_lone_download_gets_nearly_all(void **state)
+{
+	struct pacing_share s[4];
+
+	(void)state;
+	divide(s, 1u << 2);
+	assert_true(s[2].bytes_per_s > MOST / 10 * 9);
+	divide(s, 1u << 2 | 1u << 3);
+	assert_true(s[2].bytes_per_s + s[3].bytes_per_s > MOST / 10 * 9);
+}
+
+static void
+idle_express_subflows_lose_little_to_other_express_ones(void **state)
+{
+	struct pacing_share s[4];
+
+	(void)state;
+	divide(s, 1u << 0);
+	assert_true(s[0].bytes_per_s > MOST / 10 * 6);
+	assert_true(s[1].bytes_per_s > MOST / 10 * 3);
+}
+
+static void
+nobody_gets_nothing(void **state)
+{
+	struct pacing_share s[64] = { 0 };
+
+	(void)state;
+	for (size_t i = 0; i < 32; i++)
+		s[i].express = true;
+	s[40].busy = true;
+	pacing_divide(8000, s, 64);
+	for (size_t i = 0; i < 64; i++)
+		assert_true(s[i].bytes_per_s >= 1);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_sum_is_just_below_the_rate_whoever_sends),
+		cmocka_unit_test(
+		    a_busy_express_subflow_gets_twice_what_a_bulk_one_gets),
+		cmocka_unit_test(a_lone_download_gets_nearly_all),
+		cmocka_unit_test(
+		    idle_express_subflows_lose_little_to_other_express_ones),
+		cmocka_unit_test(nobody_gets_nothing),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
