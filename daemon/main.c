@@ -1,35 +1,294 @@
 /* SPDX-License-Identifier: ISC */
-
+/*
+ * rorod: one role, started and stopped in order.
+ *
+ * It ends in up to three steps: open sessions may finish (grace), those that
+ * are left are reset and the other ends told (FAREWELL_S), everything is freed.
+ * A second signal skips what is left of the first two.
+ */
+#include <ev.h>
 #include <getopt.h>
+#include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "autoconf.h"
+#include "conffile.h"
+#include "core/config.h"
+#include "net/log.h"
+#include "net/reap.h"
+#include "proxy.h"
+#include "relay.h"
+
+#define FAREWELL_S 1.
+#define ERROR_MAX 512
+
+enum phase { PHASE_RUNNING, PHASE_DRAINING, PHASE_FAREWELL };
+
+struct daemon {
+	struct ev_loop *loop;
+	const char *file;
+	bool debug;
+	struct config *config;
+	struct proxy *proxy;		/* this */
+	struct relay *relay;		/* or that */
+	enum phase phase;
+	ev_signal hangup, interrupt, terminate;
+	ev_timer timer;
+};
+
+/* ---- the role ---- */
+
+static bool
+role_start(struct daemon *d, char *error, size_t size)
+{
+	if (d->config->role == CONFIG_PROXY)
+		d->proxy = proxy_start(d->loop, d->config, error, size);
+	else
+		d->relay = relay_start(d->loop, d->config, error, size);
+	return d->proxy != NULL || d->relay != NULL;
+}
+
+static void
+role_reload(struct daemon *d, const struct config *c)
+{
+	if (d->proxy != NULL)
+		proxy_reload(d->proxy, c);
+	else
+		relay_reload(d->relay, c);
+}
+
+static void
+role_drain(struct daemon *d, void (*on_idle)(void *))
+{
+	if (d->proxy != NULL)
+		proxy_drain(d->proxy, on_idle, d);
+	else
+		relay_drain(d->relay, on_idle, d);
+}
+
+static void
+role_abort(struct daemon *d)
+{
+	if (d->proxy != NULL)
+		proxy_abort(d->proxy);
+	else
+		relay_abort(d->relay);
+}
+
+/* ---- signals ---- */
+
+static void
+start_log(const struct daemon *d)
+{
+	enum log_level level = (enum log_level)d->config->log_level;
+
+	log_init(d->debug ? LOG_LEVEL_DEBUG : level, d->config->log_syslog);
+}
+
+static void
+on_hangup(struct ev_loop *loop, ev_signal *w, int revents)
+{
+	struct daemon *d = w->data;
+	struct config *old = d->config, *new;
+	char error[CONFFILE_ERROR_MAX];
+	const char *fixed;
+
+	(void)loop;
+	(void)revents;
+	if (d->phase != PHASE_RUNNING)
+		return;
+	new = conffile_read(d->file, error, sizeof(error));
+	if (new == NULL) {
+		log_error("%s; the configuration is left as it was", error);
+		return;
+	}
+	fixed = config_fixed_difference(old, new);
+	if (fixed != NULL) {
+		log_error("%s: %s cannot change while rorod runs; the "
+		    "configuration is left as it was", d->file, fixed);
+		config_free(new);
+		return;
+	}
+	d->config = new;
+	start_log(d);
+	role_reload(d, new);
+	config_free(old);
+	log_info("%s: read again", d->file);
+}
+
+static void
+on_idle(void *user)
+{
+	struct daemon *d = user;
+
+	ev_break(d->loop, EVBREAK_ALL);
+}
+
+static void
+start_timer(struct daemon *d, double after_s)
+{
+	ev_timer_stop(d->loop, &d->timer);
+	ev_timer_set(&d->timer, after_s, 0.);
+	ev_timer_start(d->loop, &d->timer);
+}
+
+static void
+on_timer(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	struct daemon *d = w->data;
+
+	(void)revents;
+	if (d->phase == PHASE_FAREWELL) {
+		ev_break(loop, EVBREAK_ALL);
+		return;
+	}
+	log_info("grace is over: open sessions are reset");
+	d->phase = PHASE_FAREWELL;
+	role_abort(d);
+	start_timer(d, FAREWELL_S);
+}
+
+static void
+on_terminate(struct ev_loop *loop, ev_signal *w, int revents)
+{
+	struct daemon *d = w->data;
+
+	(void)revents;
+	if (d->phase != PHASE_RUNNING) {
+		ev_break(loop, EVBREAK_ALL);
+		return;
+	}
+	log_info("ending, when open sessions have ended or after %u ms",
+	    d->config->grace_ms);
+	d->phase = PHASE_DRAINING;
+	role_drain(d, on_idle);
+	start_timer(d, d->config->grace_ms / 1000.);
+}
+
+static void
+start_signals(struct daemon *d)
+{
+	signal(SIGPIPE, SIG_IGN);
+	ev_signal_init(&d->hangup, on_hangup, SIGHUP);
+	ev_signal_init(&d->interrupt, on_terminate, SIGINT);
+	ev_signal_init(&d->terminate, on_terminate, SIGTERM);
+	ev_init(&d->timer, on_timer);
+	d->hangup.data = d->interrupt.data = d->terminate.data = d;
+	d->timer.data = d;
+	ev_signal_start(d->loop, &d->hangup);
+	ev_signal_start(d->loop, &d->interrupt);
+	ev_signal_start(d->loop, &d->terminate);
+}
+
+static void
+stop_signals(struct daemon *d)
+{
+	ev_timer_stop(d->loop, &d->timer);
+	ev_signal_stop(d->loop, &d->hangup);
+	ev_signal_stop(d->loop, &d->interrupt);
+	ev_signal_stop(d->loop, &d->terminate);
+}
+
+/* ---- start ---- */
+
+static int
+run(struct daemon *d)
+{
+	char error[ERROR_MAX];
+
+	d->loop = ev_default_loop(EVFLAG_AUTO);
+	if (d->loop == NULL) {
+		log_error("there is no event loop");
+		return 1;
+	}
+	start_log(d);
+	reap_start(d->loop);
+	start_signals(d);
+	int status = 1;
+	if (role_start(d, error, sizeof(error))) {
+		log_info("rorod %s started", PACKAGE_VERSION);
+		ev_run(d->loop, 0);
+		proxy_stop(d->proxy);
+		relay_stop(d->relay);
+		log_info("ended");
+		status = 0;
+	} else {
+		log_error("%s", error);
+	}
+	stop_signals(d);
+	reap_stop(d->loop);
+	ev_loop_destroy(d->loop);
+	return status;
+}
 
 static void
 usage(FILE *to)
 {
-	fprintf(to, "usage: rorod [--help] [--version]\n");
+	fprintf(to, "usage: rorod [-d] [-c FILE] [--check-config]\n"
+	    "       rorod --help | --version\n"
+	    "\n"
+	    "  -c, --config FILE   read FILE instead of\n"
+	    "                      " SYSCONFDIR "/rorod.conf\n"
+	    "      --check-config  read the configuration, say what is wrong, "
+	    "end\n"
+	    "  -d, --debug         log at level debug, whatever is configured\n"
+	    "  -h, --help          say this\n"
+	    "  -V, --version       say the version\n");
 }
 
 int
 main(int argc, char *argv[])
 {
+	enum { CHECK_CONFIG = 256 };
 	static const struct option options[] = {
+		{ "check-config", no_argument, NULL, CHECK_CONFIG },
+		{ "config", required_argument, NULL, 'c' },
+		{ "debug", no_argument, NULL, 'd' },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'V' },
 		{ NULL, 0, NULL, 0 }
 	};
-	int option = getopt_long(argc, argv, "hV", options, NULL);
+	struct daemon d = { .file = SYSCONFDIR "/rorod.conf" };
+	char error[CONFFILE_ERROR_MAX];
+	bool check = false;
+	int option;
 
-	switch (option) {
-	case 'h':
-		usage(stdout);
-		return 0;
-	case 'V':
-		printf("rorod %s\n", PACKAGE_VERSION);
-		return 0;
-	default:
+	while ((option = getopt_long(argc, argv, "c:dhV", options, NULL)) !=
+	    -1) {
+		switch (option) {
+		case CHECK_CONFIG:
+			check = true;
+			break;
+		case 'c':
+			d.file = optarg;
+			break;
+		case 'd':
+			d.debug = true;
+			break;
+		case 'h':
+			usage(stdout);
+			return 0;
+		case 'V':
+			printf("rorod %s\n", PACKAGE_VERSION);
+			return 0;
+		default:
+			usage(stderr);
+			return 2;
+		}
+	}
+	if (optind < argc) {
 		usage(stderr);
 		return 2;
 	}
+	d.config = conffile_read(d.file, error, sizeof(error));
+	if (d.config == NULL) {
+		fprintf(stderr, "rorod: %s\n", error);
+		return 1;
+	}
+	int status = check ? 0 : run(&d);
+	config_free(d.config);
+	return status;
 }

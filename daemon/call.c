@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The destination is checked on the very address that is dialed: there are no
+ * names on the wire, and nothing is resolved in between.
+ */
+#include "call.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "net/dial.h"
+#include "net/log.h"
+
+struct call {
+	struct call_host *host;
+	struct session *session;	/* as long as the leg */
+	struct leg *leg;
+	struct dial *dial;		/* NULL when it is over */
+};
+
+static uint8_t
+code_of(int error)
+{
+	switch (error) {
+	case -ECONNREFUSED:
+		return WIRE_CODE_REFUSED;
+	case -ENETUNREACH:
+	case -ENETDOWN:
+	case -EAFNOSUPPORT:
+		return WIRE_CODE_NET_UNREACH;
+	case -EHOSTUNREACH:
+	case -EHOSTDOWN:
+		return WIRE_CODE_HOST_UNREACH;
+	case -ETIMEDOUT:
+		return WIRE_CODE_TIMEOUT;
+	case -EACCES:
+	case -EPERM:
+		return WIRE_CODE_PROHIBITED;
+	case -ECONNRESET:	/* by a server that answers the handshake so */
+		return WIRE_CODE_OK;
+	default:		/* EMFILE, ENOBUFS, EADDRNOTAVAIL, ... */
+		return WIRE_CODE_RESOURCES;
+	}
+}
+
+static void
+on_gone(void *user)
+{
+	struct call *call = user;
+
+	dial_cancel(call->dial);
+	call->host->count--;
+	free(call);
+}
+
+static void
+on_dialed(void *user, int fd, int error)
+{
+	static struct log_limit limit;
+	struct call *call = user;
+
+	call->dial = NULL;
+	if (fd != -1) {
+		session_opened(call->session);
+		leg_join(call->leg, fd);
+		return;
+	}
+	if (code_of(error) == WIRE_CODE_RESOURCES)
+		log_limited(&limit, LOG_LEVEL_WARN, "relay: connect: %s",
+		    strerror(-error));
+	leg_abort(call->leg, code_of(error));
+}
+
+static void
+refuse(struct session *s, uint8_t code)
+{
+	uint64_t now = clock_us();
+
+	session_abort(s, code, now);
+	session_release(s, now);
+}
+
+static bool
+is_allowed(const struct call_host *host, const struct acl *acl,
+    const struct session *s)
+{
+	static struct log_limit limit;
+	const struct addr *destination = &session_open_info(s)->destination;
+	enum acl_verdict verdict = acl_check(acl, destination, host->own,
+	    host->nown);
+	char text[LEG_TEXT_MAX], to[ADDR_TEXT_MAX];
+
+	if (verdict == ACL_PERMIT)
+		return true;
+	log_limited(&limit, LOG_LEVEL_WARN, "%s: to %s: %s",
+	    leg_session_text(s, text), addr_format(destination, to),
+	    acl_verdict_text(verdict));
+	return false;
+}
+
+void
+call_start(struct call_host *host, struct leg_host *legs,
+    const struct acl *acl, struct session *s)
+{
+	char text[LEG_TEXT_MAX], to[ADDR_TEXT_MAX];
+	struct call *call;
+
+	if (!is_allowed(host, acl, s)) {
+		refuse(s, WIRE_CODE_DENIED);
+		return;
+	}
+	call = host->count < host->max ? calloc(1, sizeof(*call)) : NULL;
+	if (call == NULL) {
+		refuse(s, WIRE_CODE_RESOURCES);
+		return;
+	}
+	call->host = host;
+	call->session = s;
+	call->leg = leg_new(&(struct leg_options){ .host = legs,
+	    .session = s, .on_gone = on_gone, .user = call });
+	if (call->leg == NULL) {
+		free(call);
+		refuse(s, WIRE_CODE_RESOURCES);
+		return;
+	}
+	host->count++;
+	log_debug("%s: to %s", leg_session_text(s, text),
+	    addr_format(&session_open_info(s)->destination, to));
+	call->dial = dial_start(host->loop, &(struct dial_options){
+		.destination = session_open_info(s)->destination,
+		.timeout_ms = host->connect_timeout_ms,
+		.on_done = on_dialed,
+		.user = call,
+	});
+	if (call->dial == NULL)
+		leg_abort(call->leg, WIRE_CODE_RESOURCES);
+}

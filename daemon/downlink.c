@@ -1,0 +1,485 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * A connection is a stranger until its first frames come: it costs little, there
+ * are few of them for each source, and fewer get in the more there are (as
+ * OpenSSH does it: early, at random, before the limit is hit).
+ *
+ * A group is made by its first subflow and found by the others under its name.
+ * When all of them are gone it waits: its sessions and its name are all that a
+ * proxy behind a bad link has to come back to.
+ */
+#include "downlink.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "call.h"
+#include "core/list.h"
+#include "core/tally.h"
+#include "net/log.h"
+#include "net/origdst.h"
+#include "net/reach.h"
+#include "net/stream.h"
+#include "net/subflow.h"
+#include "trunk.h"
+
+#define STRANGERS_OF_ONE 16	/* of one address, or /64 */
+#define STRANGERS_EASY 100	/* from here some are dropped, */
+#define STRANGERS_MAX 400	/* and from here all */
+#define GROUPS_MAX 256
+#define HOUSEKEEPING_S 1.
+#define LOOK_AROUND 10		/* times that, for addresses and routes */
+
+struct group_entry {
+	struct list list;
+	struct downlink *downlink;
+	struct trunk *trunk;
+	unsigned long number;	/* for the log: the name is a secret */
+	uint8_t name[WIRE_GROUP_NAME];
+};
+
+/* A subflow, from accept() on. */
+struct member {
+	struct trunk_subflow line;	/* first: callbacks find us by it */
+	struct list list;
+	struct downlink *downlink;
+	struct group_entry *group;	/* NULL: a stranger */
+	struct addr source;
+	uint8_t name[WIRE_GROUP_NAME];	/* that its hello gave, */
+	bool told_known;		/* and what we answered */
+	uint32_t window;
+};
+
+struct downlink {
+	struct downlink_options options;
+	struct call_host calls;
+	struct tally *strangers;
+	struct list members, groups;
+	size_t ngroups;
+	unsigned long last_group;
+	uint32_t features;
+	ev_timer housekeeping;
+	unsigned int look_around;	/* ticks left */
+	bool draining;
+};
+
+static struct member *
+member_of(struct subflow *subflow)
+{
+	struct trunk_subflow *line = subflow_user(subflow);
+
+	return list_object(line, struct member, line);
+}
+
+static void
+free_member(struct member *m)
+{
+	if (m->group == NULL)
+		tally_remove(m->downlink->strangers, &m->source);
+	list_unlink(&m->list);
+	free(m);
+}
+
+/* ---- groups ---- */
+
+static struct group_entry *
+find_group(struct downlink *d, const uint8_t name[static WIRE_GROUP_NAME])
+{
+	struct list *node;
+
+	list_each(node, &d->groups) {
+		struct group_entry *g = list_object(node, struct group_entry,
+		    list);
+
+		if (memcmp(g->name, name, WIRE_GROUP_NAME) == 0)
+			return g;
+	}
+	return NULL;
+}
+
+static void
+remove_group(struct group_entry *g)
+{
+	struct downlink *d = g->downlink;
+	struct list *node, *after;
+
+	trunk_free(g->trunk);
+	list_each_safe(node, after, &d->members) {
+		struct member *m = list_object(node, struct member, list);
+
+		if (m->group == g)
+			free_member(m);
+	}
+	list_unlink(&g->list);
+	d->ngroups--;
+	free(g);
+}
+
+static void
+check_idle(struct downlink *d)
+{
+	if (d->draining && list_empty(&d->groups))
+		d->options.on_idle(d->options.user);
+}
+
+static void
+on_session(void *user, struct session *s)
+{
+	struct group_entry *g = user;
+	struct downlink *d = g->downlink;
+
+	call_start(&d->calls, trunk_host(g->trunk),
+	    d->options.config->peers[0].acl, s);
+}
+
+static void
+on_lost(void *user, struct trunk_subflow *line, const char *why)
+{
+	struct group_entry *g = user;
+	struct member *m = list_object(line, struct member, line);
+	char text[ADDR_TEXT_MAX];
+
+	log_info("group %lu: subflow from %s: %s", g->number,
+	    addr_format(&m->source, text), why);
+	free_member(m);
+}
+
+static void
+on_expired(void *user)
+{
+	struct group_entry *g = user;
+	struct downlink *d = g->downlink;
+
+	log_info("group %lu: no subflow for too long: forgotten", g->number);
+	remove_group(g);
+	check_idle(d);
+}
+
+static void
+on_group_idle(void *user)
+{
+	struct group_entry *g = user;
+	struct downlink *d = g->downlink;
+
+	remove_group(g);
+	check_idle(d);
+}
+
+static const struct trunk_callbacks trunk_callbacks = {
+	.on_session = on_session,
+	.on_lost = on_lost,
+	.on_expired = on_expired,
+	.on_idle = on_group_idle,
+};
+
+static struct trunk *
+make_trunk(struct downlink *d, struct group_entry *g)
+{
+	const struct config *c = d->options.config;
+	const struct config_socket *s = &c->peers[0].socket;
+	struct quota *quota = d->options.quota;
+	uint32_t most = quota_window_max(quota, c, s->rate_bps, s->delay_ms);
+
+	return trunk_new(&(struct trunk_options){
+		.loop = d->options.loop,
+		.hangup = d->options.hangup,
+		.group = {
+			.initial_window = QUOTA_INITIAL_WINDOW,
+			.start_window = quota_window_start(most, s->rate_bps,
+			    s->delay_ms),
+			.window_max = most,
+			.max_sessions = quota->descriptors,
+			.datagram_max = WIRE_DATA_MAX,
+			.budget = &quota->budget,
+		},
+		.keepalive_s = c->keepalive_s,
+		.first_ms = c->resume_timeout_ms,
+		.resume_ms = c->resume_timeout_ms,
+		.callbacks = &trunk_callbacks,
+		.user = g,
+	});
+}
+
+static struct group_entry *
+add_group(struct downlink *d, const struct member *m)
+{
+	static struct log_limit limit;
+	struct group_entry *g;
+	char text[ADDR_TEXT_MAX];
+
+	if (d->ngroups >= GROUPS_MAX || d->draining ||
+	    (g = calloc(1, sizeof(*g))) == NULL)
+		return NULL;
+	g->downlink = d;
+	if ((g->trunk = make_trunk(d, g)) == NULL) {
+		free(g);
+		return NULL;
+	}
+	group_peer_window(trunk_group(g->trunk), m->window);
+	memcpy(g->name, m->name, sizeof(g->name));
+	g->number = ++d->last_group;
+	list_append(&d->groups, &g->list);
+	d->ngroups++;
+	log_limited(&limit, LOG_LEVEL_INFO, "group %lu: made by %s", g->number,
+	    addr_format(&m->source, text));
+	return g;
+}
+
+/* ---- subflows ---- */
+
+static bool
+on_hello(struct subflow *subflow, const struct wire_hello *hello,
+    struct wire_answer *answer)
+{
+	struct member *m = member_of(subflow);
+	struct downlink *d = m->downlink;
+	const struct config *c = d->options.config;
+
+	if (hello->protection != c->protection)
+		return false;
+	memcpy(m->name, hello->group, sizeof(m->name));
+	m->window = hello->initial_window;
+	m->told_known = find_group(d, m->name) != NULL;
+	m->line.path = hello->path;
+	m->line.slot = hello->slot;
+	m->line.rate_bps = c->peers[0].socket.rate_bps;
+	*answer = (struct wire_answer){
+		.protection = hello->protection,
+		.group_known = m->told_known,
+		.features = d->features,
+		.initial_window = QUOTA_INITIAL_WINDOW,
+		.max_sessions = d->options.quota->max_sessions,
+	};
+	return true;
+}
+
+static bool
+on_up(struct subflow *subflow, const struct wire_answer *answer)
+{
+	static struct log_limit limit = { .burst = 50 };
+	struct member *m = member_of(subflow);
+	struct downlink *d = m->downlink;
+	struct group_entry *g = find_group(d, m->name);
+	char text[ADDR_TEXT_MAX];
+
+	(void)answer;
+	/* One that was told that its group is known goes on in the middle of
+	 * what it says: if the group has expired since, that is no beginning. */
+	if (g == NULL && !m->told_known)
+		g = add_group(d, m);
+	if (g == NULL || trunk_attach(g->trunk, &m->line) != 0) {
+		free_member(m);
+		return false;
+	}
+	tally_remove(d->strangers, &m->source);
+	m->group = g;
+	log_limited(&limit, LOG_LEVEL_INFO, "group %lu: subflow from %s: up",
+	    g->number, addr_format(&m->source, text));
+	return true;
+}
+
+static void
+on_closed(struct subflow *subflow, int error, const char *why)
+{
+	static struct log_limit limit = { .burst = 20 };
+	struct member *m = member_of(subflow);
+	const char *reason = error != 0 ? strerror(-error) : "";
+	const char *colon = error != 0 ? ": " : "";
+	char text[ADDR_TEXT_MAX];
+
+	addr_format(&m->source, text);
+	if (m->group != NULL)
+		log_limited(&limit, LOG_LEVEL_INFO, "group %lu: subflow from "
+		    "%s: %s%s%s", m->group->number, text, why, colon, reason);
+	else
+		log_limited(&limit, LOG_LEVEL_INFO, "stranger %s: %s%s%s",
+		    text, why, colon, reason);
+	m->line.subflow = NULL;
+	trunk_detach(&m->line);
+	free_member(m);
+}
+
+static const struct subflow_callbacks subflow_callbacks = {
+	.on_hello = on_hello,
+	.on_up = on_up,
+	.take = trunk_take,
+	.fill = trunk_fill,
+	.on_event = trunk_event,
+	.on_closed = on_closed,
+};
+
+/* Random early drop, and the limit of each source. */
+static bool
+may_knock(const struct downlink *d, const struct addr *source)
+{
+	size_t n = tally_total(d->strangers);
+	uint16_t random = 0;
+
+	if (n >= STRANGERS_MAX ||
+	    tally_count(d->strangers, source) >= STRANGERS_OF_ONE)
+		return false;
+	if (n <= STRANGERS_EASY)
+		return true;
+	(void)getrandom(&random, sizeof(random), GRND_NONBLOCK);
+	return random % (STRANGERS_MAX - STRANGERS_EASY) >=
+	    n - STRANGERS_EASY;
+}
+
+void
+downlink_accept(struct downlink *d, int fd, const struct addr *peer)
+{
+	static struct log_limit limit;
+	char text[ADDR_TEXT_MAX];
+	struct member *m = NULL;
+	struct stream st;
+
+	if (may_knock(d, peer))
+		m = calloc(1, sizeof(*m));
+	if (m == NULL || tally_add(d->strangers, peer) != 0) {
+		log_limited(&limit, LOG_LEVEL_WARN, "stranger %s: dropped: "
+		    "too many of them", addr_format(peer, text));
+		free(m);
+		stream_open(&st, d->options.loop, fd, NULL, NULL);
+		stream_reset(&st);
+		return;
+	}
+	m->downlink = d;
+	m->source = *peer;
+	list_append(&d->members, &m->list);
+	m->line.subflow = subflow_relay(d->options.loop, fd,
+	    &(struct subflow_options){ .callbacks = &subflow_callbacks,
+	    .user = &m->line });
+	if (m->line.subflow == NULL)
+		free_member(m);
+}
+
+/* ---- housekeeping ---- */
+
+static void
+look_around(struct downlink *d)
+{
+	int n = origdst_own(d->calls.own, CALL_OWN_MAX);
+
+	if (n >= 0)
+		d->calls.nown = (size_t)n;
+	d->features = (reach_family(4) ? WIRE_FEATURE_IPV4 : 0) |
+	    (reach_family(6) ? WIRE_FEATURE_IPV6 : 0);
+}
+
+static void
+on_housekeeping(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	struct downlink *d = w->data;
+	struct list *node;
+
+	(void)loop;
+	(void)revents;
+	if (--d->look_around == 0) {
+		d->look_around = LOOK_AROUND;
+		look_around(d);
+	}
+	/* Who holds most may be in a group where nothing happens. */
+	if (budget_level(&d->options.quota->budget) == BUDGET_OVER)
+		list_each(node, &d->groups)
+			trunk_change(list_object(node, struct group_entry,
+			    list)->trunk);
+	check_idle(d);
+}
+
+static void
+start_housekeeping(struct downlink *d, double after_s)
+{
+	ev_timer_stop(d->options.loop, &d->housekeeping);
+	ev_timer_set(&d->housekeeping, after_s, HOUSEKEEPING_S);
+	ev_timer_start(d->options.loop, &d->housekeeping);
+}
+
+/* ---- for the relay ---- */
+
+struct downlink *
+downlink_new(const struct downlink_options *o)
+{
+	struct downlink *d = calloc(1, sizeof(*d));
+	uint64_t seed;
+
+	if (d == NULL)
+		return NULL;
+	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed) ||
+	    (d->strangers = tally_new(64, seed)) == NULL) {
+		free(d);
+		return NULL;
+	}
+	d->options = *o;
+	d->calls.loop = o->loop;
+	list_init(&d->members);
+	list_init(&d->groups);
+	downlink_configure(d, o->config);
+	look_around(d);
+	d->look_around = LOOK_AROUND;
+	ev_init(&d->housekeeping, on_housekeeping);
+	d->housekeeping.data = d;
+	start_housekeeping(d, HOUSEKEEPING_S);
+	return d;
+}
+
+void
+downlink_free(struct downlink *d)
+{
+	struct list *node;
+
+	if (d == NULL)
+		return;
+	ev_timer_stop(d->options.loop, &d->housekeeping);
+	while ((node = list_first(&d->groups)) != NULL)
+		remove_group(list_object(node, struct group_entry, list));
+	while ((node = list_first(&d->members)) != NULL) {
+		struct member *m = list_object(node, struct member, list);
+
+		subflow_close(m->line.subflow);
+		free_member(m);
+	}
+	tally_free(d->strangers);
+	free(d);
+}
+
+void
+downlink_configure(struct downlink *d, const struct config *c)
+{
+	struct list *node;
+
+	d->options.config = c;
+	d->calls.connect_timeout_ms = c->connect_timeout_ms;
+	d->calls.max = d->options.quota->max_sessions;
+	list_each(node, &d->groups)
+		trunk_configure(list_object(node, struct group_entry,
+		    list)->trunk, c->keepalive_s, c->resume_timeout_ms);
+}
+
+void
+downlink_drain(struct downlink *d)
+{
+	struct list *node;
+
+	d->draining = true;
+	list_each(node, &d->groups)
+		trunk_drain(list_object(node, struct group_entry,
+		    list)->trunk);
+	start_housekeeping(d, 0.);	/* perhaps there is none */
+}
+
+void
+downlink_abort(struct downlink *d)
+{
+	struct list *node;
+
+	list_each(node, &d->groups) {
+		struct trunk *trunk = list_object(node, struct group_entry,
+		    list)->trunk;
+
+		leg_abort_all(trunk_host(trunk), WIRE_CODE_OK);
+		trunk_change(trunk);
+	}
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The relay's side of the extended protocol: the groups that proxies make, and
+ * their subflows from accept() on.
+ */
+#ifndef DOWNLINK_H
+#define DOWNLINK_H
+
+#include <ev.h>
+
+#include "core/addr.h"
+#include "core/config.h"
+#include "quota.h"
+#include "net/hangup.h"
+
+struct downlink;
+
+struct downlink_options {
+	struct ev_loop *loop;
+	struct hangup *hangup;
+	struct quota *quota;
+	const struct config *config;	/* until downlink_configure() */
+	/* After downlink_drain(): the last group is gone. */
+	void (*on_idle)(void *user);
+	void *user;
+};
+
+/* NULL if out of memory; downlink_free() accepts NULL, and resets what is
+ * left.  Not freed inside on_idle(). */
+struct downlink *downlink_new(const struct downlink_options *);
+void downlink_free(struct downlink *);
+
+/* After a reload, of the configuration or of the quota. */
+void downlink_configure(struct downlink *, const struct config *);
+
+/* A connection that may become a subflow; takes `fd`. */
+void downlink_accept(struct downlink *, int fd, const struct addr *peer);
+
+/* Groups end with their last session. */
+void downlink_drain(struct downlink *);
+/* Reset every session, both ends. */
+void downlink_abort(struct downlink *);
+
+#endif

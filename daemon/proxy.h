@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The role near the clients: accepts what is redirected to it, and what comes to
+ * its forward listeners, and has it carried to a relay.
+ */
+#ifndef PROXY_H
+#define PROXY_H
+
+#include <ev.h>
+#include <stddef.h>
+
+#include "core/config.h"
+
+struct proxy;
+
+/* `config` stays the caller's, until another one is given or proxy_stop().
+ * NULL with one sentence in the `size` bytes at `error`. */
+struct proxy *proxy_start(struct ev_loop *, const struct config *, char *error,
+    size_t size);
+
+/* Take another configuration, which differs only in what can change. */
+void proxy_reload(struct proxy *, const struct config *);
+
+/* Accept nothing more; on_idle(user) when the last session is gone. */
+void proxy_drain(struct proxy *, void (*on_idle)(void *user), void *user);
+
+/* Reset every session; the other ends hear of it while the loop runs on. */
+void proxy_abort(struct proxy *);
+
+/* Not from inside a callback of ours.  NULL is accepted. */
+void proxy_stop(struct proxy *);
+
+#endif

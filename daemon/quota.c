@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: ISC */
+#include "quota.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "net/log.h"
+
+#define MIB (UINT64_C(1) << 20)
+
+#define MEMORY_MAX (256 * MIB)
+#define MEMORY_MIN MIB
+#define WINDOW_DEFAULT (16 * MIB)
+#define WINDOW_START MIB
+
+/* Descriptors that are not for sessions: a quarter, within these. */
+#define RESERVE_MIN 16u
+#define RESERVE_MAX 512u
+
+static uint64_t
+default_memory(void)
+{
+	long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
+	uint64_t quarter;
+
+	if (pages <= 0 || size <= 0)
+		return MEMORY_MAX;
+	quarter = (uint64_t)pages * (uint64_t)size / 4;
+	if (quarter > MEMORY_MAX)
+		return MEMORY_MAX;
+	return quarter < MEMORY_MIN ? MEMORY_MIN : quarter;
+}
+
+/* Descriptors that sessions may use. */
+static uint32_t
+raise_descriptors(void)
+{
+	struct rlimit r;
+	rlim_t reserve;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) == -1) {
+		log_warn("RLIMIT_NOFILE: %s", strerror(errno));
+		return 256;
+	}
+	if (r.rlim_cur != r.rlim_max) {
+		rlim_t before = r.rlim_cur;
+
+		r.rlim_cur = r.rlim_max;
+		if (setrlimit(RLIMIT_NOFILE, &r) == -1)	/* so be it */
+			r.rlim_cur = before;
+	}
+	if (r.rlim_cur == RLIM_INFINITY ||
+	    r.rlim_cur > QUOTA_SESSIONS + RESERVE_MAX)
+		return QUOTA_SESSIONS;
+	reserve = r.rlim_cur / 4;
+	if (reserve < RESERVE_MIN)
+		reserve = RESERVE_MIN;
+	if (reserve > RESERVE_MAX)
+		reserve = RESERVE_MAX;
+	return r.rlim_cur > reserve ? (uint32_t)(r.rlim_cur - reserve) : 1;
+}
+
+void
+quota_start(struct quota *l, const struct config *c)
+{
+	uint64_t memory = c->memory_limit_bytes;
+
+	budget_init(&l->budget, memory != 0 ? memory : default_memory());
+	l->descriptors = raise_descriptors();
+	quota_configure(l, c);
+	log_debug("quota: %u sessions, %llu KiB",
+	    l->max_sessions,
+	    (unsigned long long)(l->budget.limit_bytes >> 10));
+}
+
+void
+quota_configure(struct quota *l, const struct config *c)
+{
+	l->max_sessions = l->descriptors;
+	if (c->max_sessions != 0 && c->max_sessions <= l->descriptors)
+		l->max_sessions = c->max_sessions;
+	else if (c->max_sessions != 0)
+		log_warn("max-sessions is %u instead of %u: RLIMIT_NOFILE "
+		    "does not allow for more",
+		    l->descriptors,
+		    c->max_sessions);
+}
+
+static uint64_t
+bandwidth_delay_product(uint64_t rate_bps, uint32_t delay_ms)
+{
+	return rate_bps / 8000 * delay_ms;
+}
+
+uint32_t
+quota_window_max(const struct quota *l, const struct config *c,
+    uint64_t rate_bps, uint32_t delay_ms)
+{
+	uint64_t window = c->window_bytes;
+	/* A hole may live for two round trips without a pause. */
+	uint64_t wanted = 4 * bandwidth_delay_product(rate_bps, delay_ms);
+
+	if (window == 0)
+		window = wanted > WINDOW_DEFAULT ? wanted : WINDOW_DEFAULT;
+	if (window > l->budget.limit_bytes / 4)
+		window = l->budget.limit_bytes / 4;
+	if (window < QUOTA_INITIAL_WINDOW)
+		window = QUOTA_INITIAL_WINDOW;
+	return window > UINT32_MAX / 2 ? UINT32_MAX / 2 : (uint32_t)window;
+}
+
+uint32_t
+quota_window_start(uint32_t window_max, uint64_t rate_bps, uint32_t delay_ms)
+{
+	uint64_t window = 3 * bandwidth_delay_product(rate_bps, delay_ms);
+
+	if (window < WINDOW_START)
+		window = WINDOW_START;
+	return window > window_max ? window_max : (uint32_t)window;
+}

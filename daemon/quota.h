@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * How much this process may have: descriptors, sessions, memory.
+ */
+#ifndef QUOTA_H
+#define QUOTA_H
+
+#include <stdint.h>
+
+#include "core/budget.h"
+#include "core/config.h"
+
+#define QUOTA_SESSIONS 65536	/* numbers that a relay remembers */
+
+#define QUOTA_INITIAL_WINDOW (64u << 10)	/* that a hello promises */
+
+struct quota {
+	struct budget budget;		/* of all sessions */
+	uint32_t max_sessions;
+	uint32_t descriptors;		/* left for sessions; private */
+};
+
+/* Raises RLIMIT_NOFILE to its hard limit as far as that goes.  What had to be
+ * less than configured is warned about. */
+void quota_start(struct quota *, const struct config *);
+/* What a reload can change. */
+void quota_configure(struct quota *, const struct config *);
+
+/* Most that one session is offered, and what it is offered at once, on a link
+ * of this rate and round trip (0: not known). */
+uint32_t quota_window_max(const struct quota *, const struct config *,
+    uint64_t rate_bps, uint32_t delay_ms);
+uint32_t quota_window_start(uint32_t window_max, uint64_t rate_bps,
+    uint32_t delay_ms);
+
+#endif

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The role near the servers: accepts subflows of proxies, and connects their
+ * sessions to where they want to go.
+ */
+#ifndef RELAY_H
+#define RELAY_H
+
+#include <ev.h>
+#include <stddef.h>
+
+#include "core/config.h"
+
+struct relay;
+
+/* `config` stays the caller's, until another one is given or relay_stop().
+ * NULL with one sentence in the `size` bytes at `error`. */
+struct relay *relay_start(struct ev_loop *, const struct config *, char *error,
+    size_t size);
+
+/* Take another configuration, which differs only in what can change. */
+void relay_reload(struct relay *, const struct config *);
+
+/* Accept nothing more; on_idle(user) when the last session is gone. */
+void relay_drain(struct relay *, void (*on_idle)(void *user), void *user);
+
+/* Reset every session; the other ends hear of it while the loop runs on. */
+void relay_abort(struct relay *);
+
+/* Not from inside a callback of ours.  NULL is accepted. */
+void relay_stop(struct relay *);
+
+#endif

@@ -1,0 +1,515 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The turn.  One event brings what other subflows and legs have to carry, so
+ * after each of them all would have to be offered something.  With a thousand
+ * events in one turn of the loop that is done once, at its end, by a prepare
+ * watcher: it runs after all callbacks of the turn and before the loop waits.
+ * So bytes that came together also leave together.
+ *
+ * Ready sessions are looked at before the subflows are pumped, because what they
+ * hand on makes ACKs; pumping can make sessions ready again (there is room), so
+ * both are repeated, but not for ever.
+ */
+#include "trunk.h"
+
+#include <stdlib.h>
+
+#include "clock.h"
+#include "core/pacing.h"
+#include "net/log.h"
+#include "net/reap.h"
+
+#define ROUNDS 8
+#define PING_US UINT64_C(15000000)	/* of silence; NATs forget sooner or
+					 * later */
+#define PINGS 2				/* unanswered ones that are enough */
+#define SHED_US UINT64_C(250000)
+#define IDLE_MIN_US UINT64_C(20000)
+#define IDLE_MAX_US UINT64_C(1000000)
+/* What is due but cannot leave waits for a subflow to become writable, which is
+ * an event of its own; looking sooner would be spinning. */
+#define TICK_MIN_US UINT64_C(5000)
+
+struct trunk {
+	struct reap_entry reap;		/* first: it is freed as such */
+	struct ev_loop *loop;
+	struct group *group;
+	struct budget *budget;
+	struct leg_host host;
+	const struct trunk_callbacks *callbacks;
+	void *user;
+
+	struct trunk_subflow *subflows[GROUP_SUBFLOWS];	/* not ours */
+	unsigned int up;
+	uint64_t resume_us, expires;	/* without a subflow; 0: it did */
+
+	ev_prepare prepare;
+	ev_timer timer;
+	bool changed, draining, idle_told, drain_told, dead;
+	uint64_t idle_since;		/* while draining; 0: it is not */
+	uint64_t paced_up, paced_busy;	/* subflows, for which it was done */
+};
+
+void
+trunk_change(struct trunk *t)
+{
+	t->changed = true;
+}
+
+static void
+on_leg_change(struct leg_host *host)
+{
+	trunk_change(list_object(host, struct trunk, host));
+}
+
+/* ---- pacing ---- */
+
+static void
+pace_path(struct trunk *t, uint64_t members, uint64_t busy)
+{
+	struct pacing_share shares[GROUP_SUBFLOWS];
+	uint64_t rate_bps = 0;
+	size_t n = 0;
+
+	for (uint64_t m = members; m != 0; m &= m - 1, n++) {
+		int i = __builtin_ctzll(m);
+
+		rate_bps = t->subflows[i]->rate_bps;
+		shares[n] = (struct pacing_share){
+			.express = t->subflows[i]->slot < WIRE_SLOT_BULK,
+			.busy = (busy >> i & 1) != 0,
+		};
+	}
+	pacing_divide(rate_bps, shares, n);
+	/* First take, then give: the sum is never above the rate. */
+	for (int give = 0; give < 2; give++) {
+		n = 0;
+		for (uint64_t m = members; m != 0; m &= m - 1, n++) {
+			struct trunk_subflow *f =
+			    t->subflows[__builtin_ctzll(m)];
+			uint64_t rate = shares[n].bytes_per_s;
+			bool more = f->pacing != 0 && rate > f->pacing;
+
+			if (rate == f->pacing || more != (give == 1))
+				continue;
+			f->pacing = rate;
+			sockopt_pacing(subflow_fd(f->subflow), rate);
+		}
+	}
+}
+
+/* When somebody began or stopped to have something to send. */
+static void
+pace(struct trunk *t)
+{
+	uint64_t members = 0, busy = 0;
+
+	for (int i = 0; i < GROUP_SUBFLOWS; i++) {
+		if (t->subflows[i] == NULL || t->subflows[i]->rate_bps == 0)
+			continue;
+		members |= UINT64_C(1) << i;
+		if (group_subflow_busy(t->group, i))
+			busy |= UINT64_C(1) << i;
+	}
+	if (members == t->paced_up && busy == t->paced_busy)
+		return;
+	t->paced_up = members;
+	t->paced_busy = busy;
+	while (members != 0) {
+		uint8_t path = t->subflows[__builtin_ctzll(members)]->path;
+		uint64_t same = 0;
+
+		for (uint64_t m = members; m != 0; m &= m - 1) {
+			int i = __builtin_ctzll(m);
+
+			if (t->subflows[i]->path == path)
+				same |= UINT64_C(1) << i;
+		}
+		pace_path(t, same, busy);
+		members &= ~same;
+	}
+}
+
+/* ---- the turn ---- */
+
+/* false: no session was ready. */
+static bool
+serve_sessions(struct trunk *t)
+{
+	struct session *s;
+	bool some = false;
+
+	while ((s = group_ready(t->group)) != NULL) {
+		struct leg *leg = session_user(s);
+
+		some = true;
+		if (leg != NULL)
+			leg_update(leg);
+		else if (t->callbacks->on_session != NULL)
+			t->callbacks->on_session(t->user, s);
+	}
+	return some;
+}
+
+static void
+pump(struct trunk *t)
+{
+	for (int i = 0; i < GROUP_SUBFLOWS; i++)
+		if (t->subflows[i] != NULL)
+			subflow_pump(t->subflows[i]->subflow);
+}
+
+static void
+shed(struct trunk *t)
+{
+	static struct log_limit limit;
+	uint64_t now = clock_us();
+
+	while (budget_level(t->budget) == BUDGET_OVER &&
+	    group_shed(t->group, now))
+		log_limited(&limit, LOG_LEVEL_WARN, "memory-limit is reached: "
+		    "the session that held most for a reader that does not "
+		    "read was reset");
+}
+
+static uint64_t
+earlier(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* When a subflow has been silent for long enough. */
+static uint64_t
+ping_due(const struct trunk *t, const struct trunk_subflow *f)
+{
+	uint64_t heard = group_heard(t->group, f->number);
+
+	return (heard > f->pinged_us ? heard : f->pinged_us) + PING_US;
+}
+
+/* Nothing is left to say, but the last of it is still under way, and closing
+ * the subflows would catch up with it. */
+static uint64_t
+idle_us(const struct trunk *t)
+{
+	uint64_t us = 2 * group_rtt_us(t->group);
+
+	if (us < IDLE_MIN_US)
+		return IDLE_MIN_US;
+	return us > IDLE_MAX_US ? IDLE_MAX_US : us;
+}
+
+static void
+note_idle(struct trunk *t)
+{
+	if (!t->draining || t->host.count > 0 || group_sessions(t->group) > 0)
+		t->idle_since = 0;
+	else if (t->idle_since == 0)
+		t->idle_since = clock_us();
+}
+
+static void
+arm(struct trunk *t)
+{
+	uint64_t now = clock_us(), at = group_deadline(t->group);
+
+	for (int i = 0; i < GROUP_SUBFLOWS; i++)
+		if (t->subflows[i] != NULL)
+			at = earlier(at, ping_due(t, t->subflows[i]));
+	if (t->up == 0 && t->expires != 0)
+		at = earlier(at, t->expires);
+	if (budget_level(t->budget) == BUDGET_OVER)
+		at = earlier(at, now + SHED_US);
+	if (t->idle_since != 0 && !t->idle_told)
+		at = earlier(at, t->idle_since + idle_us(t));
+	if (t->changed || at < now + TICK_MIN_US)
+		at = now + TICK_MIN_US;
+	ev_timer_stop(t->loop, &t->timer);
+	if (at == GROUP_NEVER)
+		return;
+	ev_timer_set(&t->timer, (double)(at - now) / 1e6, 0.);
+	ev_timer_start(t->loop, &t->timer);
+}
+
+/* Facts that the role has to know; it may free us. */
+static void
+report(struct trunk *t)
+{
+	const struct trunk_callbacks *c = t->callbacks;
+
+	if (group_draining(t->group) && !t->drain_told) {
+		t->drain_told = true;
+		if (c->on_peer_drain != NULL)
+			c->on_peer_drain(t->user);
+	}
+	if (!t->dead && !t->idle_told && t->idle_since != 0 &&
+	    clock_us() >= t->idle_since + idle_us(t)) {
+		t->idle_told = true;
+		if (c->on_idle != NULL)
+			c->on_idle(t->user);
+	}
+}
+
+static void
+turn(struct trunk *t)
+{
+	t->changed = false;
+	shed(t);
+	for (int i = 0; serve_sessions(t) || i == 0; i++) {
+		if (i == ROUNDS) {
+			t->changed = true;
+			break;
+		}
+		pump(t);
+	}
+	pace(t);
+	note_idle(t);
+	arm(t);
+	report(t);
+}
+
+static void
+on_prepare(struct ev_loop *loop, ev_prepare *w, int revents)
+{
+	struct trunk *t = w->data;
+
+	(void)loop;
+	(void)revents;
+	if (t->changed)
+		turn(t);
+}
+
+/* ---- time ---- */
+
+static void
+close_subflow(struct trunk_subflow *f, const char *why)
+{
+	struct trunk *t = f->trunk;
+
+	subflow_close(f->subflow);
+	f->subflow = NULL;
+	trunk_detach(f);
+	t->callbacks->on_lost(t->user, f, why);
+}
+
+/* TCP notices a dead path by what it has to send; a silent subflow has nothing,
+ * and a NAT may have forgotten it. */
+static void
+look_after(struct trunk *t, struct trunk_subflow *f, uint64_t now)
+{
+	if (group_heard(t->group, f->number) > f->pinged_us)
+		f->pings = 0;
+	if (now < ping_due(t, f))
+		return;
+	if (f->pings >= PINGS) {
+		close_subflow(f, "no sign of life");
+		return;
+	}
+	f->pings++;
+	f->pinged_us = now;
+	group_ping(t->group, f->number, now);
+}
+
+static void
+on_timer(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	struct trunk *t = w->data;
+	uint64_t now = clock_us();
+
+	(void)loop;
+	(void)revents;
+	t->changed = true;
+	group_tick(t->group, now);
+	for (int i = 0; i < GROUP_SUBFLOWS; i++)
+		if (t->subflows[i] != NULL)
+			look_after(t, t->subflows[i], now);
+	if (t->up > 0 || t->expires == 0 || now < t->expires)
+		return;
+	t->expires = 0;
+	trunk_reset(t, WIRE_CODE_TIMEOUT);
+	if (t->callbacks->on_expired != NULL)
+		t->callbacks->on_expired(t->user);
+}
+
+/* ---- subflows ---- */
+
+int
+trunk_attach(struct trunk *t, struct trunk_subflow *f)
+{
+	uint64_t now = clock_us();
+	int replaced;
+	int number = group_attach(t->group, f->path, f->slot, now, &replaced);
+
+	if (number < 0)
+		return number;
+	f->trunk = t;
+	f->number = number;
+	t->subflows[number] = f;
+	t->up++;
+	/* A sign of life each way, at once: the peer's first frame says that the
+	 * group exists. */
+	group_ping(t->group, number, now);
+	if (replaced >= 0)
+		close_subflow(t->subflows[replaced], "replaced by a newer one");
+	trunk_change(t);
+	return 0;
+}
+
+void
+trunk_detach(struct trunk_subflow *f)
+{
+	struct trunk *t = f->trunk;
+	uint64_t now = clock_us();
+
+	if (t == NULL)
+		return;
+	group_detach(t->group, f->number, now);
+	t->subflows[f->number] = NULL;
+	if (--t->up == 0)
+		t->expires = now + t->resume_us;
+	*f = (struct trunk_subflow){ .subflow = f->subflow, .path = f->path,
+		.slot = f->slot, .rate_bps = f->rate_bps };
+	trunk_change(t);
+}
+
+unsigned int
+trunk_up(const struct trunk *t)
+{
+	return t->up;
+}
+
+bool
+trunk_waits(const struct trunk *t)
+{
+	return t->up > 0 || t->expires != 0;
+}
+
+int
+trunk_take(struct subflow *subflow, const uint8_t *bytes, size_t len)
+{
+	struct trunk_subflow *f = subflow_user(subflow);
+	struct trunk *t = f->trunk;
+
+	if (!f->heard) {
+		f->heard = true;
+		if (t->callbacks->on_heard != NULL)
+			t->callbacks->on_heard(t->user, f);
+	}
+	t->changed = true;
+	return group_take(t->group, f->number, bytes, len, clock_us());
+}
+
+size_t
+trunk_fill(struct subflow *subflow, uint8_t *out, size_t room)
+{
+	struct trunk_subflow *f = subflow_user(subflow);
+
+	return group_fill(f->trunk->group, f->number, out, room, clock_us());
+}
+
+void
+trunk_event(struct subflow *subflow)
+{
+	struct trunk_subflow *f = subflow_user(subflow);
+
+	trunk_change(f->trunk);
+}
+
+/* ---- begin and end ---- */
+
+struct trunk *
+trunk_new(const struct trunk_options *o)
+{
+	struct trunk *t = calloc(1, sizeof(*t));
+
+	if (t == NULL)
+		return NULL;
+	t->group = group_new(&o->group);
+	if (t->group == NULL) {
+		free(t);
+		return NULL;
+	}
+	t->loop = o->loop;
+	t->budget = o->group.budget;
+	t->callbacks = o->callbacks;
+	t->user = o->user;
+	t->resume_us = o->resume_ms * UINT64_C(1000);
+	t->expires = clock_us() + o->first_ms * UINT64_C(1000);
+	t->host.loop = o->loop;
+	t->host.hangup = o->hangup;
+	t->host.keepalive_s = o->keepalive_s;
+	t->host.on_change = on_leg_change;
+	leg_host_init(&t->host);
+	ev_init(&t->timer, on_timer);
+	ev_prepare_init(&t->prepare, on_prepare);
+	t->timer.data = t->prepare.data = t;
+	ev_prepare_start(t->loop, &t->prepare);
+	t->changed = true;
+	return t;
+}
+
+static void
+free_trunk(struct reap_entry *entry)
+{
+	struct trunk *t = (struct trunk *)(void *)entry;
+
+	group_free(t->group);
+	free(t);
+}
+
+void
+trunk_free(struct trunk *t)
+{
+	if (t == NULL)
+		return;
+	leg_abort_all(&t->host, WIRE_CODE_OK);
+	pump(t);
+	for (int i = 0; i < GROUP_SUBFLOWS; i++) {
+		struct trunk_subflow *f = t->subflows[i];
+
+		if (f == NULL)
+			continue;
+		subflow_close(f->subflow);
+		f->subflow = NULL;
+		trunk_detach(f);
+	}
+	ev_prepare_stop(t->loop, &t->prepare);
+	ev_timer_stop(t->loop, &t->timer);
+	t->dead = true;
+	reap_later(&t->reap, free_trunk);
+}
+
+void
+trunk_configure(struct trunk *t, uint32_t keepalive_s, uint32_t resume_ms)
+{
+	t->host.keepalive_s = keepalive_s;
+	t->resume_us = resume_ms * UINT64_C(1000);
+}
+
+void
+trunk_drain(struct trunk *t)
+{
+	t->draining = true;
+	group_drain(t->group);
+	trunk_change(t);
+}
+
+void
+trunk_reset(struct trunk *t, uint8_t code)
+{
+	group_reset_all(t->group, code, clock_us());
+	(void)serve_sessions(t);
+	trunk_change(t);
+}
+
+struct group *
+trunk_group(struct trunk *t)
+{
+	return t->group;
+}
+
+struct leg_host *
+trunk_host(struct trunk *t)
+{
+	return &t->host;
+}

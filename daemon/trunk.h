@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * A group at work: its subflows, its legs, its clock.  Both roles have it; what
+ * differs (who dials, who opens sessions) is theirs.
+ *
+ * Whatever happens is only noted at first; once in each turn of the loop, just
+ * before it waits, the trunk looks at every session that is ready and offers
+ * every subflow what there is to send.
+ */
+#ifndef TRUNK_H
+#define TRUNK_H
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/group.h"
+#include "leg.h"
+#include "net/subflow.h"
+
+struct trunk;
+
+/* A subflow as the trunk sees it, embedded in the role's own object, which
+ * outlives its being attached.  It is the user of the subflow, whose callbacks
+ * take, fill and on_event are those below. */
+struct trunk_subflow {
+	struct subflow *subflow;	/* the role's; NULL: none */
+	uint8_t path, slot;
+	uint64_t rate_bps;		/* of its path, our way; 0: not known */
+
+	/* Private, zero when it is not attached. */
+	struct trunk *trunk;
+	int number;
+	bool heard;
+	unsigned int pings;		/* without an answer */
+	uint64_t pinged_us;
+	uint64_t pacing;		/* what was last set */
+};
+
+/* `user` is that of the options.  Those of a role that has no use for one may
+ * be NULL, but for on_lost. */
+struct trunk_callbacks {
+	/* Relay: the peer opened a session.  Make a leg of it, or abort and
+	 * release it. */
+	void (*on_session)(void *user, struct session *);
+	/* The first frames came on a subflow. */
+	void (*on_heard)(void *user, struct trunk_subflow *);
+	/* The trunk has closed and detached a subflow: it was silent, or a newer
+	 * one took its place.  `why` is for the log. */
+	void (*on_lost)(void *user, struct trunk_subflow *, const char *why);
+	/* There was no subflow for so long that all sessions were reset.  The
+	 * trunk may be freed inside these three. */
+	void (*on_expired)(void *user);
+	/* After trunk_drain(): no session is left, told once. */
+	void (*on_idle)(void *user);
+	/* The peer is about to end: open nothing new here; told once. */
+	void (*on_peer_drain)(void *user);
+};
+
+struct trunk_options {
+	struct ev_loop *loop;
+	struct hangup *hangup;
+	struct group_options group;
+	uint32_t keepalive_s;		/* of the legs */
+	uint32_t first_ms;		/* sessions wait that for the first
+					 * subflow */
+	uint32_t resume_ms;		/* and that when all were lost */
+	const struct trunk_callbacks *callbacks;
+	void *user;
+};
+
+/* NULL if out of memory. */
+struct trunk *trunk_new(const struct trunk_options *);
+/* All legs and the far ends of their sessions are reset, subflows closed.
+ * NULL is accepted. */
+void trunk_free(struct trunk *);
+
+struct group *trunk_group(struct trunk *);
+struct leg_host *trunk_host(struct trunk *);
+
+/* Something changed. */
+void trunk_change(struct trunk *);
+
+/* What a reload can change, from now on. */
+void trunk_configure(struct trunk *, uint32_t keepalive_s, uint32_t resume_ms);
+
+/* ---- subflows ---- */
+
+/* Its handshake is done.  0 or -ENOSPC. */
+int trunk_attach(struct trunk *, struct trunk_subflow *);
+/* It was closed.  Harmless when it is not attached. */
+void trunk_detach(struct trunk_subflow *);
+
+unsigned int trunk_up(const struct trunk *);
+/* Do sessions wait for a subflow, or have they one?  false: there was none for
+ * too long. */
+bool trunk_waits(const struct trunk *);
+
+int trunk_take(struct subflow *, const uint8_t *, size_t);
+size_t trunk_fill(struct subflow *, uint8_t *, size_t);
+void trunk_event(struct subflow *);
+
+/* ---- its end ---- */
+
+/* Tell the peer, and say when the last session is gone. */
+void trunk_drain(struct trunk *);
+/* Every session is reset as if by the peer with `code`; nothing is sent. */
+void trunk_reset(struct trunk *, uint8_t code);
+
+#endif

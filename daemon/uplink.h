@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The proxy's side of the extended protocol: one group with one relay, whose
+ * subflows are dialed, kept and replaced.
+ */
+#ifndef UPLINK_H
+#define UPLINK_H
+
+#include <ev.h>
+#include <stdbool.h>
+
+#include "core/config.h"
+#include "core/wire.h"
+#include "quota.h"
+#include "net/hangup.h"
+
+struct uplink;
+
+struct uplink_options {
+	struct ev_loop *loop;
+	struct hangup *hangup;
+	struct quota *quota;
+	const struct config *config;	/* until uplink_configure() */
+	struct addr address;		/* of config->relays[0] */
+	/* The relay is about to end, or the group has used up its numbers: open
+	 * sessions through another uplink. */
+	void (*on_closing)(void *user, struct uplink *);
+	/* After uplink_drain(): its last session is gone.  It may be freed in
+	 * here. */
+	void (*on_idle)(void *user, struct uplink *);
+	void *user;
+};
+
+/* Starts to dial.  NULL if out of memory; uplink_free() accepts NULL, and resets
+ * what is left. */
+struct uplink *uplink_new(const struct uplink_options *);
+void uplink_free(struct uplink *);
+
+/* Another configuration, with the same relay, now perhaps at another address. */
+void uplink_configure(struct uplink *, const struct config *, struct addr);
+
+/* Carry the client `fd`.  0: it was taken, and on_gone(user) is called once when
+ * it has ended, not from in here.  Otherwise it is still the caller's:
+ * -ENETUNREACH (no subflow, and none for long), -EAGAIN (too many sessions, or
+ * memory), -ENOMEM, -ENOSPC (open it through another uplink). */
+int uplink_open(struct uplink *, const struct wire_open *, int fd,
+    void (*on_gone)(void *user), void *user);
+
+/* Nothing new will be opened. */
+void uplink_drain(struct uplink *);
+/* Reset every session, both ends. */
+void uplink_abort(struct uplink *);
+
+#endif
