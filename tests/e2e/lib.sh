@@ -1,0 +1,404 @@
+# SPDX-License-Identifier: ISC
+# shellcheck shell=bash
+#
+# What the end-to-end tests share: four hosts in network namespaces, and the
+# two daemons between them.
+#
+#	client ---- gateway ---- relay ---- server
+#	       .1.0         .2.0       .3.0		10.77.x.0/24, fd77:x::/64
+#
+# Everybody can also reach everybody directly, so a test can compare.
+#
+#	#!/bin/bash
+#	. "${srcdir:-.}/tests/e2e/lib.sh"
+#	begin
+#	start web server python3 -m http.server --bind :: 80
+#	wait_for 10 listening server 80
+#	start_relay
+#	start_proxy
+#	redirect 80
+#	check "a page comes" on client curl -sf "http://$server4/"
+#	finish
+#
+# A test waits by polling with a deadline (wait_for), never by sleeping, and
+# ends only what it started.  It is skipped (77) without root or namespaces.
+
+rorod=${rorod:-${top_builddir:-.}/rorod}
+# Readable from any directory.
+rorod=$(readlink -f "$rorod")
+
+# Ours alone, so that tests can run side by side.
+prefix=rr$$
+
+client4=10.77.1.2 client6=fd77:1::2
+gateway4=10.77.1.1 gateway6=fd77:1::1	# as the client sees it
+proxy4=10.77.2.1 proxy6=fd77:2::1	# as the relay sees it
+relay4=10.77.2.2 relay6=fd77:2::2
+server4=10.77.3.2 server6=fd77:3::2	# the server sees relay4s
+relay4s=10.77.3.1 relay6s=fd77:3::1
+export client4 client6 gateway4 gateway6 proxy4 proxy6 relay4 relay6 \
+    server4 server6 relay4s relay6s
+
+proxy_port=1092
+relay_port=1093
+
+tmp=
+failures=0
+declare -A pids=()
+
+skip()		# why...
+{
+	echo "skipped: $*"
+	exit 77
+}
+
+fail()		# what...
+{
+	echo "FAILED: $*"
+	failures=$((failures + 1))
+}
+
+check()		# description, command...
+{
+	local what=$1
+	shift
+	if "$@"; then
+		echo "ok: $what"
+	else
+		fail "$what ($*)"
+	fi
+}
+
+# ---- hosts ----
+
+ns()		# client|gateway|relay|server
+{
+	echo "$prefix-$1"
+}
+
+# Run a command on a host.
+on()		# host, command...
+{
+	local host=$1
+	shift
+	ip netns exec "$prefix-$host" "$@"
+}
+
+cable()		# host, interface, host, interface, number of the network
+{
+	ip link add "$2" netns "$prefix-$1" type veth \
+	    peer name "$4" netns "$prefix-$3" || return
+	on "$1" ip addr add "10.77.$5.1/24" dev "$2" &&
+	on "$1" ip addr add "fd77:$5::1/64" dev "$2" nodad &&
+	on "$3" ip addr add "10.77.$5.2/24" dev "$4" &&
+	on "$3" ip addr add "fd77:$5::2/64" dev "$4" nodad &&
+	on "$1" ip link set "$2" up &&
+	on "$3" ip link set "$4" up
+}
+
+add_hosts()
+{
+	local host
+	for host in client gateway relay server; do
+		ip netns add "$prefix-$host" || return
+		on "$host" ip link set lo up
+	done
+	for host in gateway relay; do
+		on "$host" sh -c 'echo 1 >/proc/sys/net/ipv4/ip_forward
+		    echo 1 >/proc/sys/net/ipv6/conf/all/forwarding'
+	done
+	cable gateway lan client eth0 1 &&
+	cable gateway wan relay eth0 2 &&
+	cable relay eth1 server eth0 3 &&
+	on client ip route add default via 10.77.1.1 &&
+	on client ip -6 route add default via fd77:1::1 &&
+	on gateway ip route add default via 10.77.2.2 &&
+	on gateway ip -6 route add default via fd77:2::2 &&
+	on relay ip route add 10.77.1.0/24 via 10.77.2.1 &&
+	on relay ip -6 route add fd77:1::/64 via fd77:2::1 &&
+	on server ip route add default via 10.77.3.1 &&
+	on server ip -6 route add default via fd77:3::1
+}
+
+# What a killed test left behind.
+remove_leftovers()
+{
+	local name pid
+	for name in $(ip netns list 2>/dev/null | cut -d ' ' -f 1); do
+		case $name in
+		rr[0-9]*-client|rr[0-9]*-gateway|rr[0-9]*-relay|rr[0-9]*-server)
+			pid=${name#rr}
+			pid=${pid%%-*}
+			kill -0 "$pid" 2>/dev/null || ip netns del "$name"
+			;;
+		esac
+	done
+}
+
+# ---- begin and end ----
+
+clean_up()
+{
+	local status=$? name host
+
+	trap - EXIT
+	for name in "${!pids[@]}"; do
+		kill -CONT "${pids[$name]}" 2>/dev/null
+		kill -KILL "${pids[$name]}" 2>/dev/null
+		wait "${pids[$name]}" 2>/dev/null
+	done
+	for host in client gateway relay server; do
+		ip netns del "$prefix-$host" 2>/dev/null
+	done
+	if [ -n "$tmp" ]; then
+		if [ "$status" -ne 0 ] && [ "$status" -ne 77 ]; then
+			show_logs
+		fi
+		rm -rf "$tmp"
+	fi
+	exit "$status"
+}
+
+show_logs()
+{
+	local log
+	for log in "$tmp"/*.log; do
+		[ -s "$log" ] || continue
+		echo "---- ${log##*/}, its last lines ----"
+		tail -n "${LOG_LINES:-60}" "$log"
+	done
+}
+
+begin()
+{
+	[ "$(id -u)" -eq 0 ] || skip "needs root"
+	command -v ip >/dev/null || skip "needs ip (iproute2)"
+	command -v nft >/dev/null || skip "needs nft (nftables)"
+	[ -x "$rorod" ] || { echo "no rorod at $rorod"; exit 99; }
+	tmp=$(mktemp -d "${TMPDIR:-/tmp}/$prefix.XXXXXX") || exit 99
+	trap clean_up EXIT
+	trap 'exit 99' HUP INT TERM
+	remove_leftovers
+	ip netns add "$prefix-client" 2>/dev/null ||
+	    skip "needs network namespaces"
+	ip netns del "$prefix-client"
+	add_hosts || { echo "cannot make the hosts"; exit 99; }
+}
+
+# Nothing that follows could be judged.
+give_up()	# what...
+{
+	fail "$@"
+	exit 1
+}
+
+# Reports of the sanitizers are failures wherever they come up.
+look_for_sanitizers()
+{
+	local log
+	for log in "$tmp"/*.log; do
+		if grep -qE 'Sanitizer|runtime error:|Assertion .* failed' \
+		    "$log"; then
+			fail "${log##*/} has a report"
+		fi
+	done
+}
+
+# The last line of a test: its status is that of the test.
+finish()
+{
+	local name
+	for name in relay proxy; do
+		[ -n "${pids[$name]-}" ] && stop "$name"
+	done
+	look_for_sanitizers
+	[ "$failures" -eq 0 ] || echo "$failures failed"
+	[ "$failures" -eq 0 ]
+}
+
+# ---- processes ----
+
+# Run a command on a host in the background; its output goes to NAME.log.
+start()		# name, host, command...
+{
+	local name=$1 host=$2
+	shift 2
+	ip netns exec "$prefix-$host" "$@" </dev/null >>"$tmp/$name.log" 2>&1 &
+	pids[$name]=$!
+}
+
+pid_of()	# name
+{
+	echo "${pids[$1]}"
+}
+
+running()	# name
+{
+	[ -n "${pids[$1]-}" ] && kill -0 "${pids[$1]}" 2>/dev/null
+}
+
+# End it and wait; sets $stopped to its status.  A daemon that does not end
+# well is a failure.
+stop()		# name, signal (TERM)
+{
+	local name=$1 signal=${2:-TERM}
+	local pid=${pids[$name]}
+
+	kill -"$signal" "$pid" 2>/dev/null
+	wait_for 30 ended "$pid" || { fail "$name does not end"; kill -KILL "$pid"; }
+	wait "$pid" 2>/dev/null
+	stopped=$?
+	unset "pids[$name]"
+	case $name:$signal in
+	relay:TERM|proxy:TERM|relay:INT|proxy:INT)
+		[ "$stopped" -eq 0 ] || fail "$name ended with $stopped"
+		;;
+	esac
+}
+
+# A zombie has ended, too.
+ended()		# pid
+{
+	local state
+	state=$(sed -n 's/^State:[[:space:]]*\(.\).*/\1/p' "/proc/$1/status" \
+	    2>/dev/null)
+	[ -z "$state" ] || [ "$state" = Z ]
+}
+
+# Until the command is true; false if it never was.
+wait_for()	# seconds, command...
+{
+	local end=$((SECONDS + $1 + 1))
+	shift
+	until "$@"; do
+		[ "$SECONDS" -lt "$end" ] || return 1
+		sleep 0.05
+	done
+}
+
+listening()	# host, port
+{
+	[ -n "$(on "$1" ss -Hltn "sport = :$2" 2>/dev/null)" ]
+}
+
+# Open descriptors of a process.
+descriptors()	# name
+{
+	find "/proc/${pids[$1]}/fd" -mindepth 1 2>/dev/null | wc -l
+}
+
+# Its resident memory in KiB.
+resident()	# name
+{
+	sed -n 's/^VmRSS:[[:space:]]*\([0-9]*\).*/\1/p' \
+	    "/proc/${pids[$1]}/status"
+}
+
+logged()	# name, text
+{
+	grep -qF -- "$2" "$tmp/$1.log"
+}
+
+# How many TCP sockets a host has in a state ("established", "time-wait").
+sockets()	# host, state, filter of ss...
+{
+	local host=$1 state=$2
+	shift 2
+	on "$host" ss -Htn state "$state" "$@" | wc -l
+}
+
+# ---- daemons ----
+
+# Both write a configuration that works; lines on standard input (if it is not
+# a terminal) come in addition.  RELAY_PEER and PROXY_PATH go inside of the
+# sections peer and path.
+# What is special is opened only by a rule as long as its range.
+permit_server='permit("10.77.3.0/24", "any")
+permit("fd77:3::/64", "any")'
+
+relay_config()
+{
+	{
+		echo 'role = relay'
+		echo 'log-level = debug'
+		echo "listen = \"[::]:$relay_port\""
+		echo 'protection = none'
+		echo 'trusted-interfaces = "eth0"'
+		echo 'grace = 5s'
+		echo 'peer "proxy" {'
+		echo "${RELAY_PEER-$permit_server}"
+		echo '}'
+		[ -t 0 ] || cat
+	} >"$tmp/relay.conf"
+}
+
+proxy_config()
+{
+	{
+		echo 'role = proxy'
+		echo 'log-level = debug'
+		echo 'grace = 5s'
+		echo "redirect { listen = \"[::]:$proxy_port\" }"
+		echo 'relay "relay" {'
+		echo "address = \"$relay4:$relay_port\""
+		echo 'protection = none'
+		echo "path \"wan\" { ${PROXY_PATH-} }"
+		echo '}'
+		[ -t 0 ] || cat
+	} >"$tmp/proxy.conf"
+}
+
+start_relay()
+{
+	[ -e "$tmp/relay.conf" ] || relay_config </dev/null
+	start relay relay "$rorod" -c "$tmp/relay.conf"
+	wait_for 10 listening relay "$relay_port" ||
+	    give_up "the relay does not start"
+}
+
+# Without waiting for the relay.
+start_proxy_alone()
+{
+	[ -e "$tmp/proxy.conf" ] || proxy_config </dev/null
+	start proxy gateway "$rorod" -c "$tmp/proxy.conf"
+	wait_for 10 listening gateway "$proxy_port" ||
+	    give_up "the proxy does not start"
+}
+
+# With all its subflows.
+start_proxy()
+{
+	start_proxy_alone
+	wait_for 10 connected || give_up "the proxy does not find its relay"
+}
+
+# All four subflows of the default are there.
+connected()
+{
+	[ "$(sockets gateway established "dport = :$relay_port")" -ge \
+	    "${SUBFLOWS:-4}" ]
+}
+
+# The gateway redirects these ports of what comes from the client; all without
+# an argument.
+redirect()	# ports, as nft has them
+{
+	local ports=${1:-1-65535}
+	on gateway nft -f - <<-END
+	table inet test-redirect
+	delete table inet test-redirect
+	table inet test-redirect {
+		chain prerouting {
+			type nat hook prerouting priority dstnat; policy accept;
+			iifname != "lan" return
+			fib daddr type local return
+			meta l4proto tcp tcp dport { $ports } redirect to :$proxy_port
+		}
+	}
+	END
+}
+
+direct()
+{
+	on gateway nft delete table inet test-redirect
+}
