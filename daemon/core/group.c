@@ -717,6 +717,10 @@ fill_datagrams(struct group *g, int subflow, struct room *r, uint64_t now)
 			.cut = g->env.datagram_max, .cut_to_room = r->used < CUT_BEHIND,
 		};
 
+		/* A number is given only when its OPEN will fit. */
+		if (s->phase == PHASE_WAITING &&
+		    turn.room < WIRE_HEADER + WIRE_OPEN_MAX)
+			return;
 		if (s->phase == PHASE_WAITING && !give_number(g, s)) {
 			sched_sleep(t);
 			continue;
