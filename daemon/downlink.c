@@ -17,6 +17,7 @@
 #include <sys/random.h>
 
 #include "call.h"
+#include "chance.h"
 #include "core/list.h"
 #include "core/tally.h"
 #include "net/log.h"
@@ -316,15 +317,13 @@ static bool
 may_knock(const struct downlink *d, const struct addr *source)
 {
 	size_t n = tally_total(d->strangers);
-	uint16_t random = 0;
 
 	if (n >= STRANGERS_MAX ||
 	    tally_count(d->strangers, source) >= STRANGERS_OF_ONE)
 		return false;
 	if (n <= STRANGERS_EASY)
 		return true;
-	(void)getrandom(&random, sizeof(random), GRND_NONBLOCK);
-	return random % (STRANGERS_MAX - STRANGERS_EASY) >=
+	return chance_u16() % (STRANGERS_MAX - STRANGERS_EASY) >=
 	    n - STRANGERS_EASY;
 }
 
@@ -475,11 +474,7 @@ downlink_abort(struct downlink *d)
 {
 	struct list *node;
 
-	list_each(node, &d->groups) {
-		struct trunk *trunk = list_object(node, struct group_entry,
-		    list)->trunk;
-
-		leg_abort_all(trunk_host(trunk), WIRE_CODE_OK);
-		trunk_change(trunk);
-	}
+	list_each(node, &d->groups)
+		leg_abort_all(trunk_host(list_object(node, struct group_entry,
+		    list)->trunk), WIRE_CODE_OK);
 }

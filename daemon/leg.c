@@ -338,16 +338,16 @@ settle_joined(struct leg *leg)
 static void
 settle(struct leg *leg)
 {
-	char text[LEG_TEXT_MAX];
 	enum session_state state;
 
 	if (leg->phase == PHASE_GONE)
 		return;
 	state = session_state(leg->session);
 	if (state == SESSION_ABORT) {
-		log_debug("%s: %s", leg_session_text(leg->session, text),
-		    wire_code_text(session_code(leg->session)));
-		end_reset(leg, "cut");
+		uint8_t code = session_code(leg->session);
+
+		end_reset(leg, code != WIRE_CODE_OK ? wire_code_text(code) :
+		    "reset by the far end");
 		return;
 	}
 	switch (leg->phase) {
@@ -448,10 +448,13 @@ leg_update(struct leg *leg)
 void
 leg_abort(struct leg *leg, uint8_t code)
 {
+	struct leg_host *host = leg->host;
+
 	if (leg->phase == PHASE_GONE)
 		return;
 	session_abort(leg->session, code, clock_us());
-	end_reset(leg, wire_code_text(code));
+	end_reset(leg, code != WIRE_CODE_OK ? wire_code_text(code) : "cut");
+	host->on_change(host);
 }
 
 void

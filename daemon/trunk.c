@@ -253,13 +253,11 @@ report(struct trunk *t)
 static void
 turn(struct trunk *t)
 {
-	t->changed = false;
 	shed(t);
 	for (int i = 0; serve_sessions(t) || i == 0; i++) {
-		if (i == ROUNDS) {
-			t->changed = true;
+		t->changed = i == ROUNDS;	/* the rest next time */
+		if (t->changed)
 			break;
-		}
 		pump(t);
 	}
 	pace(t);
@@ -451,10 +449,7 @@ trunk_new(const struct trunk_options *o)
 static void
 free_trunk(struct reap_entry *entry)
 {
-	struct trunk *t = (struct trunk *)(void *)entry;
-
-	group_free(t->group);
-	free(t);
+	free(entry);
 }
 
 void
@@ -476,6 +471,7 @@ trunk_free(struct trunk *t)
 	ev_prepare_stop(t->loop, &t->prepare);
 	ev_timer_stop(t->loop, &t->timer);
 	t->dead = true;
+	group_free(t->group);	/* its budget may not live as long as we */
 	reap_later(&t->reap, free_trunk);
 }
 

@@ -19,8 +19,8 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "chance.h"
 #include "clock.h"
-
 #include "net/dial.h"
 #include "net/log.h"
 #include "net/sockopt.h"
@@ -91,10 +91,7 @@ lane_number(const struct slot *slot)
 static double
 with_jitter(uint32_t ms)
 {
-	uint16_t random = 0x8000;
-
-	(void)getrandom(&random, sizeof(random), GRND_NONBLOCK);
-	return ms / 1000. * (.5 + random / 65536.);
+	return ms / 1000. * (.5 + chance_u16() / 65536.);
 }
 
 /* Its connection is gone, or was never made. */
@@ -508,5 +505,4 @@ void
 uplink_abort(struct uplink *u)
 {
 	leg_abort_all(trunk_host(u->trunk), WIRE_CODE_OK);
-	trunk_change(u->trunk);
 }

@@ -245,9 +245,13 @@ stop()		# name, signal (TERM)
 	local pid=${pids[$name]}
 
 	kill -"$signal" "$pid" 2>/dev/null
-	wait_for 30 ended "$pid" || { fail "$name does not end"; kill -KILL "$pid"; }
-	wait "$pid" 2>/dev/null
-	stopped=$?
+	# (The shell itself would say "Killed".)
+	{
+		wait_for 30 ended "$pid" || fail "$name does not end"
+		ended "$pid" || kill -KILL "$pid"
+		wait "$pid"
+		stopped=$?
+	} 2>/dev/null
 	unset "pids[$name]"
 	case $name:$signal in
 	relay:TERM|proxy:TERM|relay:INT|proxy:INT)
