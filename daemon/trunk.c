@@ -15,7 +15,6 @@
 #include <stdlib.h>
 
 #include "clock.h"
-#include "core/pacing.h"
 #include "net/log.h"
 #include "net/reap.h"
 
@@ -47,7 +46,6 @@ struct trunk {
 	ev_timer timer;
 	bool changed, draining, idle_told, drain_told, dead;
 	uint64_t idle_since;		/* while draining; 0: it is not */
-	uint64_t paced_up, paced_busy;	/* subflows, for which it was done */
 };
 
 void
@@ -64,70 +62,32 @@ on_leg_change(struct leg_host *host)
 
 /* ---- pacing ---- */
 
-static void
-pace_path(struct trunk *t, uint64_t members, uint64_t busy)
-{
-	struct pacing_share shares[GROUP_SUBFLOWS];
-	uint64_t rate_bps = 0;
-	size_t n = 0;
+/* Enough to tell a burst from a keystroke. */
+#define WAITING_BYTES 65536
 
-	for (uint64_t m = members; m != 0; m &= m - 1, n++) {
-		int i = __builtin_ctzll(m);
-
-		rate_bps = t->subflows[i]->rate_bps;
-		shares[n] = (struct pacing_share){
-			.express = t->subflows[i]->slot < WIRE_SLOT_BULK,
-			.busy = (busy >> i & 1) != 0,
-		};
-	}
-	pacing_divide(rate_bps, shares, n);
-	/* First take, then give: the sum is never above the rate. */
-	for (int give = 0; give < 2; give++) {
-		n = 0;
-		for (uint64_t m = members; m != 0; m &= m - 1, n++) {
-			struct trunk_subflow *f =
-			    t->subflows[__builtin_ctzll(m)];
-			uint64_t rate = shares[n].bytes_per_s;
-			bool more = f->pacing != 0 && rate > f->pacing;
-
-			if (rate == f->pacing || more != (give == 1))
-				continue;
-			f->pacing = rate;
-			sockopt_pacing(subflow_fd(f->subflow), rate);
-		}
-	}
-}
-
-/* When somebody began or stopped to have something to send. */
 static void
 pace(struct trunk *t)
 {
-	uint64_t members = 0, busy = 0;
+	struct pacer_item items[GROUP_SUBFLOWS];
+	unsigned int n = 0;
 
 	for (int i = 0; i < GROUP_SUBFLOWS; i++) {
-		if (t->subflows[i] == NULL || t->subflows[i]->rate_bps == 0)
+		struct trunk_subflow *f = t->subflows[i];
+
+		if (f == NULL || f->rate_bps == 0)
 			continue;
-		members |= UINT64_C(1) << i;
-		if (group_subflow_busy(t->group, i))
-			busy |= UINT64_C(1) << i;
+		items[n++] = (struct pacer_item){
+			.memory = &f->pacer,
+			.fd = subflow_fd(f->subflow),
+			.path = f->path,
+			.express = f->slot < WIRE_SLOT_BULK,
+			.rate_bps = f->rate_bps,
+			.waiting_bytes = group_waiting(t->group, i,
+			    WAITING_BYTES),
+		};
 	}
-	if (members == t->paced_up && busy == t->paced_busy)
-		return;
-	t->paced_up = members;
-	t->paced_busy = busy;
-	while (members != 0) {
-		uint8_t path = t->subflows[__builtin_ctzll(members)]->path;
-		uint64_t same = 0;
-
-		for (uint64_t m = members; m != 0; m &= m - 1) {
-			int i = __builtin_ctzll(m);
-
-			if (t->subflows[i]->path == path)
-				same |= UINT64_C(1) << i;
-		}
-		pace_path(t, same, busy);
-		members &= ~same;
-	}
+	if (n > 0)
+		pacer_look(items, n, clock_us());
 }
 
 /* ---- the turn ---- */
@@ -258,9 +218,9 @@ turn(struct trunk *t)
 		t->changed = i == ROUNDS;	/* the rest next time */
 		if (t->changed)
 			break;
+		pace(t);
 		pump(t);
 	}
-	pace(t);
 	note_idle(t);
 	arm(t);
 	report(t);
@@ -367,6 +327,9 @@ trunk_detach(struct trunk_subflow *f)
 		t->expires = now + t->resume_us;
 	*f = (struct trunk_subflow){ .subflow = f->subflow, .path = f->path,
 		.slot = f->slot, .rate_bps = f->rate_bps };
+	for (int i = 0; i < GROUP_SUBFLOWS; i++)	/* its share is free */
+		if (t->subflows[i] != NULL)
+			t->subflows[i]->pacer.pacing = 0;
 	trunk_change(t);
 }
 

@@ -17,6 +17,7 @@
 #include "core/group.h"
 #include "leg.h"
 #include "net/subflow.h"
+#include "pacer.h"
 
 struct trunk;
 
@@ -34,7 +35,7 @@ struct trunk_subflow {
 	bool heard;
 	unsigned int pings;		/* without an answer */
 	uint64_t pinged_us;
-	uint64_t pacing;		/* what was last set */
+	struct pacer_subflow pacer;
 };
 
 /* `user` is that of the options.  Those of a role that has no use for one may

@@ -333,6 +333,33 @@ group_subflow_busy(const struct group *g, int subflow)
 	return g->env.carried[subflow] > 0;
 }
 
+uint64_t
+group_waiting(const struct group *g, int subflow, uint64_t enough)
+{
+	const struct session_env *e = &g->env;
+	const struct sched *turns = e->express & bit(subflow) ?
+	    &e->express_turns[subflow] : &e->bulk_turns;
+	const struct list *const lists[] = {
+		&turns->again, &turns->fresh, &turns->turns,
+	};
+	uint64_t bytes = 0;
+
+	if (!sched_awake(turns))
+		return 0;
+	for (size_t i = 0; i < sizeof(lists) / sizeof(*lists); i++) {
+		for (struct list *n = lists[i]->next; n != lists[i] &&
+		    bytes < enough; n = n->next) {
+			struct sched_entry *t =
+			    list_object(n, struct sched_entry, node);
+
+			if (t->awake)
+				bytes += list_object(t, struct session,
+				    turn)->out.unsent_bytes;
+		}
+	}
+	return bytes;
+}
+
 void
 group_drain(struct group *g)
 {

@@ -84,6 +84,10 @@ uint64_t group_heard(const struct group *, int subflow);
 /* Nothing sent or unacknowledged that this subflow carries? */
 bool group_subflow_busy(const struct group *, int subflow);
 
+/* Bytes that wait for this subflow's turns and were given to none yet; it stops
+ * counting at `enough`. */
+uint64_t group_waiting(const struct group *, int subflow, uint64_t enough);
+
 /* Tell the peer that we will end soon, on every subflow; has the peer said so
  * on any? */
 void group_drain(struct group *);

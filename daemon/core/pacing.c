@@ -10,8 +10,8 @@ static const struct {
 	uint8_t express_busy, express_idle, bulk_busy, bulk_idle;
 } weights[NSITUATIONS] = {
 	[ALL_IDLE] = { 2, 2, 1, 1 },
-	[EXPRESS_ONLY] = { 64, 32, 2, 2 },
-	[BULK_TOO] = { 128, 2, 64, 1 },
+	[EXPRESS_ONLY] = { 64, 4, 2, 2 },
+	[BULK_TOO] = { 256, 2, 128, 1 },
 };
 
 static enum situation

@@ -7,11 +7,8 @@
  * something that one has and the others have not: those that have something to
  * send get nearly all, an express one twice as much as a bulk one.
  *
- * An idle one keeps a small share, because the kernel obeys a lower limit at
- * once but makes use of a higher one only with the next acknowledgement: what
- * it had while idle is what its first round trip has to do with.  That matters
- * to express ones, which carry what is short.  So theirs is larger, and only
- * bulk traffic takes the larger part of it away.
+ * An idle one keeps a small share, enough for a keystroke or an ACK to leave at
+ * once; before it sends more than that it is busy.
  */
 #ifndef CORE_PACING_H
 #define CORE_PACING_H

@@ -23,8 +23,11 @@
 #include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <linux/sockios.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "net/log.h"
 
@@ -187,6 +190,69 @@ sockopt_pacing(int fd, uint64_t bytes_per_s)
 	    sizeof(rate)) == 0)
 		return;
 	set_u32(fd, SOL_SOCKET, SO_MAX_PACING_RATE, rate32, KIND_PACING);
+}
+
+static size_t
+queue_bytes(int fd, unsigned long request)
+{
+	int n = 0;
+
+	return fd >= 0 && ioctl(fd, request, &n) == 0 && n > 0 ? (size_t)n : 0;
+}
+
+size_t
+sockopt_unacked(int fd)
+{
+	return queue_bytes(fd, SIOCOUTQ);
+}
+
+size_t
+sockopt_unsent(int fd)
+{
+	return queue_bytes(fd, SIOCOUTQNSD);
+}
+
+static bool
+choose(int fd, const char *name)
+{
+	return setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name,
+	    (socklen_t)strlen(name)) == 0;
+}
+
+/* Would BBR be given back to a socket that gave it up?  Tried once, on a socket
+ * of its own. */
+static bool
+may_choose_bbr(void)
+{
+	static int may = -1;
+
+	if (may < 0) {
+		int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+		may = fd >= 0 && choose(fd, "reno") &&
+		    choose(fd, "bbr");
+		if (fd >= 0)
+			close(fd);
+	}
+	return may == 1;
+}
+
+bool
+sockopt_restart_congestion(int fd, bool in_recovery)
+{
+	char name[16] = "";
+	struct tcp_info info;
+	socklen_t len = sizeof(name) - 1;
+
+	if (getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, &len) != 0 ||
+	    strcmp(name, "bbr") != 0 || !may_choose_bbr())
+		return false;
+	len = sizeof(info);
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0 ||
+	    info.tcpi_ca_state == TCP_CA_Loss ||
+	    (!in_recovery && info.tcpi_ca_state != TCP_CA_Open))
+		return false;
+	return choose(fd, "reno") && choose(fd, "bbr");
 }
 
 void

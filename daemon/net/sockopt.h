@@ -8,6 +8,7 @@
 #define NET_SOCKOPT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct sockopt_subflow {
@@ -26,6 +27,17 @@ void sockopt_subflow(int fd, const struct sockopt_subflow *);
 
 /* SO_MAX_PACING_RATE in bytes a second; UINT64_MAX: none. */
 void sockopt_pacing(int fd, uint64_t bytes_per_s);
+
+/* Bytes that the kernel has not yet seen acknowledged by the far end (SIOCOUTQ)
+ * and those not yet sent at all (SIOCOUTQNSD). */
+size_t sockopt_unacked(int fd);
+size_t sockopt_unsent(int fd);
+
+/* Have BBR begin again with its start-up, its window kept: switched off and on.
+ * false, and nothing is done: it is not BBR, it may not be chosen again (net.
+ * ipv4.tcp_allowed_congestion_control), a timeout is being repaired, or, unless
+ * `in_recovery`, a loss. */
+bool sockopt_restart_congestion(int fd, bool in_recovery);
 
 /* Client and server legs: TCP_NODELAY, keepalive after `idle_s` (0: off) every
  * 15 s four times, TCP_USER_TIMEOUT is left alone. */

@@ -15,13 +15,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
+
+#include "net/sockopt.h"
 
 #define SPANS_MAX 32		/* of one system call */
 
@@ -146,26 +146,16 @@ stream_disarm(struct stream *st)
 		set_linger(st->fd, false);
 }
 
-static size_t
-queue_bytes(const struct stream *st, unsigned long request)
-{
-	int bytes = 0;
-
-	if (st->fd == -1 || ioctl(st->fd, request, &bytes) == -1 || bytes < 0)
-		return 0;
-	return (size_t)bytes;
-}
-
 size_t
 stream_unacked(const struct stream *st)
 {
-	return queue_bytes(st, SIOCOUTQ);
+	return sockopt_unacked(st->fd);
 }
 
 size_t
 stream_unsent(const struct stream *st)
 {
-	return queue_bytes(st, SIOCOUTQNSD);
+	return sockopt_unsent(st->fd);
 }
 
 void
