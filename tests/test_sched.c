@@ -101,6 +101,22 @@ waking_often_is_no_way_to_be_always_new(void **state)
 }
 
 static void
+small_writes_go_ahead_each_time(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 3; i++)
+		sched_wake(&f.q, &f.e[i], false);
+	for (int n = 0; n < 12; n++)
+		send_next(16384);
+	for (int n = 0; n < 100; n++) {
+		sched_wake(&f.q, &f.e[3], false);
+		assert_int_equal(send_next(100), 3);
+		sched_sleep(&f.e[3]);
+		assert_int_not_equal(send_next(16384), 3);
+	}
+}
+
+static void
 what_is_sent_again_goes_before_all(void **state)
 {
 	(void)state;
@@ -134,6 +150,7 @@ main(void)
 		T(the_backlogged_share_equally),
 		T(a_new_one_goes_ahead_of_the_backlogged),
 		T(waking_often_is_no_way_to_be_always_new),
+		T(small_writes_go_ahead_each_time),
 		T(what_is_sent_again_goes_before_all),
 		T(others_are_those_awake_but_oneself),
 	};

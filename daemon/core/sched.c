@@ -46,6 +46,9 @@ sched_wake(struct sched *q, struct sched_entry *e, bool again)
 		e->in_turns = false;
 		e->deficit = SCHED_QUANTUM;
 		list_append(again ? &q->again : &q->fresh, &e->node);
+	} else if (!e->awake && !e->in_turns) {
+		list_unlink(&e->node);
+		list_append(&q->fresh, &e->node);
 	}
 	if (!e->awake)
 		q->awake++;
@@ -59,8 +62,12 @@ sched_sleep(struct sched_entry *e)
 		return;
 	e->awake = false;
 	e->queue->awake--;
-	if (!e->in_turns)
-		line_up(e);
+	if (e->in_turns)
+		return;
+	/* What is left of its quantum it may still use ahead of the others; a
+	 * new one it gets when its place among them has come up. */
+	list_unlink(&e->node);
+	list_append(&e->queue->turns, &e->node);
 }
 
 void

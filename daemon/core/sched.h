@@ -3,8 +3,9 @@
  * Whose turn is it?  Deficit round robin (Shreedhar and Varghese, 1996) with
  * new and sparse entries first, as in FQ-CoDel (RFC 8290, section 4.1): an
  * entry that wakes goes ahead until it has used one quantum, then takes turns.
- * One that falls asleep keeps its turn until that comes, so that waking often
- * is no way to be always new.  Entries with something to send again go before
+ * One that falls asleep keeps its turn until that comes, and what is left of its
+ * quantum for waking again before that, so that writing little keeps it ahead
+ * and waking often does not.  Entries with something to send again go before
  * all others.
  */
 #ifndef CORE_SCHED_H
