@@ -19,6 +19,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "base_proxy.h"
 #include "core/list.h"
 #include "core/tally.h"
 #include "quota.h"
@@ -37,7 +38,8 @@
 struct front {
 	struct proxy *proxy;
 	struct listener *listener;
-	struct addr destination;	/* family 0: as redirected */
+	struct addr destination;	/* family 0: as redirected, or (base
+					 * protocol) known to the relay */
 };
 
 struct client {
@@ -57,6 +59,7 @@ struct proxy {
 	struct uplink *uplink;		/* NULL: before start and after idle */
 	struct uplink *retired[RETIRED_MAX];
 	size_t nretired;
+	struct base_proxy *base;	/* instead, if the relay speaks that */
 
 	bool draining;
 	void (*on_idle)(void *);
@@ -82,6 +85,28 @@ make_uplink(struct proxy *p)
 		.address = p->relay,
 		.on_closing = on_closing,
 		.on_idle = on_idle,
+		.user = p,
+	});
+}
+
+static void
+on_base_idle(void *user)
+{
+	struct proxy *p = user;
+
+	p->on_idle(p->user);
+}
+
+static struct base_proxy *
+make_base(struct proxy *p)
+{
+	return base_proxy_new(&(struct base_proxy_options){
+		.loop = p->loop,
+		.hangup = p->hangup,
+		.quota = &p->quota,
+		.config = p->config,
+		.address = p->relay,
+		.on_idle = on_base_idle,
 		.user = p,
 	});
 }
@@ -136,7 +161,9 @@ static void
 update_pause(struct proxy *p)
 {
 	static struct log_limit limit = { .burst = 1 };
-	bool full = tally_total(p->clients) >= p->quota.max_sessions;
+	uint32_t most = p->base != NULL ? base_proxy_max(p->base) :
+	    p->quota.max_sessions;
+	bool full = tally_total(p->clients) >= most;
 
 	if (full == p->paused)
 		return;
@@ -144,7 +171,7 @@ update_pause(struct proxy *p)
 	if (full)
 		log_limited(&limit, LOG_LEVEL_WARN, "proxy: %u sessions are "
 		    "all that there may be: new clients wait",
-		    p->quota.max_sessions);
+		    most);
 	for (size_t i = 0; i < p->nfronts; i++)
 		if (p->fronts[i].listener != NULL)
 			listener_pause(p->fronts[i].listener, full);
@@ -200,7 +227,7 @@ find_destination(const struct front *front, int fd, const struct addr *peer,
 {
 	int error;
 
-	if (front->destination.family != 0) {
+	if (front->destination.family != 0 || front->proxy->base != NULL) {
 		*destination = front->destination;
 		return NULL;
 	}
@@ -227,13 +254,29 @@ carry_error(int error)
 	}
 }
 
-/* Takes `fd`, or says why not.  (Another protocol would begin here.) */
+static int
+open_session(struct proxy *p, int fd, const struct addr *peer,
+    const struct addr *destination, struct client *client)
+{
+	const struct wire_open open = { .destination = *destination,
+		.client = *peer, .dscp = -1 };
+	int error;
+
+	if (p->base != NULL)
+		return base_proxy_open(p->base, fd, peer, on_client_gone,
+		    client);
+	error = uplink_open(p->uplink, &open, fd, on_client_gone, client);
+	if (error != -ENOSPC)
+		return error;
+	on_closing(p, p->uplink);	/* its numbers are used up */
+	return uplink_open(p->uplink, &open, fd, on_client_gone, client);
+}
+
+/* Takes `fd`, or says why not. */
 static const char *
 carry(struct proxy *p, int fd, const struct addr *peer,
     const struct addr *destination)
 {
-	const struct wire_open open = { .destination = *destination,
-		.client = *peer, .dscp = -1 };
 	struct client *client = calloc(1, sizeof(*client));
 	int error;
 
@@ -245,12 +288,7 @@ carry(struct proxy *p, int fd, const struct addr *peer,
 		free(client);
 		return strerror(-error);
 	}
-	error = uplink_open(p->uplink, &open, fd, on_client_gone, client);
-	if (error == -ENOSPC) {		/* its numbers are used up */
-		on_closing(p, p->uplink);
-		error = uplink_open(p->uplink, &open, fd, on_client_gone,
-		    client);
-	}
+	error = open_session(p, fd, peer, destination, client);
 	if (error == 0)
 		return NULL;
 	on_client_gone(client);
@@ -325,11 +363,6 @@ start(struct proxy *p, char *error, size_t size)
 	uint64_t seed;
 
 	snprintf(error, size, "%s", strerror(ENOMEM));
-	if (relay->protocol != CONFIG_EXTENDED) {
-		snprintf(error, size, "relay \"%s\": protocol = base is not "
-		    "built yet", relay->name);
-		return false;
-	}
 	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed) ||
 	    (p->clients = tally_new(128, seed)) == NULL)
 		return false;
@@ -347,10 +380,13 @@ start(struct proxy *p, char *error, size_t size)
 		const struct config_forward *f = &c->forwards[i];
 		struct addr *a = &p->fronts[p->nfronts].destination;
 
-		if (!resolve_endpoint(&f->destination, a, "forward", f->name,
-		    error, size) || !listen_at(p, &f->listen, error, size))
+		if ((f->destination.host != NULL &&
+		    !resolve_endpoint(&f->destination, a, "forward", f->name,
+		    error, size)) || !listen_at(p, &f->listen, error, size))
 			return false;
 	}
+	if (relay->protocol == CONFIG_BASE)
+		return (p->base = make_base(p)) != NULL;
 	return (p->uplink = make_uplink(p)) != NULL;
 }
 
@@ -400,9 +436,12 @@ proxy_reload(struct proxy *p, const struct config *c)
 	quota_configure(&p->quota, c);
 	resolve_again(&relay->address, &p->relay, "relay", relay->name);
 	for (size_t i = 0; i < c->nforwards && first + i < p->nfronts; i++)
-		resolve_again(&c->forwards[i].destination,
-		    &p->fronts[first + i].destination, "forward",
-		    c->forwards[i].name);
+		if (c->forwards[i].destination.host != NULL)
+			resolve_again(&c->forwards[i].destination,
+			    &p->fronts[first + i].destination, "forward",
+			    c->forwards[i].name);
+	if (p->base != NULL)
+		base_proxy_configure(p->base, c, p->relay);
 	if (p->uplink != NULL)
 		uplink_configure(p->uplink, c, p->relay);
 	for (size_t i = 0; i < p->nretired; i++)
@@ -427,12 +466,17 @@ proxy_drain(struct proxy *p, void (*idle)(void *), void *user)
 	p->on_idle = idle;
 	p->user = user;
 	close_fronts(p);
-	uplink_drain(p->uplink);
+	if (p->base != NULL)
+		base_proxy_drain(p->base);
+	else
+		uplink_drain(p->uplink);
 }
 
 void
 proxy_abort(struct proxy *p)
 {
+	if (p->base != NULL)
+		base_proxy_abort(p->base);
 	if (p->uplink != NULL)
 		uplink_abort(p->uplink);
 	for (size_t i = 0; i < p->nretired; i++)
@@ -445,6 +489,7 @@ proxy_stop(struct proxy *p)
 	if (p == NULL)
 		return;
 	close_fronts(p);
+	base_proxy_free(p->base);
 	uplink_free(p->uplink);
 	while (p->nretired > 0)
 		drop_retired(p, 0);

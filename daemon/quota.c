@@ -88,6 +88,16 @@ quota_configure(struct quota *l, const struct config *c)
 		    c->max_sessions);
 }
 
+uint32_t
+quota_sessions_of(const struct quota *l, uint32_t descriptors)
+{
+	uint32_t most = l->descriptors / descriptors;
+
+	if (most > l->max_sessions)
+		most = l->max_sessions;
+	return most > 0 ? most : 1;
+}
+
 static uint64_t
 bandwidth_delay_product(uint64_t rate_bps, uint32_t delay_ms)
 {

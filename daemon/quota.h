@@ -26,6 +26,9 @@ void quota_start(struct quota *, const struct config *);
 /* What a reload can change. */
 void quota_configure(struct quota *, const struct config *);
 
+/* Most sessions that take so many descriptors each; at least 1. */
+uint32_t quota_sessions_of(const struct quota *, uint32_t descriptors);
+
 /* Most that one session is offered, and what it is offered at once, on a link
  * of this rate and round trip (0: not known). */
 uint32_t quota_window_max(const struct quota *, const struct config *,

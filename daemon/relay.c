@@ -2,16 +2,19 @@
 #include "relay.h"
 
 #include <errno.h>
+#include <netdb.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base_relay.h"
 #include "downlink.h"
 #include "quota.h"
 #include "net/hangup.h"
 #include "net/listener.h"
 #include "net/log.h"
+#include "net/resolve.h"
 #include "net/sockopt.h"
 
 /* How many subflows carry bulk is the proxy's choice; this is its default. */
@@ -23,6 +26,9 @@ struct relay {
 	struct hangup *hangup;
 	struct quota quota;
 	struct downlink *downlink;
+	struct base_relay *base;
+	struct addr server;		/* of the base protocol */
+	int busy;			/* draining: which of both are */
 	void (*on_idle)(void *);
 	void *user;
 	size_t nlisteners;
@@ -34,16 +40,25 @@ on_idle(void *user)
 {
 	struct relay *r = user;
 
-	r->on_idle(r->user);
+	if (--r->busy == 0)
+		r->on_idle(r->user);
 }
 
-/* (Where the base protocol is told apart, its connections leave here.) */
+static void
+on_extended(void *user, int fd, const struct addr *peer)
+{
+	struct relay *r = user;
+
+	downlink_accept(r->downlink, fd, peer);
+}
+
 static void
 on_accept(void *user, int fd, const struct addr *peer)
 {
 	struct relay *r = user;
 
-	downlink_accept(r->downlink, fd, peer);
+	if (!base_relay_accept(r->base, fd, peer))
+		downlink_accept(r->downlink, fd, peer);
 }
 
 /* ---- start ---- */
@@ -125,11 +140,27 @@ listen_all(struct relay *r, char *error, size_t size)
 	return true;
 }
 
+/* NULL, or what is wrong with the name. */
+static const char *
+resolve_server(const struct config_base *base, struct addr *server)
+{
+	int result;
+
+	if (!base->enabled)
+		return NULL;
+	result = resolve(base->server.host, base->server.port, server);
+	return result == 0 ? NULL : gai_strerror(result);
+}
+
 static bool
 start(struct relay *r, char *error, size_t size)
 {
-	if (r->config->base.enabled) {
-		snprintf(error, size, "base: it is not built yet");
+	const struct config_base *base = &r->config->base;
+	const char *wrong = resolve_server(base, &r->server);
+
+	if (wrong != NULL) {
+		snprintf(error, size, "base server: %s: %s",
+		    base->server.host, wrong);
 		return false;
 	}
 	if ((r->hangup = hangup_new(r->loop)) == NULL) {
@@ -144,7 +175,17 @@ start(struct relay *r, char *error, size_t size)
 		.on_idle = on_idle,
 		.user = r,
 	});
-	if (r->downlink == NULL) {
+	r->base = base_relay_new(&(struct base_relay_options){
+		.loop = r->loop,
+		.hangup = r->hangup,
+		.quota = &r->quota,
+		.config = r->config,
+		.server = r->server,
+		.on_extended = on_extended,
+		.on_idle = on_idle,
+		.user = r,
+	});
+	if (r->downlink == NULL || r->base == NULL) {
 		snprintf(error, size, "%s", strerror(ENOMEM));
 		return false;
 	}
@@ -177,9 +218,15 @@ relay_start(struct ev_loop *loop, const struct config *c, char *error,
 void
 relay_reload(struct relay *r, const struct config *c)
 {
+	const char *wrong = resolve_server(&c->base, &r->server);
+
+	if (wrong != NULL)
+		log_warn("base server: %s: %s; the old address stays",
+		    c->base.server.host, wrong);
 	r->config = c;
 	quota_configure(&r->quota, c);
 	downlink_configure(r->downlink, c);
+	base_relay_configure(r->base, c, r->server);
 }
 
 static void
@@ -195,14 +242,17 @@ relay_drain(struct relay *r, void (*idle)(void *), void *user)
 {
 	r->on_idle = idle;
 	r->user = user;
+	r->busy = 2;
 	close_listeners(r);
 	downlink_drain(r->downlink);
+	base_relay_drain(r->base);
 }
 
 void
 relay_abort(struct relay *r)
 {
 	downlink_abort(r->downlink);
+	base_relay_abort(r->base);
 }
 
 void
@@ -211,6 +261,7 @@ relay_stop(struct relay *r)
 	if (r == NULL)
 		return;
 	close_listeners(r);
+	base_relay_free(r->base);
 	downlink_free(r->downlink);
 	hangup_free(r->hangup);
 	free(r);

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The first word that comes over a connection: the magic of the extended
+ * protocol, or a connection number of the base protocol.
+ */
+#ifndef GREET_H
+#define GREET_H
+
+#include <ev.h>
+#include <stdint.h>
+
+#include "core/wire.h"
+
+struct greet;
+
+struct greet_options {
+	struct ev_loop *loop;
+	uint32_t timeout_ms;
+	/* Once, never from inside greet_start(); the greet is over.  `fd` is
+	 * the caller's again: `word` was read from it, unless it is WIRE_MAGIC,
+	 * which is left for the handshake that follows.  -1: it was closed,
+	 * `error` is -errno (0: by the other end). */
+	void (*on_word)(void *user, int fd, uint32_t word, int error);
+	void *user;
+};
+
+/* Takes `fd`, non-blocking.  From now on closing it resets.  NULL if out of
+ * memory: then it is closed. */
+struct greet *greet_start(int fd, const struct greet_options *);
+/* Close it without a word to anybody.  NULL is accepted. */
+void greet_cancel(struct greet *);
+
+/* Send a word, the first thing on a connection.  0, or -errno. */
+int greet_send(int fd, uint32_t word);
+
+/* Close it with a reset. */
+void greet_refuse(int fd);
+
+#endif
