@@ -64,7 +64,7 @@ struct downlink {
 	uint32_t features;
 	ev_timer housekeeping;
 	unsigned int look_around;	/* ticks left */
-	bool draining;
+	bool draining, idle_told;
 };
 
 static struct member *
@@ -122,8 +122,10 @@ remove_group(struct group_entry *g)
 static void
 check_idle(struct downlink *d)
 {
-	if (d->draining && list_empty(&d->groups))
-		d->options.on_idle(d->options.user);
+	if (!d->draining || d->idle_told || !list_empty(&d->groups))
+		return;
+	d->idle_told = true;
+	d->options.on_idle(d->options.user);
 }
 
 static void
@@ -139,12 +141,13 @@ on_session(void *user, struct session *s)
 static void
 on_lost(void *user, struct trunk_subflow *line, const char *why)
 {
+	static struct log_limit limit = { .burst = 20 };
 	struct group_entry *g = user;
 	struct member *m = list_object(line, struct member, line);
 	char text[ADDR_TEXT_MAX];
 
-	log_info("group %lu: subflow from %s: %s", g->number,
-	    addr_format(&m->source, text), why);
+	log_limited(&limit, LOG_LEVEL_INFO, "group %lu: subflow from %s: %s",
+	    g->number, addr_format(&m->source, text), why);
 	free_member(m);
 }
 

@@ -20,7 +20,7 @@ struct downlink_options {
 	struct hangup *hangup;
 	struct quota *quota;
 	const struct config *config;	/* until downlink_configure() */
-	/* After downlink_drain(): the last group is gone. */
+	/* After downlink_drain(): the last group is gone; told once. */
 	void (*on_idle)(void *user);
 	void *user;
 };
