@@ -7,7 +7,7 @@ enum situation { ALL_IDLE, EXPRESS_ONLY, BULK_TOO, NSITUATIONS };
 
 /* Only what they are to each other matters. */
 static const struct {
-	uint8_t express_busy, express_idle, bulk_busy, bulk_idle;
+	uint16_t express_busy, express_idle, bulk_busy, bulk_idle;
 } weights[NSITUATIONS] = {
 	[ALL_IDLE] = { 2, 2, 1, 1 },
 	[EXPRESS_ONLY] = { 64, 4, 2, 2 },
