@@ -11,7 +11,7 @@ static const struct {
 } weights[NSITUATIONS] = {
 	[ALL_IDLE] = { 2, 2, 1, 1 },
 	[EXPRESS_ONLY] = { 64, 4, 2, 2 },
-	[BULK_TOO] = { 256, 2, 128, 1 },
+	[BULK_TOO] = { 250, 2, 125, 1 },
 };
 
 static enum situation
