@@ -534,6 +534,31 @@ dial_gives_a_connected_socket(void **state)
 }
 
 static void
+what_was_sent_before_a_reset_is_not_lost(void **state)
+{
+	const struct linger at_once = { .l_onoff = 1 };
+	struct sockaddr_in at;
+	int server = listen_at(&at, 1), fd;
+	struct dial_options o = dial_to(ntohs(at.sin_port));
+	char bytes[8];
+
+	(void)state;
+	assert_non_null(dial_start(loop, &o));
+	fd = accept(server, NULL, NULL);
+	assert_int_equal(write(fd, "hello", 5), 5);
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once,
+	    sizeof(at_once)), 0);
+	close(fd);
+	assert_true(run_until(&done, 1));
+	assert_int_equal(done_error, 0);
+	assert_int_equal(read(done_fd, bytes, sizeof(bytes)), 5);
+	assert_int_equal(read(done_fd, bytes, sizeof(bytes)), -1);
+	assert_int_equal(errno, ECONNRESET);
+	close(done_fd);
+	close(server);
+}
+
+static void
 a_refused_dial_says_so(void **state)
 {
 	struct sockaddr_in at;
@@ -881,6 +906,7 @@ main(void)
 		TEST(a_listener_may_be_paused_or_freed_by_whom_it_calls),
 		TEST(without_descriptors_it_waits_and_does_not_spin),
 		TEST(dial_gives_a_connected_socket),
+		TEST(what_was_sent_before_a_reset_is_not_lost),
 		TEST(a_refused_dial_says_so),
 		TEST(a_silent_destination_times_out),
 		TEST(a_cancelled_dial_is_silent),

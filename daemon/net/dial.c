@@ -7,9 +7,11 @@
 #include "net/dial.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -64,11 +66,17 @@ on_writable(struct ev_loop *loop, ev_io *w, int revents)
 	struct dial *d = w->data;
 	struct sockaddr_storage ss;
 	socklen_t len = sizeof(ss);
-	int error = 0;
+	int error = 0, unread = 0;
 	socklen_t errlen = sizeof(error);
 
 	(void)loop;
 	(void)revents;
+	/* One who speaks first may have been reset again by now.  His bytes are
+	 * still there, and so is the error behind them if we do not take it. */
+	if (ioctl(d->fd, SIOCINQ, &unread) == 0 && unread > 0) {
+		finish(d, 0);
+		return;
+	}
 	if (getsockopt(d->fd, SOL_SOCKET, SO_ERROR, &error, &errlen) == -1)
 		error = errno;
 	/* An event may be left over from an older socket of this number. */
