@@ -102,6 +102,9 @@ add_hosts()
 	for host in client gateway relay server; do
 		ip netns add "$prefix-$host" || return
 		on "$host" ip link set lo up
+		# Nobody waits to see whether a link-local address is a duplicate.
+		on "$host" sh -c \
+		    'echo 0 >/proc/sys/net/ipv6/conf/default/dad_transmits'
 	done
 	for host in gateway relay; do
 		on "$host" sh -c 'echo 1 >/proc/sys/net/ipv4/ip_forward
@@ -309,6 +312,44 @@ sockets()	# host, state, filter of ss...
 	local host=$1 state=$2
 	shift 2
 	on "$host" ss -Htn state "$state" "$@" | wc -l
+}
+
+# Sockets of sessions on gateway and relay, TIME-WAIT apart.
+legs()
+{
+	local host
+	for host in gateway relay; do
+		on "$host" ss -Htan state all exclude listening \
+		    exclude time-wait \
+		    "sport != :$relay_port and dport != :$relay_port"
+	done
+}
+
+# Note what the daemons hold without sessions, to compare with later.
+note_descriptors()
+{
+	proxy_descriptors=$(descriptors proxy)
+	relay_descriptors=$(descriptors relay)
+}
+
+# All sessions are over and have left nothing.
+settled()
+{
+	[ -z "$(legs)" ] &&
+	    [ "$(descriptors proxy)" -eq "$proxy_descriptors" ] &&
+	    [ "$(descriptors relay)" -eq "$relay_descriptors" ]
+}
+
+# What both ends of connections see: the probes of tests/e2e/NAME.py, all or
+# those that are named.  probe.py says how they are written; for them, the ports
+# 1100 to 2099 are redirected and others are not.
+probe()		# name, probes...
+{
+	local name=$1
+	shift
+	PROBE_PREFIX=$prefix PYTHONDONTWRITEBYTECODE=1 \
+	    python3 "${srcdir:-.}/tests/e2e/$name.py" "$@" ||
+	    failures=$((failures + 1))
 }
 
 # ---- daemons ----
