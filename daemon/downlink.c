@@ -191,7 +191,8 @@ make_trunk(struct downlink *d, struct group_entry *g)
 		.loop = d->options.loop,
 		.hangup = d->options.hangup,
 		.group = {
-			.initial_window = QUOTA_INITIAL_WINDOW,
+			.initial_window = quota_window_initial(d->options.quota,
+			    CONFIG_RELAY),
 			.start_window = quota_window_start(most, s->rate_bps,
 			    s->delay_ms),
 			.window_max = most,
@@ -254,7 +255,8 @@ on_hello(struct subflow *subflow, const struct wire_hello *hello,
 		.protection = hello->protection,
 		.group_known = m->told_known,
 		.features = d->features,
-		.initial_window = QUOTA_INITIAL_WINDOW,
+		.initial_window = quota_window_initial(d->options.quota,
+			    CONFIG_RELAY),
 		.max_sessions = d->options.quota->max_sessions,
 	};
 	return true;

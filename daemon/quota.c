@@ -10,6 +10,10 @@
 
 #define MIB (UINT64_C(1) << 20)
 
+#define INITIAL_MIN (WIRE_DATA_MAX + WIRE_COST)
+#define INITIAL_MAX (64u << 10)
+#define INITIAL_SHARES 4096
+
 #define MEMORY_MAX (256 * MIB)
 #define MEMORY_MIN MIB
 #define WINDOW_DEFAULT (16 * MIB)
@@ -98,6 +102,16 @@ quota_sessions_of(const struct quota *l, uint32_t descriptors)
 	return most > 0 ? most : 1;
 }
 
+uint32_t
+quota_window_initial(const struct quota *l, enum config_role role)
+{
+	uint64_t window = l->budget.limit_bytes / INITIAL_SHARES;
+
+	if (role == CONFIG_PROXY || window < INITIAL_MIN)
+		return INITIAL_MIN;
+	return window < INITIAL_MAX ? (uint32_t)window : INITIAL_MAX;
+}
+
 static uint64_t
 bandwidth_delay_product(uint64_t rate_bps, uint32_t delay_ms)
 {
@@ -116,8 +130,8 @@ quota_window_max(const struct quota *l, const struct config *c,
 		window = wanted > WINDOW_DEFAULT ? wanted : WINDOW_DEFAULT;
 	if (window > l->budget.limit_bytes / 4)
 		window = l->budget.limit_bytes / 4;
-	if (window < QUOTA_INITIAL_WINDOW)
-		window = QUOTA_INITIAL_WINDOW;
+	if (window < INITIAL_MAX)
+		window = INITIAL_MAX;
 	return window > UINT32_MAX / 2 ? UINT32_MAX / 2 : (uint32_t)window;
 }
 

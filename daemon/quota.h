@@ -12,8 +12,6 @@
 
 #define QUOTA_SESSIONS 65536	/* numbers that a relay remembers */
 
-#define QUOTA_INITIAL_WINDOW (64u << 10)	/* that a hello promises */
-
 struct quota {
 	struct budget budget;		/* of all sessions */
 	uint32_t max_sessions;
@@ -28,6 +26,12 @@ void quota_configure(struct quota *, const struct config *);
 
 /* Most sessions that take so many descriptors each; at least 1. */
 uint32_t quota_sessions_of(const struct quota *, uint32_t descriptors);
+
+/* What a hello promises to every session, whatever memory is left.  A proxy
+ * promises one datagram: an ACK right behind OPEN offers more while there is
+ * memory.  A relay's sessions begin with what it promises, so that is more, but
+ * a thousand of them stay within a quarter of the limit. */
+uint32_t quota_window_initial(const struct quota *, enum config_role);
 
 /* Most that one session is offered, and what it is offered at once, on a link
  * of this rate and round trip (0: not known). */

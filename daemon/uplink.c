@@ -191,7 +191,8 @@ make_trunk(struct uplink *u)
 		.hangup = u->options.hangup,
 		.group = {
 			.proxy = true,
-			.initial_window = QUOTA_INITIAL_WINDOW,
+			.initial_window = quota_window_initial(u->options.quota,
+			    CONFIG_PROXY),
 			.start_window = quota_window_start(most, rate_bps,
 			    delay_ms),
 			.window_max = most,
@@ -332,7 +333,8 @@ on_dialed(void *user, int fd, int error)
 		.path = slot->line.path,
 		.slot = slot->line.slot,
 		.protection = (uint8_t)relay_of(u)->protection,
-		.initial_window = QUOTA_INITIAL_WINDOW,
+		.initial_window = quota_window_initial(u->options.quota,
+			    CONFIG_PROXY),
 	};
 
 	slot->dial = NULL;
