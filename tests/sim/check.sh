@@ -1,0 +1,11 @@
+#!/bin/sh
+# SPDX-License-Identifier: ISC
+#
+# The simulator's part in make check: small writes beside bulk ones, then many
+# seeds.  With RORO_UNIT_ONLY a sample of them, with RORO_LONG many more.
+
+seeds=2000
+test -z "$RORO_UNIT_ONLY" || seeds=200
+test -z "$RORO_LONG" || seeds=40000
+
+tests/sim/sim --lanes --verbose && tests/sim/sim --count "$seeds"
