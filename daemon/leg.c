@@ -232,6 +232,17 @@ total(const struct span spans[], int n)
 	return bytes;
 }
 
+/* The kernel may also fail without the connection being over: that is for us to
+ * end then, since nobody else will. */
+static void
+write_failed(struct leg *leg, int error)
+{
+	if (error == ENOMEM || error == ENOBUFS)
+		leg_abort(leg, WIRE_CODE_RESOURCES);
+	else
+		break_off(leg, error);
+}
+
 static void
 write_local(struct leg *leg)
 {
@@ -250,7 +261,9 @@ write_local(struct leg *leg)
 		if (sent == -EAGAIN || sent == 0)
 			return;
 		if (sent < 0) {
-			break_off(leg, (int)-sent);
+			write_failed(leg, (int)-sent);
+			if (leg->phase == PHASE_GONE)
+				return;
 			continue;
 		}
 		session_consume(s, (size_t)sent, clock_us());
@@ -307,26 +320,34 @@ update_interest(struct leg *leg)
 }
 
 static void
+shut_down(struct leg *leg)
+{
+	int error = -stream_shutdown(&leg->stream);
+
+	if (error == 0) {
+		leg->fin_sent = true;
+	} else if (error == ENOTCONN) {	/* it broke, by what? */
+		error = hangup_error(leg->stream.fd);
+		break_off(leg, error != 0 ? error : ENOTCONN);
+	} else {
+		write_failed(leg, error);
+	}
+}
+
+static void
 settle_joined(struct leg *leg)
 {
 	write_local(leg);
-
+	if (leg->phase == PHASE_GONE)
+		return;
 	enum session_state state = session_state(leg->session);
 	if (state == SESSION_RESET) {
 		settle_parting(leg);
 		return;
 	}
-	if (state == SESSION_END && !leg->fin_sent && leg->broken == 0) {
-		int error = -stream_shutdown(&leg->stream);
-
-		if (error == 0)
-			leg->fin_sent = true;
-		else if ((error = hangup_error(leg->stream.fd)) != 0)
-			break_off(leg, error);
-		else
-			break_off(leg, ENOTCONN);
-	}
-	if (!leg->read_ended)
+	if (state == SESSION_END && !leg->fin_sent && leg->broken == 0)
+		shut_down(leg);
+	if (leg->phase == PHASE_GONE || !leg->read_ended)
 		return;
 	if (leg->fin_sent)
 		end_orderly(leg);
