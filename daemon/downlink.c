@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * A connection is a stranger until its first frames come: it costs little, there
- * are few of them for each source, and fewer get in the more there are (as
- * OpenSSH does it: early, at random, before the limit is hit).
+ * A connection is a stranger until its first frames come: it costs little,
+ * there are few of them for each source, and fewer get in the more there are
+ * (as OpenSSH does it: early, at random, before the limit is hit).
  *
  * A group is made by its first subflow and found by the others under its name.
  * When all of them are gone it waits: its sessions and its name are all that a
@@ -273,7 +273,8 @@ on_up(struct subflow *subflow, const struct wire_answer *answer)
 
 	(void)answer;
 	/* One that was told that its group is known goes on in the middle of
-	 * what it says: if the group has expired since, that is no beginning. */
+	 * what it says: if the group has expired since, that begins
+	 * nothing. */
 	if (g == NULL && !m->told_known)
 		g = add_group(d, m);
 	if (g == NULL || trunk_attach(g->trunk, &m->line) != 0) {

@@ -8,14 +8,14 @@
  *			local end; or its reset (SESSION_RESET), or at once
  *			(SESSION_ABORT)
  *
- * The local connection breaks (`broken`) when its RST or the kernel's own error
- * comes.  Nothing can be written any more then, so what comes from the far end
- * is dropped.  But what the local end sent before is still in the kernel, and a
- * direct connection would have delivered it: it is read up to its end first, and
- * the reset follows it as the FIN's code.  One trap: an error is told once.
- * Whoever took it from write() finds that read() ends with an end of file, which
- * is a lie unless the error was EPIPE, by which Linux says that the FIN came
- * before the RST.
+ * The local connection breaks (`broken`) when its RST or the kernel's own
+ * error comes.  Nothing can be written any more then, so what comes from the
+ * far end is dropped.  But what the local end sent before is still in the
+ * kernel, and a direct connection would have delivered it: it is read up to
+ * its end first, and the reset follows it as the FIN's code.  One trap: an
+ * error is told once.  Whoever took it from write() finds that read() ends
+ * with an end of file, which is a lie unless the error was EPIPE, by which
+ * Linux says that the FIN came before the RST.
  *
  * If the local end was read to a clean end already, its reset afterwards means
  * that it takes nothing more.  The far end has to be reset as well, but only
@@ -41,7 +41,7 @@
 #include "net/stream.h"
 
 #define SPANS 16
-#define READS 4			/* in one event, so that others get their turn */
+#define READS 4			/* in one event: others wait too */
 #define PARTING_S 2.		/* for the kernel to send what it has */
 #define PARTING_POLL_S 0.01
 #define ORPHAN_POLL_S 0.05
@@ -50,8 +50,8 @@
 enum phase {
 	PHASE_ALONE,		/* no local end yet (relay: connecting) */
 	PHASE_JOINED,
-	PHASE_PARTING,		/* far end was reset; the kernel sends the rest */
-	PHASE_ORPHAN,		/* local end broke; the session sends the rest */
+	PHASE_PARTING,		/* far end reset: the kernel sends the rest */
+	PHASE_ORPHAN,		/* local end broke: the session sends it */
 	PHASE_GONE,
 };
 

@@ -47,7 +47,8 @@ struct leg_options {
 struct leg *leg_new(const struct leg_options *);
 
 /* The local end is here (takes `fd`): proxy, the client that was accepted, at
- * once; relay, the server when it was reached.  Only once; it may end in here. */
+ * once; relay, the server when it was reached.  Only once; it may end in
+ * here. */
 void leg_join(struct leg *, int fd);
 
 /* The session may have changed (group_ready()). */

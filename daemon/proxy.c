@@ -4,9 +4,9 @@
  * uplink.  A client that cannot be served is reset, never closed: a clean end
  * would say that the server had nothing to say.
  *
- * When the relay is about to end, its uplink retires: sessions that are open may
- * finish there, and new ones go through a new uplink, which finds the relay's
- * successor.
+ * When the relay is about to end, its uplink retires: sessions that are open
+ * may finish there, and new ones go through a new uplink, which finds the
+ * relay's successor.
  */
 #include "proxy.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The role near the clients: accepts what is redirected to it, and what comes to
- * its forward listeners, and has it carried to a relay.
+ * The role near the clients: accepts what is redirected to it, and what comes
+ * to its forward listeners, and has it carried to a relay.
  */
 #ifndef PROXY_H
 #define PROXY_H

@@ -6,9 +6,9 @@
  * watcher: it runs after all callbacks of the turn and before the loop waits.
  * So bytes that came together also leave together.
  *
- * Ready sessions are looked at before the subflows are pumped, because what they
- * hand on makes ACKs; pumping can make sessions ready again (there is room), so
- * both are repeated, but not for ever.
+ * Ready sessions are looked at before the subflows are pumped, because what
+ * they hand on makes ACKs; pumping can make sessions ready again (there is
+ * room), so both are repeated, but not for ever.
  */
 #include "trunk.h"
 
@@ -304,8 +304,8 @@ trunk_attach(struct trunk *t, struct trunk_subflow *f)
 	f->number = number;
 	t->subflows[number] = f;
 	t->up++;
-	/* A sign of life each way, at once: the peer's first frame says that the
-	 * group exists. */
+	/* A sign of life each way, at once: the peer's first frame says that
+	 * the group exists. */
 	group_ping(t->group, number, now);
 	if (replaced >= 0)
 		close_subflow(t->subflows[replaced], "replaced by a newer one");

@@ -46,8 +46,8 @@ struct trunk_callbacks {
 	void (*on_session)(void *user, struct session *);
 	/* The first frames came on a subflow. */
 	void (*on_heard)(void *user, struct trunk_subflow *);
-	/* The trunk has closed and detached a subflow: it was silent, or a newer
-	 * one took its place.  `why` is for the log. */
+	/* The trunk has closed and detached a subflow: it was silent, or a
+	 * newer one took its place.  `why` is for the log. */
 	void (*on_lost)(void *user, struct trunk_subflow *, const char *why);
 	/* There was no subflow for so long that all sessions were reset.  The
 	 * trunk may be freed inside these three. */

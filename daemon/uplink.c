@@ -299,8 +299,8 @@ on_up(struct subflow *subflow, const struct wire_answer *answer)
 	    lane_number(slot));
 	if (!u->established && (answer->features & (WIRE_FEATURE_IPV4 |
 	    WIRE_FEATURE_IPV6)) != (WIRE_FEATURE_IPV4 | WIRE_FEATURE_IPV6))
-		log_info("relay \"%s\": it has no route to the Internet for%s%s",
-		    relay_of(u)->name,
+		log_info("relay \"%s\": it has no route to the Internet "
+		    "for%s%s", relay_of(u)->name,
 		    answer->features & WIRE_FEATURE_IPV4 ? "" : " IPv4",
 		    answer->features & WIRE_FEATURE_IPV6 ? "" : " IPv6");
 	return true;

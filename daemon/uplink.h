@@ -31,18 +31,18 @@ struct uplink_options {
 	void *user;
 };
 
-/* Starts to dial.  NULL if out of memory; uplink_free() accepts NULL, and resets
- * what is left. */
+/* Starts to dial.  NULL if out of memory; uplink_free() accepts NULL, and
+ * resets what is left. */
 struct uplink *uplink_new(const struct uplink_options *);
 void uplink_free(struct uplink *);
 
-/* Another configuration, with the same relay, now perhaps at another address. */
+/* Another configuration, with the same relay, perhaps at another address. */
 void uplink_configure(struct uplink *, const struct config *, struct addr);
 
-/* Carry the client `fd`.  0: it was taken, and on_gone(user) is called once when
- * it has ended, not from in here.  Otherwise it is still the caller's:
- * -ENETUNREACH (no subflow, and none for long), -EAGAIN (too many sessions, or
- * memory), -ENOMEM, -ENOSPC (open it through another uplink). */
+/* Carry the client `fd`.  0: it was taken, and on_gone(user) is called once
+ * when it has ended, not from in here.  Otherwise it is still the caller's:
+ * -ENETUNREACH (no subflow, and none for long), -EAGAIN (too many sessions,
+ * or memory), -ENOMEM, -ENOSPC (open it through another uplink). */
 int uplink_open(struct uplink *, const struct wire_open *, int fd,
     void (*on_gone)(void *user), void *user);
 

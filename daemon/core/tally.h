@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * How many of something each source address has: sessions of a client, greetings
- * of a stranger.  IPv6 sources are told apart by a prefix, since one machine may
- * have any number of addresses in its own.
+ * How many of something each source address has: sessions of a client,
+ * greetings of a stranger.  IPv6 sources are told apart by a prefix, since
+ * one machine may have any number of addresses in its own.
  */
 #ifndef CORE_TALLY_H
 #define CORE_TALLY_H

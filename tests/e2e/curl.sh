@@ -87,8 +87,8 @@ many()
 	while [ ${#urls[@]} -lt 100 ]; do
 		urls+=("http://$server4/small")
 	done
-	[ "$(on client curl -sf --no-progress-meter --max-time 60 -Z --parallel-max 50 "${urls[@]}" |
-	    grep -c small)" -eq 100 ]
+	[ "$(on client curl -sf --no-progress-meter --max-time 60 \
+	    -Z --parallel-max 50 "${urls[@]}" | grep -c small)" -eq 100 ]
 }
 redirect 80
 check "100 small ones" many
