@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: ISC
+"""Servers that are not reached: see refused.sh, which knows the rules of the
+firewalls for these ports."""
+
+import os
+import subprocess
+import time
+
+from probe import (accept, end_of, error_of, finish, host_name, main,
+                   name_of, probe, read, reset, same)
+
+HOST_UNREACHABLE, PROHIBITED, DROPPED, DENIED = 90, 91, 92, 93
+TIMEOUT = 2             # connect-timeout of the relay
+REFUSED = "ECONNRESET"  # by whichever call of the client comes next
+
+
+def use(route, to, say=b""):
+    """How a client hears that there is no server."""
+    try:
+        client = route.connect(to)
+        client.sendall(say)
+    except OSError as e:
+        return name_of(e)
+    return end_of(client)
+
+
+@probe("a port that is closed", REFUSED, direct="ECONNREFUSED")
+def closed_port(route):
+    return use(route, route.port())
+
+
+@probe("and a client that speaks first", REFUSED, direct="ECONNREFUSED")
+def closed_port_spoken_to(route):
+    return use(route, route.port(), b"GET / HTTP/1.0\r\n\r\n")
+
+
+@probe("and a client that has already ended", REFUSED, direct=None)
+def closed_port_ended(route):
+    try:
+        client = route.connect(route.port())
+    except OSError as e:
+        return name_of(e)
+    error_of(finish, client)    # unless the reset came first
+    return end_of(client)
+
+
+@probe("a host that is unreachable", REFUSED, direct="EHOSTUNREACH")
+def unreachable(route):
+    return use(route, route.base + HOST_UNREACHABLE)
+
+
+@probe("a port that a firewall prohibits", REFUSED, direct=None)
+def prohibited(route):
+    return use(route, route.base + PROHIBITED)
+
+
+@probe("a network to which the relay has no route", REFUSED, direct=None)
+def no_route(route):
+    return use(route, ("198.51.100.1" if route.four else "2001:db8::1",
+                       route.base))
+
+
+@probe("a server that the relay's rules deny", REFUSED, direct=None)
+def denied(route):
+    return use(route, route.base + DENIED)
+
+
+@probe("a private address that no rule permits", REFUSED, direct=None)
+def private(route):
+    return use(route, ("10.99.0.1" if route.four else "fd99::1", route.base))
+
+
+@probe("the relay itself", REFUSED, direct=None)
+def relay_itself(route):
+    name = "relay4" if route.four else "relay6"
+    return use(route, (os.environ[name], route.base))
+
+
+@probe("the proxy itself", REFUSED, direct=None)
+def proxy_itself(route):
+    name = "gateway4" if route.four else "gateway6"
+    return use(route, (os.environ[name], 1092))
+
+
+@probe("a server that does not answer, in time", (REFUSED, True),
+       direct=None, families=(4,))
+def silent(route):
+    begin = time.monotonic()
+    result = use(route, route.base + DROPPED, b"hello")
+    took = time.monotonic() - begin
+    return result, TIMEOUT - 0.1 < took < TIMEOUT + 3
+
+
+@probe("a server that resets at once", "ECONNRESET")
+def resets_at_once(route):
+    listener = route.listen()
+    client = route.connect(listener)
+    reset(accept(listener))
+    return end_of(client)
+
+
+@probe("a server that closes at once", "EOF")
+def closes_at_once(route):
+    listener = route.listen()
+    client = route.connect(listener)
+    accept(listener).close()
+    return end_of(client)
+
+
+class Slow:
+    """A port whose server answers the first SYN only when it is repeated."""
+
+    def __init__(self, route):
+        self.listener = route.listen()
+        self.port = self.listener.getsockname()[1]
+        self._nft("add", f"{{ {self.port} }}")
+
+    def _nft(self, verb, elements):
+        subprocess.run(["ip", "netns", "exec", host_name("server"), "nft",
+                        verb, "element", "inet", "test", "slow", elements],
+                       check=True)
+
+    def awake(self):
+        self._nft("delete", f"{{ {self.port} }}")
+
+
+@probe("what a client says and ends before the server answers",
+       ("all", "EOF", "all", "EOF"), direct=None, families=(4,))
+def early_bytes(route):
+    slow = Slow(route)
+    client = route.connect(slow.port)
+    client.sendall(b"early")
+    finish(client)
+    time.sleep(0.2)
+    slow.awake()
+    server = accept(slow.listener)
+    data, end = read(server)
+    server.sendall(b"late")
+    server.close()
+    answer, answer_end = read(client)
+    return same(data, b"early"), end, same(answer, b"late"), answer_end
+
+
+@probe("a client that resets before the server answers", "a reset, or nobody",
+       direct=None, families=(4,))
+def early_reset(route):
+    slow = Slow(route)
+    client = route.connect(slow.port)
+    reset(client)
+    time.sleep(0.2)
+    slow.awake()
+    slow.listener.settimeout(1.5)
+    try:
+        end = end_of(accept(slow.listener))
+    except TimeoutError:
+        end = "nobody"
+    return "a reset, or nobody" if end in ("ECONNRESET", "nobody") else end
+
+
+main()
