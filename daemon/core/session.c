@@ -187,8 +187,10 @@ session_forget(struct session *s)
 		sched_remove(&s->turn);
 		session_make_ready(s);
 	}
-	if (s->released && !list_linked(&s->dead))
+	if (s->released && !list_linked(&s->dead)) {
+		reorder_clear(&s->in);	/* it may take a while until burial */
 		list_append(&s->env->dead, &s->dead);
+	}
 }
 
 void

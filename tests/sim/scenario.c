@@ -240,6 +240,7 @@ make_long(struct scenario *sc, struct random *r)
 		struct end_plan *e = &sc->flows[0].ends[i];
 
 		e->fate = FATE_NONE;
+		e->write_after = e->pause_at = 0;
 		if (e->read_gap_us > 10 * MS)
 			e->read_gap_us = 10 * MS;
 		if (e->read_piece < 1000)
