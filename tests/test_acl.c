@@ -335,7 +335,6 @@ permit_opens_a_special_range_that_it_names(void **state)
 		{ true, "2001:db8::/32", "any" },
 		{ true, "64:ff9b:1::/48", "any" },
 		{ true, "::2", "any" },
-		{ true, "::/127", "any" },
 		{ true, "::8.0.0.0/104", "any" },
 	};
 	static const struct expected addrs[] = {
@@ -364,17 +363,15 @@ permit_opens_a_special_range_that_it_names(void **state)
 }
 
 static void
-broad_permit_opens_no_special_range(void **state)
+permit_for_any_opens_no_special_range(void **state)
 {
-	static const struct rule broad[] = {
-		{ true, "8.0.0.0/5", "any" },
-		{ true, "2000::/3", "any" },
-		{ true, "0.0.0.0/0", "80" },
-		{ true, "::/0", "80" },
-		{ true, "any", "any" },
+	static const struct rule any[] = {
+		{ true, "any", "80,443" },
+		{ false, "any", "any" },
 	};
 	static const struct expected addrs[] = {
 		{ "9.9.9.9:80", ACL_PERMIT },
+		{ "9.9.9.9:81", ACL_DENY_RULE },
 		{ "10.0.0.1:80", ACL_DENY_SPECIAL },
 		{ "127.0.0.1:80", ACL_DENY_SPECIAL },
 		{ "[::1]:80", ACL_DENY_SPECIAL },
@@ -383,12 +380,41 @@ broad_permit_opens_no_special_range(void **state)
 		{ "[fe80::1]:80", ACL_DENY_SPECIAL },
 		{ "[2002:a00:1::1]:80", ACL_DENY_SPECIAL },
 		{ "[64:ff9b::10.0.0.1]:80", ACL_DENY_SPECIAL },
-		{ "192.168.0.1:81", ACL_DENY_SPECIAL },
+		{ "192.168.0.1:81", ACL_DENY_RULE },
+	};
+	struct acl *acl = acl_of(any, COUNT(any));
+
+	(void)state;
+	assert_verdicts(acl, NULL, 0, addrs, COUNT(addrs));
+	acl_free(acl);
+}
+
+static void
+broad_prefix_decides_for_all_that_it_holds(void **state)
+{
+	static const struct rule broad[] = {
+		{ false, "169.254.0.0/16", "any" },
+		{ true, "0.0.0.0/0", "80" },
+		{ true, "::/0", "80" },
+	};
+	const struct addr own[] = { parsed("10.0.0.2"), parsed("9.1.2.3") };
+	static const struct expected addrs[] = {
+		{ "9.9.9.9:80", ACL_PERMIT },
+		{ "10.0.0.1:80", ACL_PERMIT },
+		{ "10.0.0.1:81", ACL_DENY_SPECIAL },
+		{ "10.0.0.2:80", ACL_PERMIT },
+		{ "9.1.2.3:80", ACL_PERMIT },
+		{ "9.1.2.3:81", ACL_DENY_SELF },
+		{ "127.0.0.1:80", ACL_PERMIT },
+		{ "169.254.169.254:80", ACL_DENY_RULE },
+		{ "[fd00::1]:80", ACL_PERMIT },
+		{ "[64:ff9b::169.254.169.254]:80", ACL_DENY_RULE },
+		{ "[64:ff9b::10.0.0.1]:80", ACL_PERMIT },
 	};
 	struct acl *acl = acl_of(broad, COUNT(broad));
 
 	(void)state;
-	assert_verdicts(acl, NULL, 0, addrs, COUNT(addrs));
+	assert_verdicts(acl, own, COUNT(own), addrs, COUNT(addrs));
 	acl_free(acl);
 }
 
@@ -488,11 +514,10 @@ own_addresses_are_denied_at_every_port(void **state)
 }
 
 static void
-own_address_is_opened_only_by_its_own_permit(void **state)
+own_address_is_opened_by_a_prefix_that_holds_it(void **state)
 {
 	static const struct rule rules[] = {
 		{ true, "10.0.0.2", "53" },
-		{ true, "10.0.0.0/8", "any" },
 		{ true, "9.0.0.0/8", "any" },
 		{ true, "2600::5", "22" },
 		{ false, "2600::6", "any" },
@@ -503,16 +528,15 @@ own_address_is_opened_only_by_its_own_permit(void **state)
 		parsed("2600::5"), parsed("2600::6"),
 	};
 	static const struct expected addrs[] = {
-		{ "10.0.0.1", ACL_DENY_SELF },
+		{ "10.0.0.1", ACL_DENY_SPECIAL },
 		{ "10.0.0.2:53", ACL_PERMIT },
-		{ "10.0.0.2:54", ACL_DENY_SELF },
-		{ "10.0.0.3", ACL_PERMIT },
-		{ "9.1.2.3", ACL_DENY_SELF },
+		{ "10.0.0.2:54", ACL_DENY_SPECIAL },
+		{ "9.1.2.3", ACL_PERMIT },
 		{ "[2600::5]:22", ACL_PERMIT },
 		{ "[2600::5]:23", ACL_DENY_SELF },
 		{ "2600::6", ACL_DENY_RULE },
 		{ "[64:ff9b::10.0.0.2]:53", ACL_PERMIT },
-		{ "[64:ff9b::10.0.0.2]:54", ACL_DENY_SELF },
+		{ "[64:ff9b::10.0.0.2]:54", ACL_DENY_SPECIAL },
 	};
 	struct acl *acl = acl_of(rules, COUNT(rules));
 
@@ -641,13 +665,14 @@ main(void)
 		cmocka_unit_test(first_rule_that_matches_decides),
 		cmocka_unit_test(port_ranges_include_both_ends),
 		cmocka_unit_test(permit_opens_a_special_range_that_it_names),
-		cmocka_unit_test(broad_permit_opens_no_special_range),
+		cmocka_unit_test(permit_for_any_opens_no_special_range),
+		cmocka_unit_test(broad_prefix_decides_for_all_that_it_holds),
 		cmocka_unit_test(rules_for_the_embedded_ipv4_hold),
 		cmocka_unit_test(ports_of_rules_hold_for_the_embedded_ipv4),
 		cmocka_unit_test(
 		    permit_of_the_embedding_prefix_speaks_for_the_ipv4_in_it),
 		cmocka_unit_test(own_addresses_are_denied_at_every_port),
-		cmocka_unit_test(own_address_is_opened_only_by_its_own_permit),
+		cmocka_unit_test(own_address_is_opened_by_a_prefix_that_holds_it),
 		cmocka_unit_test(loopback_is_opened_by_its_range_alone),
 		cmocka_unit_test(rules_that_make_no_sense_are_refused),
 		cmocka_unit_test(there_may_be_many_rules),

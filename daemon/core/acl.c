@@ -38,7 +38,6 @@ struct acl {
 struct range {
 	struct addr_prefix prefix;
 	bool reachable;		/* an exception within a longer range */
-	bool loopback;
 };
 
 #define IP4(a, b, c, d, len) .prefix = { 4, { a, b, c, d }, len }
@@ -48,7 +47,7 @@ static const struct range special[] = {
 	{ IP4(0, 0, 0, 0, 8) },			/* RFC 791: this network */
 	{ IP4(10, 0, 0, 0, 8) },		/* RFC 1918: private use */
 	{ IP4(100, 64, 0, 0, 10) },		/* RFC 6598: carrier's NAT */
-	{ IP4(127, 0, 0, 0, 8), .loopback = true },	/* RFC 1122 */
+	{ IP4(127, 0, 0, 0, 8) },		/* RFC 1122: loopback */
 	{ IP4(169, 254, 0, 0, 16) },		/* RFC 3927: link-local */
 	{ IP4(172, 16, 0, 0, 12) },		/* RFC 1918: private use */
 	{ IP4(192, 0, 0, 0, 24) },		/* RFC 6890: IETF protocols */
@@ -65,7 +64,7 @@ static const struct range special[] = {
 	{ IP6(8, 0) },				/* RFC 4291: reserved */
 	{ IP6(96, 0) },				/* RFC 4291: v4-compatible */
 	{ IP6(128, 0) },			/* RFC 4291: unspecified */
-	{ IP6(128, [15] = 1), .loopback = true },	/* RFC 4291 */
+	{ IP6(128, [15] = 1) },			/* RFC 4291: loopback */
 	{ IP6(96, 0x00, 0x64, 0xff, 0x9b), .reachable = true }, /* RFC 6052 */
 	/* RFC 8215, translation inside one network.  Not reachable, and where
 	 * the IPv4 stands depends on a length that only its owner knows. */
@@ -265,7 +264,7 @@ find_range(const struct addr *a)
 	return found;
 }
 
-/* Is this a permit that names `length` bits of an address or more? */
+/* Is this a permit that names at least `length` bits of such an address? */
 static bool
 opens(const struct acl_rule *rule, uint8_t family, uint8_t length)
 {
@@ -283,12 +282,10 @@ judge(const struct acl_rule *rule, const struct addr *a, const struct addr *own,
 
 	if (rule != NULL && !rule->permit)
 		return ACL_DENY_RULE;
-	if (range != NULL && !range->reachable &&
-	    !opens(rule, a->family, range->prefix.length))
-		return ACL_DENY_SPECIAL;
-	if ((range != NULL && range->loopback) ||
-	    opens(rule, a->family, a->family == 4 ? 32 : 128))
+	if (opens(rule, a->family, 0))
 		return ACL_PERMIT;
+	if (range != NULL && !range->reachable)
+		return ACL_DENY_SPECIAL;
 	for (size_t i = 0; i < nown; i++)
 		if (addr_same_host(a, &own[i]))
 			return ACL_DENY_SELF;

@@ -6,10 +6,9 @@
  * RFC 6890) and the relay's own addresses are denied, everything else is
  * permitted.
  *
- * A permit opens only what it names: a special range when its prefix is at
- * least as long as the range's ("10.0.0.0/8" or "10.1.0.0/16", but neither
- * "any" nor "8.0.0.0/5"), an own address when its prefix is that address alone
- * (loopback: when the range is open).
+ * A rule with a prefix decides for all that the prefix holds.  "any" stands for
+ * what may be reached anyway: a permit for it opens no special range and no own
+ * address, so that `permit(any, "80,443")` limits the ports and nothing else.
  *
  * An IPv6 address that embeds an IPv4 one (64:ff9b::/96 RFC 6052, 2002::/16
  * RFC 3056, 2001::/32 RFC 4380) is judged by both, and denied if either is;

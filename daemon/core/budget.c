@@ -37,7 +37,7 @@ budget_level(const struct budget *b)
 		return BUDGET_OVER;
 	if (b->held_bytes >= b->limit_bytes / 10 * 9)
 		return BUDGET_CLOSED;
-	if (b->held_bytes >= b->limit_bytes / 10 * 8)
+	if (b->held_bytes >= b->limit_bytes / 10 * 6)
 		return BUDGET_TIGHT;
 	return BUDGET_EASY;
 }
@@ -45,7 +45,7 @@ budget_level(const struct budget *b)
 uint32_t
 budget_share(const struct budget *b, uint32_t want)
 {
-	const uint64_t generous = b->limit_bytes / 4 * 3;
+	const uint64_t generous = b->limit_bytes / 2;
 
 	if (budget_level(b) != BUDGET_EASY || b->offered_bytes >= generous)
 		return 0;

@@ -6,9 +6,13 @@
  * windows that peers may still fill, what is held of them included).  Held
  * memory must stay below the limit; offers may exceed it, since most are never
  * used, but the part of them that is generous is handed out only while offers
- * stay below three quarters of the limit, each asker getting a share of what
- * is left.  So a thousand readers that stop cannot fill more than was promised,
- * and the first twenty cannot take all of it.
+ * stay below half of the limit, each asker getting a share of what is left.  So
+ * a thousand readers that stop cannot fill more than was promised, and the first
+ * twenty cannot take all of it.
+ *
+ * Between BUDGET_TIGHT and BUDGET_CLOSED a session still has one datagram each
+ * way.  There is room for a thousand of them in 64 MiB, so that sessions that
+ * stand still do not keep new ones out.
  */
 #ifndef CORE_BUDGET_H
 #define CORE_BUDGET_H
@@ -24,7 +28,7 @@ struct budget {
 };
 
 enum budget_level {
-	BUDGET_EASY,		/* below 80 % held */
+	BUDGET_EASY,		/* below 60 % held */
 	BUDGET_TIGHT,		/* no offer grows, little is read ahead */
 	BUDGET_CLOSED,		/* from 90 %: no new session */
 	BUDGET_OVER,		/* from 100 %: somebody has to go */
