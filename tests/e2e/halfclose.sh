@@ -8,7 +8,7 @@
 # afterwards nothing is left at proxy and relay.
 #
 # What both ends see is compared with a direct connection, IPv4 and IPv6.
-# RORO_LONG=1: ten times as many simultaneous closes.
+# RORO_LONG=1: 10,000 simultaneous closes instead of 1,000.
 
 . "${srcdir:-.}/tests/e2e/lib.sh"
 
