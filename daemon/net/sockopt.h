@@ -44,8 +44,8 @@ bool sockopt_restart_congestion(int fd, bool in_recovery);
 void sockopt_leg(int fd, uint32_t keepalive_s);
 
 /* What the rate (bit/s) and round trip of a link ask for: the buffer of each of
- * `n` subflows (twice the bandwidth-delay product over them, 256 KiB to 64 MiB;
- * 0, so that the kernel tunes it, when either is not known), and the
+ * `n` subflows (four times the bandwidth-delay product over them, 256 KiB to
+ * 64 MiB; 0, so that the kernel tunes it, when either is not known), and the
  * notsent-lowat (20 ms at that rate, 16 KiB to 128 KiB; 64 KiB when it is not
  * known). */
 uint32_t sockopt_buffer_bytes(uint64_t rate_bps, uint32_t delay_ms,
