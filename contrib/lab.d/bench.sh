@@ -1,14 +1,107 @@
 # SPDX-License-Identifier: ISC
 # shellcheck shell=bash
 #
-# Nothing yet.
+# Measuring.  The hosts are made here, as for the demo; what is done on them,
+# and why so, is in tests/bench/bench.py.
+#
+# HAProxy, which two hops are compared with, would be started by installing
+# its package.  So it is only unpacked, beside the build, and the libraries
+# that it needs are installed.  Without it there is no comparison, but all the
+# rest.
 
 bench_options()
 {
-	refuse 'bench: not built yet'
+	bench_quick='' bench_output=
+	while [[ $# -gt 0 ]]; do
+		case $1 in
+		--quick)
+			bench_quick=--quick
+			;;
+		--output=*)
+			bench_output=${1#*=}
+			;;
+		--output)
+			[[ $# -ge 2 ]] || refuse "$1: a value is missing"
+			bench_output=$2
+			shift
+			;;
+		*)
+			refuse "$1: no such option (see --help)"
+			;;
+		esac
+		shift
+	done
+	# What the engine does not set itself.
+	link_options
+}
+
+# Sets $bench_haproxy to a program that runs, or to nothing.
+bench_find_haproxy()
+{
+	local unpacked=$top/build-lab/haproxy package libraries
+
+	bench_haproxy=$(command -v haproxy) && return
+	bench_haproxy=$unpacked/usr/sbin/haproxy
+	"$bench_haproxy" -v >/dev/null 2>&1 && return
+	bench_haproxy=
+	command -v apt-get >/dev/null || return
+	mapfile -t libraries < <(apt-cache depends haproxy 2>/dev/null |
+	    sed -n 's/^ *Depends: \(lib.*\)/\1/p')
+	[[ ${#libraries[@]} -gt 0 ]] || return
+	dpkg -s "${libraries[@]}" >/dev/null 2>&1 || install "${libraries[@]}"
+	package=$(mktemp -d) || return
+	( cd "$package" && apt download haproxy >/dev/null 2>&1 &&
+	    chmod -R a+rX . ) &&
+	    as_owner mkdir -p "$unpacked" &&
+	    as_owner dpkg-deb -x "$package"/haproxy_*.deb "$unpacked" &&
+	    "$unpacked/usr/sbin/haproxy" -v >/dev/null 2>&1 &&
+	    bench_haproxy=$unpacked/usr/sbin/haproxy
+	rm -rf "$package"
+}
+
+# Both ends of that cable speak cubic, unless a program says otherwise.
+bench_hop_cable()
+{
+	net_cable gateway hop0 relay hop0 4
+	on gateway ip route change 10.77.4.0/24 dev hop0 src 10.77.4.1 \
+	    congctl cubic &&
+	on relay ip route change 10.77.4.0/24 dev hop0 src 10.77.4.2 \
+	    congctl cubic || die 'cannot set the routes'
+}
+
+# Results belong to the owner of the tree, wherever they are.
+bench_give_back()
+{
+	chown -R "$build_owner:$build_group" "$bench_output"
 }
 
 lab_bench()
 {
-	:
+	local status
+
+	check_kernel
+	require "${needs_build[@]}" "${needs_lab[@]}" "${needs_bench[@]}"
+	bench_find_haproxy
+	[[ -n $bench_haproxy ]] ||
+	    say 'HAProxy cannot be had: two hops are measured without it'
+	clear_proxy_variables
+	build_hold run
+	build_make rorod tests/link --
+	build_release
+	: "${bench_output:=$top/build-lab/bench/$(date +%Y%m%d-%H%M%S)}"
+	as_owner mkdir -p "$bench_output" || die "cannot make $bench_output"
+	bench_output=$(readlink -f "$bench_output")
+
+	net_up
+	bench_hop_cable
+	net_write_rules
+	say "measuring; all of it goes to $bench_output"
+	apart python3 -B "$top/tests/bench/bench.py" --prefix "$net_prefix" \
+	    --dir "$net_dir" --build "$build/obj" --parts "$parts" \
+	    --server "$net_server4" --relay "$net_relay4" \
+	    --output "$bench_output" --haproxy "$bench_haproxy" \
+	    --spent "$SECONDS" $bench_quick
+	status=$?
+	bench_give_back
+	exit $status
 }

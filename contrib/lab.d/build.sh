@@ -46,10 +46,12 @@ build_release()
 }
 
 # What is in the tree: what git knows or would add; without git, or with one
-# that refuses, everything but its own files.
+# that refuses, everything but its own files.  Another checkout around the
+# tree would know nothing of it.
 build_files()
 {
-	git ls-files --cached --others --exclude-standard 2>/dev/null ||
+	[[ -e .git ]] &&
+	    git ls-files --cached --others --exclude-standard 2>/dev/null ||
 	    find . \( -name .git -o -name .deps -o -name autom4te.cache \) \
 		-prune -o -type f -printf '%P\n'
 }

@@ -137,6 +137,7 @@ net_down()
 {
 	local i
 
+	apart_end
 	for ((i = ${#net_started[@]} - 1; i >= 0; i--)); do
 		stop "${net_started[i]}"
 	done
@@ -267,7 +268,7 @@ net_daemons()
 
 # What an operator does with an editor: the rules as shipped, but for the
 # interface, the one port, and private addresses, which this lab is made of.
-net_rules()
+net_write_rules()
 {
 	sed -e '/^define lan_interfaces =/s/=.*/= { "lan0" }/' \
 	    -e '/^define redirected_ports =/s/=.*/= { 80 }/' \
@@ -276,6 +277,11 @@ net_rules()
 	    -e '/^define bypass4 =/,/^}/c define bypass4 = { 127.0.0.0/8 }' \
 	    -e '/^define bypass6 =/,/^}/c define bypass6 = { ::1/128 }' \
 	    "$top/nft/redirect.nft" >"$net_dir/redirect.nft"
+}
+
+net_rules()
+{
+	net_write_rules
 	on gateway nft -f "$net_dir/redirect.nft" ||
 	    die 'the rules cannot be loaded: does the kernel have nf_tables?'
 }

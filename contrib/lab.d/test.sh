@@ -81,26 +81,15 @@ test_give_back()
 	    chown -R -h "$build_owner:$build_group" "$build/obj"
 }
 
-# Runs apart from this script, in a process group of its own, so that it can
-# be ended as a whole when a signal ends this script.
-test_run()	# make arguments...
+test_make()	# arguments...
 {
-	set -m
-	{
-		make -s --no-print-directory -C "$build/obj" "$@" </dev/null 2>&1 |
-		    test_filter
-		exit "${PIPESTATUS[0]}"
-	} &
-	test_pid=$!
-	set +m
-	wait $test_pid
+	make -s --no-print-directory -C "$build/obj" "$@" 2>&1 | test_filter
+	return "${PIPESTATUS[0]}"
 }
 
 test_end()
 {
-	if [[ -n $test_pid ]] && kill -TERM -- "-$test_pid" 2>/dev/null; then
-		wait $test_pid
-	fi
+	apart_end
 	test_give_back
 }
 
@@ -129,15 +118,13 @@ lab_test()
 	[[ ${#test_names[@]} -gt 0 ]] ||
 	    refuse "$test_match: no test has that in its name"
 
-	test_pid=
 	trap test_end EXIT
 	trap 'exit 129' HUP
 	trap 'exit 130' INT
 	trap 'exit 143' TERM
 	rm -f "$build/obj/test-suite.log"
-	test_run -j"$(nproc)" check TESTS="${test_names[*]}"
+	apart test_make -j"$(nproc)" check TESTS="${test_names[*]}"
 	status=$?
-	test_pid=
 	[[ -e $build/obj/test-suite.log ]] || die 'the tests did not run'
 
 	test_show_failed

@@ -1,0 +1,339 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: ISC
+"""The engine of `contrib/lab bench`, which makes the hosts and calls this.
+
+Four ways over the same emulated link are compared, one download at a time:
+
+    cubic   directly, the server speaks cubic
+    bbr     directly, the server speaks BBR
+    warm    through a rorod pair that has run since the link was set up
+    cold    through one that was started for this download: its subflows are
+            connected and have carried nothing
+
+A link with a loss is a cell.  Each round visits every cell, and there makes
+every download in random order; so whatever else this machine does hits all
+ways alike.  While the largest object is under way, ping asks what others on
+the link would feel.
+
+A download that takes longer than the limit is stopped, and counted by what
+had arrived.  One during which the machine made the emulator late is
+rejected and repeated; rejected ones stay in the results, with the reason.
+
+Results go to results.jsonl, one JSON object a line; report.py makes the
+table and the plot of that.
+"""
+
+import argparse
+import json
+import os
+import platform
+import random
+import subprocess
+import sys
+import time
+
+import hops
+import report
+from hosts import Agent, Hosts, LabError, Link, Pair, Ping
+
+SERVER_PORT = {"cubic": 8080, "bbr": 8081, "warm": 80, "cold": 81}
+PROXY_PORT = {"warm": 1092, "cold": 1094}
+KB, MB = 1000, 1000 * 1000
+
+# What rounds, cells and objects there are.  `times` is how often an object is
+# fetched on each visit, `repeats` how often again one that was rejected;
+# `limit` of a download and `deadline` of everything are seconds.
+FULL = {
+    "links": [(20 * MB, 600), (50 * MB, 100)],
+    "losses": [0, 1, 3],
+    "rounds": 3,
+    "times": {10 * KB: 3, 100 * KB: 3, 1 * MB: 2, 20 * MB: 1},
+    "cold": [10 * KB, 100 * KB, 1 * MB, 20 * MB],
+    "limit": 60,
+    "repeats": 2,
+    "deadline": 57 * 60,
+    "hops": {"rounds": 5, "seconds": 4},
+}
+QUICK = {
+    "links": [(20 * MB, 600)],
+    "losses": [1],
+    "rounds": 3,
+    "times": {10 * KB: 1, 100 * KB: 1, 1 * MB: 1, 20 * MB: 1},
+    "cold": [10 * KB, 100 * KB],
+    "limit": 10,
+    "repeats": 1,
+    "deadline": 4.8 * 60,
+    "hops": {"rounds": 3, "seconds": 1},
+}
+
+LARGEST = 20 * MB
+PING_AFTER_S = 2        # slow start is over where it is going to be
+IDLE_S = 0.2            # after a download that ended by itself
+
+
+def late_limit_ms(rtt):
+    """From here on, lateness could be mistaken for what is measured."""
+    return min(20, max(5, rtt / 30))
+
+
+class Results:
+    def __init__(self, directory):
+        self.path = os.path.join(directory, "results.jsonl")
+        self.file = open(self.path, "w", encoding="ascii")
+
+    def add(self, **record):
+        self.file.write(json.dumps(record) + "\n")
+        self.file.flush()
+
+
+class Lab:
+    """What one bench has in its hands."""
+
+    def __init__(self, options):
+        self.directory = options.dir
+        self.rorod = os.path.join(options.build, "rorod")
+        self.parts = options.parts
+        self.server = options.server
+        self.relay = options.relay
+        self.hosts = Hosts(options.prefix)
+        self.link = Link(options.dir)
+
+    def configs(self, rate, rtt, port):
+        """Those of the demo, for this link; the relay's port is the next."""
+        texts = []
+        for name in ("proxy", "relay"):
+            path = os.path.join(self.parts, f"{name}.conf.in")
+            with open(path, encoding="utf-8") as file:
+                text = file.read()
+            for word, value in (("@RATE@", f"{rate // 1000}kbit"),
+                                ("@DELAY@", f"{rtt}ms"),
+                                ("@RELAY@", self.relay),
+                                (":1092", f":{port}"),
+                                (":1093", f":{port + 1}")):
+                text = text.replace(word, value)
+            texts.append(text)
+        return texts
+
+
+class Bench:
+    def __init__(self, lab, plan, results, started):
+        self.lab, self.plan, self.results = lab, plan, results
+        self.started = started
+        self.random = random.Random(4)
+        self.longest = {}               # seconds, by cell, way and size
+        self.said = 0
+        self.made = set()
+        self.failed = 0
+        self.warm = Pair(lab.hosts, "warm", lab, PROXY_PORT["warm"])
+        self.cold = Pair(lab.hosts, "cold", lab, PROXY_PORT["cold"])
+        self.server = Agent(lab.hosts, "server", "serve", "80", "81",
+                            "8080=cubic", "8081=bbr", "9000")
+        ports = self.server.result()
+        self.ways = [w for w, p in SERVER_PORT.items() if p in ports]
+        self.client = Agent(lab.hosts, "client", "fetch")
+
+    # ---- time ----
+
+    def elapsed(self):
+        return time.monotonic() - self.started
+
+    def there_is_time(self, seconds):
+        return self.elapsed() + seconds < self.plan["deadline"]
+
+    # ---- one download ----
+
+    def get(self, way, size, limit):
+        """Result of the client, and the pings beside it."""
+        self.client.begin(do="get", host=self.lab.server,
+                          port=SERVER_PORT[way], size=size, limit=limit)
+        pings = []
+        if size == LARGEST:
+            time.sleep(PING_AFTER_S)
+            ping = Ping(self.lab.hosts, "client", self.lab.server)
+            result = self.client.result()
+            pings = ping.stop()
+        else:
+            result = self.client.result()
+        return result, pings
+
+    def get_cold(self, cell, size, limit):
+        rate, rtt, _ = cell
+        configs = self.lab.configs(rate, rtt, PROXY_PORT["cold"])
+        with self.cold.running(*configs):
+            time.sleep(rtt / 1000)      # what they say first has arrived
+            self.lab.link.reset()
+            return self.get("cold", size, limit)
+
+    def download(self, number, cell, way, size):
+        """Measure once; true if the machine left us alone."""
+        rate, rtt, loss = cell
+        limit = self.plan["limit"]
+        if way == "cold":
+            result, pings = self.get_cold(cell, size, limit)
+        else:
+            self.lab.link.reset()
+            result, pings = self.get(way, size, limit)
+        link = self.lab.link.measure()
+        rejected = None
+        if "error" in result or not result["same"]:
+            rejected = result.get("error", "not what was sent")
+            self.failed += 1
+            print(f"  FAILED: {way}, {report.size_name(size)}, "
+                  f"{report.cell_name(cell)}: {rejected}", flush=True)
+        elif link["late_max_ms"] > late_limit_ms(rtt):
+            rejected = "late"
+        elif link["stolen_ms"] > max(50, 0.01 * link["elapsed_ms"]):
+            rejected = "stolen"
+        self.results.add(
+            kind="download", round=number, rate_bit_s=rate, rtt_ms=rtt,
+            loss_percent=loss, way=way, size=size, rejected=rejected,
+            **result, ping_ms=pings, link=link)
+        key = (cell, way, size)
+        self.longest[key] = max(self.longest.get(key, 0),
+                                result.get("total_s", 0))
+        # What a stopped one has sent is still in the queue.
+        ended = "stopped" in result and not result["stopped"]
+        time.sleep(IDLE_S if ended else 2.2 * rtt / 1000)
+        return rejected is None
+
+    def download_repeatedly(self, number, cell, way, size, which):
+        for _ in range(1 + self.plan["repeats"]):
+            expected = self.longest.get((cell, way, size),
+                                        self.plan["limit"] / 2)
+            if not self.there_is_time(expected + 5):
+                return
+            self.made.add((number, cell, way, size, which))
+            if self.download(number, cell, way, size):
+                return
+
+    # ---- cells and rounds ----
+
+    def orders(self):
+        """(way, size) of one visit, in random order."""
+        orders = []
+        for size, times in self.plan["times"].items():
+            for way in self.ways:
+                if way != "cold" or size in self.plan["cold"]:
+                    orders += [(way, size)] * times
+        self.random.shuffle(orders)
+        return orders
+
+    def check_link(self, cell):
+        """The round trip is what was asked for, by the best of some pings."""
+        rtt = cell[1]
+        ping = Ping(self.lab.hosts, "client", self.lab.server)
+        time.sleep(0.6 + rtt / 1000)
+        pings = ping.stop()
+        if not pings or not rtt <= min(pings) <= rtt * 1.02 + 5:
+            raise LabError(f"the link has a round trip of {pings} ms "
+                           f"instead of {rtt}")
+
+    def visit(self, number, cell):
+        rate, rtt, loss = cell
+        self.lab.link.set(rate, rtt, 0)
+        self.check_link(cell)
+        self.lab.link.set(rate, rtt, loss)
+        configs = self.lab.configs(rate, rtt, PROXY_PORT["warm"])
+        with self.warm.running(*configs):
+            self.get("warm", 1 * MB, self.plan["limit"])
+            time.sleep(IDLE_S)
+            orders = self.orders()
+            for i, (way, size) in enumerate(orders):
+                self.say(number, cell, i, len(orders), way, size)
+                self.download_repeatedly(number, cell, way, size, i)
+
+    def say(self, number, cell, i, n, way, size):
+        """A line now and then: somebody may be watching."""
+        if i > 0 and self.elapsed() - self.said < 10:
+            return
+        self.said = self.elapsed()
+        print(f"  {report.clock(self.elapsed())}  round {number + 1} of "
+              f"{self.plan['rounds']}, {report.cell_name(cell)}: download "
+              f"{i + 1} of {n} ({way}, {report.size_name(size)})",
+              flush=True)
+
+    def run(self):
+        cells = [(rate, rtt, loss) for rate, rtt in self.plan["links"]
+                 for loss in self.plan["losses"]]
+        for number in range(self.plan["rounds"]):
+            for cell in cells:
+                if self.there_is_time(20):
+                    self.visit(number, cell)
+        left_out = self.plan["rounds"] * len(cells) * len(self.orders()) - \
+            len(self.made)
+        if left_out:
+            print(f"  time was over: {left_out} downloads were left out")
+
+    def stop(self):
+        self.warm.stop()
+        self.cold.stop()
+        self.client.stop()
+        self.server.stop()
+
+
+def machine(lab, plan_name, plan):
+    """What a reader of the results has to know."""
+    version = subprocess.run([lab.rorod, "--version"], text=True, check=True,
+                             stdout=subprocess.PIPE).stdout.split()[-1]
+    return {
+        "kind": "machine", "date": time.strftime("%Y-%m-%d %H:%M:%S%z"),
+        "plan": plan_name, "limit_s": plan["limit"], "version": version,
+        "kernel": platform.release(), "machine": platform.machine(),
+        "processors": os.cpu_count(), "python": platform.python_version(),
+    }
+
+
+def load_rules(lab):
+    """Those of the lab, and a second port for the second pair."""
+    def nft(*words):
+        subprocess.run(lab.hosts.command("gateway", "nft", *words),
+                       check=True)
+
+    nft("-f", os.path.join(lab.directory, "redirect.nft"))
+    nft("add", "rule", "inet", "ro-ro-tcp-static", "prerouting",
+        "iifname", "lan0", "tcp", "dport", str(SERVER_PORT["cold"]),
+        "redirect", "to", f":{PROXY_PORT['cold']}")
+
+
+def options():
+    parser = argparse.ArgumentParser(description="see contrib/lab bench")
+    for name, what in (
+            ("prefix", "of the namespaces"),
+            ("dir", "of the lab: link.fifo, link.log, redirect.nft"),
+            ("build", "where rorod is"),
+            ("parts", "where the templates of configurations are"),
+            ("server", "address"), ("relay", "address, as in a file"),
+            ("output", "directory for the results")):
+        parser.add_argument(f"--{name}", required=True, help=what)
+    parser.add_argument("--haproxy", default="", help="program, if there")
+    parser.add_argument("--spent", type=float, default=0,
+                        help="seconds that were used before this")
+    parser.add_argument("--quick", action="store_true")
+    return parser.parse_args()
+
+
+def main():
+    opts = options()
+    plan_name = "quick" if opts.quick else "full"
+    plan = QUICK if opts.quick else FULL
+    lab = Lab(opts)
+    results = Results(opts.output)
+    results.add(**machine(lab, plan_name, plan))
+    bench = None
+    try:
+        bench = Bench(lab, plan, results, time.monotonic() - opts.spent)
+        hops.run(lab, bench.client, plan["hops"], opts.haproxy, results)
+        load_rules(lab)
+        bench.run()
+    except LabError as e:
+        print(f"bench: {e}", file=sys.stderr)
+        return 1
+    finally:
+        if bench is not None:
+            bench.stop()
+    report.make(opts.output)
+    return 1 if bench.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

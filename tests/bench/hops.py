@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: ISC
+"""Throughput over two hops without an emulated link, beside HAProxy.
+
+    client -- gateway -- relay -- server
+
+are joined by Ethernet here, so what is measured is what the programs cost:
+two proxies in a row, one connection from the server to the client, as fast
+as it goes.  HAProxy does the same with two processes in TCP mode, once
+copying and once with splice().  All speak cubic, but for rorod as shipped,
+which speaks BBR between the two.  On the LANs nothing is configured: one
+destination, no rules, so that no program has connection tracking in its way.
+
+The absolute speeds are those of this machine and its few processors, which
+the two ends have to share; so the ratios are what counts.
+"""
+
+import contextlib
+
+from hosts import Daemon, Pair
+
+SERVER, GATEWAY, RELAY = "10.77.3.2", "10.77.1.1", "10.77.4.2"
+SERVER_PORT = 9000
+SETTLE_S = 0.5
+
+PROXY_CONFIG = """
+role = proxy
+forward "hop" {{
+	listen = "{gateway}:{listen}"
+	destination = "{server}:{server_port}"
+}}
+relay "next" {{
+	address = "{relay}:{port}"
+	protection = none
+	{congestion}
+}}
+"""
+RELAY_CONFIG = """
+role = relay
+listen = {{ "{relay}:{port}" }}
+protection = none
+trusted-interfaces = {{ "hop0" }}
+{congestion}
+peer "hop" {{
+	permit("10.77.3.0/24", "any")
+}}
+"""
+HAPROXY_CONFIG = """
+global
+	nbthread 1
+defaults
+	mode tcp
+	timeout connect 5s
+	timeout client 60s
+	timeout server 60s
+	{options}
+listen hop
+	bind {listen}
+	server next {to}
+"""
+SPLICE = "option splice-request\n\toption splice-response"
+
+
+class HaproxyPair:
+    def __init__(self, lab, name, program, port, options):
+        self.lab, self.name, self.program = lab, name, program
+        self.port, self.options = port, options
+        self.daemons = []
+
+    @contextlib.contextmanager
+    def running(self):
+        hops = (("relay", RELAY, f"{SERVER}:{SERVER_PORT}"),
+                ("gateway", GATEWAY, f"{RELAY}:{self.port}"))
+        try:
+            for host, address, to in hops:
+                config = HAPROXY_CONFIG.format(
+                    listen=f"{address}:{self.port}", to=to,
+                    options=self.options)
+                self.daemons.append(Daemon(
+                    self.lab.hosts, host, f"{self.name}-{host}",
+                    self.lab.directory,
+                    [self.program, "-db", "-f"], config))
+                self.wait(host)
+            yield self
+        finally:
+            while self.daemons:
+                self.daemons.pop().stop()
+
+    def wait(self, host):
+        Pair.wait(self, lambda: self.lab.hosts.listening(host, self.port))
+
+    def cpu_s(self):
+        return sum(daemon.cpu_s() for daemon in self.daemons)
+
+
+def rorod_running(lab, name, port, congestion):
+    """A pair; its forward listener has the port two below."""
+    values = {"gateway": GATEWAY, "relay": RELAY, "server": SERVER,
+              "server_port": SERVER_PORT, "listen": port,
+              "port": port + 1, "congestion": congestion}
+    return Pair(lab.hosts, name, lab, port).running(
+        PROXY_CONFIG.format(**values), RELAY_CONFIG.format(**values))
+
+
+def contenders(lab, haproxy, stack):
+    """(name, pair, port), all running until the stack is closed."""
+    pairs = [
+        ("rorod", rorod_running(lab, "hop-rorod", 9010, ""), 9010),
+        ("rorod, cubic", rorod_running(
+            lab, "hop-rorod-cubic", 9020, "congestion = cubic"), 9020),
+    ]
+    if haproxy:
+        pairs += [
+            ("haproxy", HaproxyPair(lab, "hop-haproxy", haproxy, 9030,
+                                    "").running(), 9030),
+            ("haproxy, splice", HaproxyPair(lab, "hop-splice", haproxy, 9040,
+                                            SPLICE).running(), 9040),
+        ]
+    return [(name, stack.enter_context(pair), port)
+            for name, pair, port in pairs]
+
+
+def measure(client, pair, port, seconds):
+    before = pair.cpu_s()
+    result = client.do(do="sink", host=GATEWAY, port=port, settle=SETTLE_S,
+                       seconds=seconds)
+    result["cpu_s"] = round(pair.cpu_s() - before, 2)
+    return result
+
+
+def run(lab, client, plan, haproxy, results):
+    """Rounds of all contenders in turn, each round in the other direction."""
+    print("  two hops without an emulated link", flush=True)
+    with contextlib.ExitStack() as stack:
+        running = contenders(lab, haproxy, stack)
+        for number in range(plan["rounds"]):
+            for name, pair, port in running:
+                results.add(kind="hops", round=number, name=name,
+                            **measure(client, pair, port, plan["seconds"]))
+            running.reverse()
