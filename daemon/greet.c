@@ -86,8 +86,11 @@ on_readable(struct ev_loop *loop, ev_io *w, int revents)
 		return;
 	}
 	(void)wire_get_number(&c, &word);
-	if (word != WIRE_MAGIC)
-		(void)recv(g->fd, bytes, sizeof(bytes), 0);
+	if (word != WIRE_MAGIC &&
+	    recv(g->fd, bytes, sizeof(bytes), 0) != WIRE_BASE_NUMBER) {
+		fail(g, -EIO);
+		return;
+	}
 	succeed(g, word);
 }
 

@@ -70,7 +70,10 @@ on_writable(struct ev_loop *loop, ev_io *w, int revents)
 	socklen_t errlen = sizeof(error);
 
 	(void)loop;
-	(void)revents;
+	if (revents & EV_ERROR) {	/* the loop cannot watch it */
+		finish(d, -ENOMEM);
+		return;
+	}
 	/* One who speaks first may have been reset again by now.  His bytes are
 	 * still there, and so is the error behind them if we do not take it. */
 	if (ioctl(d->fd, SIOCINQ, &unread) == 0 && unread > 0) {
@@ -122,6 +125,7 @@ bind_source(int fd, const struct dial_options *o)
 static int
 begin(struct dial *d, const struct dial_options *o)
 {
+	const struct linger reset = { .l_onoff = 1, .l_linger = 0 };
 	struct sockaddr_storage ss;
 	socklen_t len;
 	int error;
@@ -132,6 +136,8 @@ begin(struct dial *d, const struct dial_options *o)
 	    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (d->fd == -1)
 		return -errno;
+	/* Given up in the moment when it was made, it has not ended well. */
+	(void)setsockopt(d->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
 	if (o->subflow != NULL)
 		sockopt_subflow(d->fd, o->subflow);
 	if ((error = bind_source(d->fd, o)) != 0)

@@ -34,8 +34,10 @@ on_readable(struct ev_loop *loop, ev_io *w, int revents)
 	struct epoll_event events[BATCH];
 	int n = epoll_wait(h->fd, events, BATCH, 0);
 
-	(void)loop;
-	(void)revents;
+	if (revents & EV_ERROR) {	/* it could not be watched: again */
+		ev_io_start(loop, w);
+		return;
+	}
 	for (int i = 0; i < n; i++) {
 		struct hangup_entry *entry = events[i].data.ptr;
 

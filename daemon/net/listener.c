@@ -99,7 +99,10 @@ on_readable(struct ev_loop *loop, ev_io *w, int revents)
 	struct listener *l = w->data;
 
 	(void)loop;
-	(void)revents;
+	if (revents & EV_ERROR) {	/* the loop could not watch it */
+		back_off(l, ENOMEM);
+		return;
+	}
 	/* The owner may pause or free us in on_accept(). */
 	for (int i = 0; i < BATCH && l->fd != -1 && !l->paused; i++) {
 		struct sockaddr_storage ss;
