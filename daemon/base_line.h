@@ -4,8 +4,8 @@
  * session.  It has memory only for what is left over: datagrams that have to
  * wait for their turn, or came in part, and what its kernel did not take.
  *
- * Errors are -EPROTO and -ENOMEM, or else those of the connection, which is over
- * then.
+ * Errors are -EPROTO and -ENOMEM, or else those of the connection, which is
+ * over then.
  */
 #ifndef BASE_LINE_H
 #define BASE_LINE_H
@@ -23,7 +23,7 @@ struct base_rest {
 	size_t start, end, room;
 };
 
-#define BASE_LINE_DATAGRAM 16384	/* bytes of those that we send */
+#define BASE_LINE_DATAGRAM 2892	/* bytes of those that we send */
 
 struct base_line {
 	struct stream stream;		/* opened by the owner */
@@ -37,7 +37,8 @@ struct base_line {
 /* Free its memory; the stream is the owner's business. */
 void base_line_clear(struct base_line *);
 
-/* Offer it a datagram.  1: it took one, 0: it has no room or there is none. */
+/* Offer it some datagrams.  1: it took some, 0: it has no room or there are
+ * none. */
 int base_line_offer(struct base_line *);
 /* It is writable: write what waits.  0. */
 int base_line_flush(struct base_line *);

@@ -13,7 +13,7 @@
 #include "net/hangup.h"
 
 #define SPANS 16
-#define READS 4			/* in one event, so that others get their turn */
+#define READS 4			/* in one event, so others get their turn */
 #define READ_BYTES (64u << 10)
 
 static uint8_t bytes[READ_BYTES];
@@ -23,6 +23,17 @@ break_off(struct base_local *l, int error)
 {
 	if (l->broken == 0)
 		l->broken = error;
+}
+
+/* Without memory the kernel fails, and the connection goes on: nobody but us
+ * would end it. */
+static void
+write_failed(struct base_local *l, int error)
+{
+	if (error == ENOMEM || error == ENOBUFS)
+		l->failed = true;
+	else
+		break_off(l, error);
 }
 
 bool
@@ -94,7 +105,7 @@ base_local_write(struct base_local *l)
 	bool progress = false;
 	int n;
 
-	while ((n = base_peek(l->base, spans, SPANS)) > 0) {
+	while (!l->failed && (n = base_peek(l->base, spans, SPANS)) > 0) {
 		size_t len = total(spans, n);
 		ssize_t sent = (ssize_t)len;
 
@@ -103,7 +114,7 @@ base_local_write(struct base_local *l)
 		if (sent == -EAGAIN || sent == 0)
 			break;
 		if (sent < 0) {
-			break_off(l, (int)-sent);
+			write_failed(l, (int)-sent);
 			continue;
 		}
 		base_consume(l->base, (size_t)sent);
@@ -117,12 +128,15 @@ base_local_write(struct base_local *l)
 void
 base_local_shut(struct base_local *l)
 {
-	if (stream_shutdown(&l->stream) == 0) {
+	int error = -stream_shutdown(&l->stream);
+
+	if (error == 0) {
 		l->fin_sent = true;
 		return;
 	}
-	base_local_look(l);
-	break_off(l, ENOTCONN);
+	if (error == ENOTCONN)		/* it broke: by what? */
+		base_local_look(l);
+	write_failed(l, error);
 }
 
 void

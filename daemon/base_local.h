@@ -17,6 +17,7 @@ struct base_local {
 	bool read_ended;		/* nothing more will be read */
 	bool fin_sent;
 	int broken;			/* it is over: errno; 0: it is whole */
+	bool failed;			/* the kernel did: it is ours to end */
 };
 
 /* May more be read now?  Are there bytes to write? */

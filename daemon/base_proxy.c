@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * All subflows of a client are dialed at once.  The first that is connected asks
- * for a number, which the relay gives when it has reached the server; the others
- * wait for it.  So a session costs two round trips and what the server takes,
- * before the first byte leaves.
+ * All subflows of a client are dialed at once.  The first asks for a number,
+ * which the relay gives when it has reached the server; the others wait for it.
+ * So a session costs three round trips and what the server takes before the
+ * first byte leaves, and not four.  (Always the first of them, not the one that
+ * happens to be connected first: a relay may take them one after the other.)
  *
  * Whatever goes wrong until then ends the session, as the protocol has it, and
  * resets the client.
@@ -41,7 +42,6 @@ struct client {
 	struct addr addr;
 	void (*on_gone)(void *);
 	void *user;
-	bool asked;
 	uint32_t number;		/* 0: not known yet */
 	int joined, count;
 	struct subflow subflows[BASE_SUBFLOWS];
@@ -196,11 +196,8 @@ on_dialed(void *user, int fd, int error)
 	sf->dial = NULL;
 	if (fd == -1) {
 		give_up(c, "connect", error);
-	} else if (c->number != 0) {
+	} else if (c->number != 0 || sf == &c->subflows[0]) {
 		(void)ask(sf, fd, c->number);
-	} else if (!c->asked) {
-		c->asked = true;
-		(void)ask(sf, fd, 0);
 	} else {
 		sf->fd = fd;
 	}

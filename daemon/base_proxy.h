@@ -39,9 +39,9 @@ void base_proxy_configure(struct base_proxy *, const struct config *,
 /* Most sessions that there may be. */
 uint32_t base_proxy_max(const struct base_proxy *);
 
-/* Carry the client `fd`.  0: it was taken, and on_gone(user) is called once when
- * it has ended, not from in here.  Otherwise it is still the caller's: -EAGAIN
- * (too many sessions, or memory) or -ENOMEM. */
+/* Carry the client `fd`.  0: it was taken, and on_gone(user) is called once
+ * when it has ended, not from in here.  Otherwise it is still the caller's:
+ * -EAGAIN (too many sessions, or memory) or -ENOMEM. */
 int base_proxy_open(struct base_proxy *, int fd, const struct addr *client,
     void (*on_gone)(void *user), void *user);
 

@@ -4,9 +4,9 @@
  * so it has to be hard to find.  It is random; it works from the address of the
  * session's first subflow only, for JOIN_S, and as long as there is room; and a
  * source that was wrong waits: its other numbers are not looked at before
- * FAILURE_US is over, also those that are right, or the right one would be known
- * by not having to wait.  Who asks for a new number says nothing that could be
- * wrong, and never waits.
+ * FAILURE_US is over, also those that are right, or the right one would be
+ * known by not having to wait.  Who asks for a new number says nothing that
+ * could be wrong, and never waits.
  *
  * Refused is refused: the connection is reset without a word, and nothing
  * happens to the session whose number was said.
@@ -32,7 +32,7 @@
 #define FAILURE_US 1000000u
 #define CALLERS_MAX 1024
 #define CALLERS_OF_ONE 256	/* of one source: all subflows of a client come
-				 * at once, and all but one wait for its number */
+				 * at once, and all but one wait for a number */
 #define BUCKETS 1024
 
 /* A connection that has not become a subflow yet. */

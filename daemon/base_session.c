@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The base protocol has no word for a reset.  It is the RST of the subflows, and
- * what was sent before it can still arrive: the end that resets waits until the
- * kernel of the other has everything (PHASE_ORPHAN), and that one reads what is
- * in its kernel, which stays readable, and delivers what is in order before it
- * resets its own local connection (PHASE_PARTING).
+ * The base protocol has no word for a reset.  It is the RST of the subflows,
+ * and what was sent before it can still arrive: the end that resets waits until
+ * the kernel of the other has everything (PHASE_ORPHAN), and that one reads
+ * what is in its kernel, which stays readable, and delivers what is in order
+ * before it resets its own local connection (PHASE_PARTING).
  *
- * Every socket is armed to reset until both directions have ended cleanly.  Then
- * whatever happens to this process before is seen as what it is, even if a FIN
- * was sent already.
+ * Every socket is armed to reset until both directions have ended cleanly.
+ * Then whatever happens to this process before is seen as what it is, even if a
+ * FIN was sent already.
  */
 #include "base_session.h"
 
@@ -33,8 +33,8 @@
 
 enum phase {
 	PHASE_OPEN,
-	PHASE_PARTING,		/* subflows broke; the local end gets the rest */
-	PHASE_ORPHAN,		/* local end broke; the subflows get the rest */
+	PHASE_PARTING,		/* subflows broke, the local end gets the rest */
+	PHASE_ORPHAN,		/* local end broke, the subflows get the rest */
 	PHASE_GONE,
 };
 
@@ -284,7 +284,7 @@ settle_parting(struct base_session *s)
 		if (s->deadline_us > clock_us() + (uint64_t)(PARTING_S * 1e6))
 			set_deadline(s, PARTING_S);
 	}
-	if (s->local.broken != 0 || is_late(s))
+	if (s->local.broken != 0 || s->local.failed || is_late(s))
 		end_reset(s, s->why);
 }
 
@@ -297,7 +297,8 @@ settle_orphan(struct base_session *s)
 	if (s->phase != PHASE_ORPHAN) {
 		s->phase = PHASE_ORPHAN;
 		stream_reset(&s->local.stream);
-		set_deadline(s, ORPHAN_S);
+		if (!is_late(s))	/* it was, if it could not be read */
+			set_deadline(s, ORPHAN_S);
 	}
 	pump(s);
 	for (int i = 0; i < s->count; i++)
@@ -318,13 +319,15 @@ settle_open(struct base_session *s)
 	if (base_state(s->base) == BASE_LOST)
 		fail_hard(s, "data lost");
 	shut = s->why == NULL && local->broken == 0 && shut_subflows(s);
+	if (base_state(s->base) == BASE_END && !local->fin_sent &&
+	    local->broken == 0 && s->why == NULL)
+		base_local_shut(local);
+	if (local->failed)
+		fail_hard(s, "out of memory");
 	if (s->why != NULL) {
 		settle_parting(s);
 		return;
 	}
-	if (base_state(s->base) == BASE_END && !local->fin_sent &&
-	    local->broken == 0)
-		base_local_shut(local);
 	if (local->broken != 0) {
 		if (s->deadline_us == 0)
 			set_deadline(s, ORPHAN_S);

@@ -38,7 +38,7 @@ struct base_session_options {
 struct base_session *base_session_new(int local,
     const struct base_session_options *);
 
-/* May another subflow join?  As base_joinable(), or -ECONNRESET: it is ending. */
+/* May another subflow join?  As base_joinable(), or -ECONNRESET: it ends. */
 int base_session_joinable(const struct base_session *);
 /* It joins: takes `fd`, over which the numbers have gone.  Only after
  * base_session_joinable() has said 0. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The word is looked at before it is taken (MSG_PEEK), so that a handshake finds
- * its connection untouched.  Part of a word would make the loop spin, since it
- * stays readable; so it is left alone for a moment.
+ * The word is looked at before it is taken (MSG_PEEK), so that a handshake
+ * finds its connection untouched.  Part of a word would make the loop spin,
+ * since it stays readable; so it is left alone for a moment.
  */
 #include "greet.h"
 

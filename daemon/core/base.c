@@ -21,7 +21,8 @@
  * for.  So each is read until its next datagram is one that has to wait, and
  * that one stays in its kernel, all but its header.  The datagram that is due
  * is the first unread one of its subflow, since all before it there were due
- * before; so it is always within reach, and it is taken whatever the limit is.
+ * before; so it is always within reach, and it is taken whatever the limit is,
+ * unless the local side is what everything waits for.
  *
  * The end is the FIN of all subflows.  When every subflow that is still open
  * has shown a serial above the missing one, nobody can bring that any more: it
@@ -46,6 +47,7 @@
 #define UNSENT_TIGHT (16u << 10)
 #define UNSENT_KEEP 4096u	/* an idle session keeps no more memory */
 
+#define READY_MAX (256u << 10)	/* waits for the local side: enough */
 #define CHUNK_COST 64		/* of an early datagram beyond its bytes */
 #define SLOT_COST sizeof(void *)
 
@@ -378,15 +380,15 @@ unwrap(const struct subflow *sf, uint16_t serial)
 	return sf->last_taken + (step != 0 ? step : UINT64_C(1) << 16);
 }
 
-/* How much may be held.  A share of what all have left, so that those who hold
- * most are the first who get nothing more. */
+/* How much may be held.  A share of what all have left of half of the budget,
+ * so that those who hold most are the first who get nothing more. */
 static uint64_t
 limit_now(const struct base *b)
 {
 	const struct budget *all = b->options.budget;
-	uint64_t easy = all->limit_bytes / 10 * 8;
-	uint64_t share = all->held_bytes < easy ?
-	    (easy - all->held_bytes) / 4 : 0;
+	uint64_t half = all->limit_bytes / 2;
+	uint64_t share = all->held_bytes < half ?
+	    (half - all->held_bytes) / 4 : 0;
 
 	return share < b->options.limit_bytes ? share : b->options.limit_bytes;
 }
@@ -407,6 +409,8 @@ held_with(const struct base *b, uint64_t serial, size_t size)
 static bool
 may_take(const struct base *b, uint64_t serial, size_t size)
 {
+	if (b->in.ready_bytes >= READY_MAX)
+		return false;
 	if (serial <= b->in.next && b->in.ready_bytes == 0)
 		return true;
 	if (serial < b->in.head)
@@ -424,7 +428,7 @@ base_want(const struct base *b, int subflow, const uint8_t *have, size_t len)
 	size_t missing;
 	uint16_t serial, size;
 
-	if (sf->ended)
+	if (sf->ended || b->in.ready_bytes >= READY_MAX)
 		return 0;
 	switch (wire_get_base(&c, &serial, &size)) {
 	case WIRE_MORE:

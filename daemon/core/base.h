@@ -6,8 +6,8 @@
  * in here.
  *
  *	local readable:    base_room(), recv, base_give()
- *	subflow readable:  base_want(), recv, base_take(), then base_peek(), send
- *	                   to the local side, base_consume()
+ *	subflow readable:  base_want(), recv, base_take(), then base_peek(),
+ *	                   send to the local side, base_consume()
  *	subflow writable:  base_fill(), send
  *
  * After any of these, every subflow that can send is offered base_fill(), bytes
@@ -25,7 +25,7 @@
 #include "span.h"
 #include "wire.h"
 
-#define BASE_SUBFLOWS 16	/* of one session; a subflow's number is below */
+#define BASE_SUBFLOWS 16	/* of one session; their numbers are below */
 #define BASE_OUTSTANDING 16384	/* datagrams; never as many are outstanding */
 #define BASE_REPORT 256		/* from here on it is time for base_acked() */
 
