@@ -64,7 +64,7 @@ build_sources()
 	build_files | while read -r file; do
 		case $file in
 		build-lab/*|Makefile|autoconf.h|stamp-h1) continue ;;
-		config.log|config.status|*.[ao]) continue ;;
+		config.log|config.status|.dirstamp|*/.dirstamp|*.[ao]) continue ;;
 		*/*) [[ ! -e ${file%%/*}/config.status ]] || continue ;;
 		esac
 		[[ -f $file ]] || continue

@@ -196,8 +196,8 @@ net_address()	# host, device, IPv4, IPv6
 	[[ -z $net_six ]] || on "$1" ip address add "$4" dev "$2" nodad
 }
 
-# Both ends of the LANs speak cubic.  Behind the relay is the Internet, as far as
-# it knows.
+# Both ends of the LANs speak cubic.  Behind the relay is the Internet, as far
+# as it knows.
 net_routes()
 {
 	local cubic='congctl cubic'

@@ -100,7 +100,8 @@ class Link:
                 stolen = int(value["stolen_ms"]) / os.cpu_count()
                 elapsed = int(value["elapsed_ms"])
         return {"late_max_ms": round(late, 2), "stolen_ms": stolen,
-                "elapsed_ms": elapsed, "lost": lost, "queue_drops": queue, "device_drops": device}
+                "elapsed_ms": elapsed, "lost": lost, "queue_drops": queue,
+                "device_drops": device}
 
 
 class Agent:
