@@ -1,0 +1,32 @@
+#!/bin/bash
+# SPDX-License-Identifier: ISC
+#
+# What is written leaves at once, counted in packets: one write at one end is one
+# segment at the other and on the link, and does not wait for an acknowledgement
+# of the one before.  (A firewall holds all of them back meanwhile.)
+
+. "${srcdir:-.}/tests/e2e/lib.sh"
+
+begin
+for host in client relay server; do
+	on "$host" nft -f - <<-END || give_up "$host has no firewall"
+		table inet test {
+			set mute {
+				type inet_service
+			}
+			chain output {
+				type filter hook output priority filter; policy accept;
+				tcp sport @mute drop
+			}
+		}
+	END
+done
+start_relay
+start_proxy
+redirect 1100-2099
+note_descriptors
+
+probe packets
+check "nothing is left of all these" wait_for 10 settled
+
+finish
