@@ -3,7 +3,7 @@
  * Four downloads run from the relay to the proxy as fast as every subflow can
  * send, and a fifth session writes 100 bytes now and then.  Counted is how much
  * of the downloads was written, on any subflow, between the moment when the
- * relay got those bytes and the moment when they were in a frame.  Each time the
+ * relay got those bytes and the one when they were in a frame.  Each time the
  * subflows come in another order, since which can send first is chance.
  */
 #include "lanes.h"
@@ -83,7 +83,8 @@ count(struct lanes *l, const uint8_t *bytes, size_t len)
 		else if (l->waiting)
 			l->before += h.size;
 		for (int i = 0; i < SESSIONS; i++)
-			if (l->relay[i] != NULL && session_number(l->relay[i]) == h.connection)
+			if (l->relay[i] != NULL &&
+			    session_number(l->relay[i]) == h.connection)
 				l->sent[i] += h.size;
 	}
 }

@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: ISC
 #
 # The simulator finds what it is there to find: built against a copy of core
-# with a bug planted, it has to fail, and without the bug the same seeds have to
-# pass.  Each bug is a patch in bugs/, with a word on what it is; it has to apply
-# without fuzz, so that a change of core cannot turn it into something else
-# unnoticed.  A line "step: N" in it means that only each Nth seed can show it.
+# with a bug planted, it has to fail, and without the bug the same seed has to
+# pass.  Each bug is a patch in bugs/, with a word on what it is; it has to
+# apply without fuzz, so that a change of core cannot turn it into something
+# else unnoticed.  A line "step: N" in it means that only each Nth seed can
+# show it.
 
 srcdir=${srcdir:-.}
 CC=${CC:-cc}
@@ -48,7 +49,8 @@ plant()
 		echo "$1 does not fit core any more: make it again" >&2
 		return 1
 	fi
-	for module in $(sed -n 's|^+++ b/daemon/core/\(.*\)\.c$|\1|p' "$1"); do
+	changed=$(sed -n 's|^+++ b/daemon/core/\(.*\)\.c$|\1|p' "$1")
+	for module in $changed; do
 		compile "$2" "$2/daemon/core/$module.c" "$2/$module.o" ||
 		    return 1
 	done

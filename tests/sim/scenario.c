@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * The mix is chosen so that a seed moves about half a megabyte on average,
- * while each of the extremes (4 MB both ways, fifty sessions, eight links, byte
- * by byte delivery, windows of a few datagrams) still comes every few dozen
- * seeds.  Most of a seed's trouble happens while its sessions are alive, since
- * it is spread by virtual time from the start until they end.
+ * while each of the extremes (4 MB both ways, fifty sessions, eight links,
+ * delivery byte by byte, windows of a few datagrams) still comes every few
+ * dozen seeds.
  */
 #include "scenario.h"
 
@@ -29,8 +28,8 @@ make_links(struct scenario *sc, struct random *r)
 	sc->nlinks = random_once_in(r, 3) ? random_range(r, 1, SIM_LINKS) :
 	    random_range(r, 2, 4);
 
-	/* Delays of one seed are alike or not at all alike, so that both short
-	 * and long reordering between subflows is seen. */
+	/* Delays of one seed are alike or not at all, so that both short and
+	 * long reordering between subflows is seen. */
 	uint64_t delay = random_log(r, 1, 300 * MS);
 	uint64_t rate = random_log(r, 100000, 20000000);
 	bool alike = random_once_in(r, 2);
@@ -47,15 +46,15 @@ make_links(struct scenario *sc, struct random *r)
 		bool bulk = lanes == 2 ? i % 2 == 1 : lanes == 1;
 
 		l->path = (uint8_t)(i / 4);
-		l->slot = (uint8_t)(i % 4 / 2 + (bulk ? WIRE_SLOT_BULK : 0));
-		if (lanes != 2)
-			l->slot = (uint8_t)(i % 4 + (bulk ? WIRE_SLOT_BULK : 0));
+		l->slot = (uint8_t)(lanes == 2 ? i % 4 / 2 : i % 4);
+		if (bulk)
+			l->slot += WIRE_SLOT_BULK;
 		l->delay_us = alike ? delay + random_range(r, 0, delay / 8) :
 		    random_log(r, 1, 300 * MS);
 		l->rate = alike ? rate : random_log(r, 50000, 20000000);
 		if (random_once_in(r, 2))
 			l->jitter_us = random_range(r, 0, l->delay_us);
-		/* One frame has to fit at least, and an OPEN before it. */
+		/* One frame has to fit, and an OPEN before it. */
 		l->unsent_max = small ? datagram_max + 200 :
 		    random_log(r, 20000, 128 << 10);
 		l->flight_max = random_log(r, l->unsent_max, 512 << 10);
@@ -268,10 +267,10 @@ make_flows(struct scenario *sc, struct random *r)
 	default:
 		sc->nflows = random_range(r, 2, 12);
 	}
-	if (random_once_in(r, 50))
-		left = 12 << 20;
-	else if (random_once_in(r, 8))
-		left = random_range(r, 1 << 20, 3 << 20);
+	if (random_once_in(r, 30))
+		left = 16 << 20;
+	else if (random_once_in(r, 6))
+		left = random_range(r, 1 << 20, 4 << 20);
 	else
 		left = random_log(r, 1, 1 << 20);
 
@@ -310,6 +309,8 @@ make_trouble(struct scenario *sc, struct random *r)
 		sc->ping_us = random_log(r, 100 * MS, 10 * SECOND);
 	if (random_once_in(r, 6))
 		sc->drain_us = random_log(r, 1, 10 * SECOND);
+	if (random_once_in(r, 12))
+		sc->restart_us = random_log(r, 1, 10 * SECOND);
 
 	sc->notice_max_us = random_log(r, 1, 20 * SECOND);
 	sc->dial_max_us = random_log(r, 1, 20 * SECOND);
@@ -330,6 +331,26 @@ make_trouble(struct scenario *sc, struct random *r)
 	}
 }
 
+/* Everybody at `side` has much to send, and the other side takes it all. */
+static void
+make_crowd(struct scenario *sc, struct random *r, int side)
+{
+	struct group_options *to = &sc->options[!side];
+
+	to->start_window = 1 << 20;
+	to->window_max = 4 << 20;
+	for (size_t i = 0; i < sc->nflows; i++) {
+		struct end_plan *e = &sc->flows[i].ends[side];
+		struct end_plan *reader = &sc->flows[i].ends[!side];
+
+		e->bytes = (uint32_t)random_log(r, 64 << 10, 512 << 10);
+		e->write_piece = 65536;
+		reader->write_after = 0;
+		if (reader->read_piece < 65536)
+			reader->read_piece = 65536;
+	}
+}
+
 /* Too little memory or too few sessions for all that come. */
 static void
 make_shortage(struct scenario *sc, struct random *r)
@@ -337,11 +358,14 @@ make_shortage(struct scenario *sc, struct random *r)
 	int side = (int)random_range(r, 0, 1);
 
 	sc->may_refuse = true;
-	if (random_once_in(r, 2))
+	if (random_once_in(r, 2)) {
 		sc->options[side].max_sessions =
 		    (uint32_t)random_range(r, 1, 5);
-	else
-		sc->budget_bytes[side] = random_log(r, 200 << 10, 2 << 20);
+		return;
+	}
+	sc->budget_bytes[side] = random_log(r, 200 << 10, 2 << 20);
+	if (random_once_in(r, 2))
+		make_crowd(sc, r, side);
 }
 
 void
@@ -401,7 +425,8 @@ void
 scenario_print(const struct scenario *sc, uint64_t seed)
 {
 	printf("seed %llu:%s%s chunks %u%s, %u deaths %u stalls, mean %llu, "
-	    "stall %llu notice %llu dial %llu ping %llu drain %llu late %llu\n",
+	    "stall %llu notice %llu dial %llu ping %llu drain %llu "
+	    "restart %llu late %llu\n",
 	    (unsigned long long)seed, sc->is_long ? " long" : "",
 	    sc->may_refuse ? " short of resources" : "", sc->chunk_max,
 	    sc->stingy ? " stingy" : "", sc->deaths, sc->stalls,
@@ -411,6 +436,7 @@ scenario_print(const struct scenario *sc, uint64_t seed)
 	    (unsigned long long)sc->dial_max_us,
 	    (unsigned long long)sc->ping_us,
 	    (unsigned long long)sc->drain_us,
+	    (unsigned long long)sc->restart_us,
 	    (unsigned long long)sc->timer_late_us);
 	for (int i = 0; i < SIDES; i++) {
 		const struct group_options *o = &sc->options[i];

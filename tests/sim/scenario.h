@@ -90,6 +90,7 @@ struct scenario {
 	uint64_t dial_max_us;		/* until there is another */
 	uint64_t ping_us;		/* interval, 0: never */
 	uint64_t drain_us;		/* when, 0: never */
+	uint64_t restart_us;		/* of the relay, 0: never */
 	uint64_t timer_late_us;		/* timers run up to this late */
 	uint32_t chunk_max;		/* of what is handed to group_take() */
 	bool stingy;			/* sometimes little room to fill */

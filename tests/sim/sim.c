@@ -67,6 +67,7 @@ add(struct totals *sum, const struct totals *t)
 	sum->deaths += t->deaths;
 	sum->stalls += t->stalls;
 	sum->replaced += t->replaced;
+	sum->restarts += t->restarts;
 	sum->events += t->events;
 	sum->virtual_us += t->virtual_us;
 	if (t->held_max > sum->held_max)
@@ -82,9 +83,9 @@ print_totals(const struct totals *t)
 	    t->sessions_reset, t->refused, (double)t->bytes / 1e6,
 	    t->datagrams);
 	printf("%" PRIu64 " deaths (%" PRIu64 " replaced unseen), %" PRIu64
-	    " stalls, %" PRIu64 " datagrams sent again, %" PRIu64
-	    " arrived twice\n", t->deaths, t->replaced, t->stalls, t->resent,
-	    t->duplicates);
+	    " stalls, %" PRIu64 " restarts, %" PRIu64 " datagrams sent again, %"
+	    PRIu64 " arrived twice\n", t->deaths, t->replaced, t->stalls,
+	    t->restarts, t->resent, t->duplicates);
 	printf("%.0f hours of virtual time, %" PRIu64 " events, at most %.1f "
 	    "MB held\n", (double)t->virtual_us / 3600e6, t->events,
 	    (double)t->held_max / 1e6);

@@ -6,11 +6,11 @@
  *
  *  - frames are whole, and numbers consecutive from 1;
  *  - on a subflow nothing precedes OPEN, until OPEN is known to be there;
- *  - serials are consecutive at their first sending, a copy has the size of the
- *    first, FIN stays where it is and nothing comes behind it;
+ *  - serials are consecutive at their first sending, a copy has the size of
+ *    the first, FIN stays where it is and nothing comes behind it;
  *  - nothing is sent beyond the highest edge that was heard of;
- *  - an ACK never goes back, nor does the edge it offers, nor does it cover what
- *    has not arrived;
+ *  - an ACK never goes back, nor does the edge it offers, nor does it cover
+ *    what has not arrived;
  *  - what arrived is acknowledged in time, and again when the subflow is gone
  *    that the last ACK went over.
  */

@@ -37,6 +37,7 @@ size_t __sanitizer_get_current_allocated_bytes(void);
 #define STUCK_US (600 * SECOND)
 #define LATE_US (120 * SECOND)	/* what is left may take, in the end */
 #define DEAD_BYTES 65536	/* sessions not yet buried */
+#define ROUNDING_US 8		/* of the smoothed round trip */
 #define ROUNDS_MAX 100000	/* of settling at one instant */
 
 const char *const side_names[SIDES] = { "proxy", "relay" };
@@ -172,27 +173,41 @@ static void
 on_drain(struct world *w, void *object, int which)
 {
 	(void)object;
+	if (w->over)
+		return;
 	group_drain(w->sides[which].group);
-	w->sides[which].drained = true;
+	w->sides[which].drained = w->plan.deaths == 0 &&
+	    links_any_up(w, which);
 	world_touch(w, which);
 }
 
 /*
- * What windows allow to be held: on the way in, what was offered, with a ring of
- * pointers that at worst (all but the last is missing) takes a quarter more; on
- * the way out, what the peer offered and what is read ahead, in blocks that may
- * be half empty.
+ * What windows allow to be held: on the way in, what was offered, with a ring
+ * of pointers that at worst (all but the last is missing) takes a quarter more;
+ * on the way out, what the peer offered and what is read ahead, in blocks that
+ * may be half empty.
+ *
+ * And what the budget allows: its limit, beyond it only what every session was
+ * promised at its start and may have under way nevertheless.  (Datagrams of a
+ * few bytes take more memory than they count there.)
  */
 static uint64_t
 memory_bound(const struct world *w, int which)
 {
 	const struct side *side = &w->sides[which];
-	uint64_t in = w->plan.options[which].window_max;
+	const struct group_options *o = &w->plan.options[which];
+	uint64_t n = side->open_ends + group_sessions(side->group);
+	uint64_t in = o->window_max;
 	uint64_t out = w->plan.options[!which].window_max;
 	uint64_t ahead = (128 << 10) + 4 * WIRE_DATA_MAX;
+	uint64_t windows = n * (in + in / 4 + 2 * (out + ahead) + 4096);
 
-	return (side->open_ends + group_sessions(side->group)) *
-	    (in + in / 4 + 2 * (out + ahead) + 4096) + DEAD_BYTES;
+	in = o->initial_window;
+	uint64_t budget = side->budget.limit_bytes +
+	    (n + 1) * (in + in / 4 + ahead);
+	if (o->datagram_max < 1000 || windows < budget)
+		return windows + DEAD_BYTES;
+	return budget;
 }
 
 static void
@@ -267,6 +282,75 @@ settle(struct world *w, int which)
 /* ---- the course of a seed ---- */
 
 static void
+add_metrics(struct totals *t, const struct metrics *m)
+{
+	t->datagrams += m->sent_datagrams;
+	t->resent += m->resent_datagrams;
+	t->duplicates += m->duplicate_datagrams;
+	t->sessions_reset += m->sessions_reset;
+	t->refused += m->sessions_refused;
+}
+
+static void
+start_groups(struct world *w)
+{
+	w->watch = watch_new(w);
+	for (int i = 0; i < SIDES; i++) {
+		struct side *side = &w->sides[i];
+		struct group_options options = w->plan.options[i];
+
+		options.budget = &side->budget;
+		side->group = group_new(&options);
+		if (side->group == NULL)
+			abort();
+		group_peer_window(side->group,
+		    w->plan.options[!i].initial_window);
+		side->drained = false;
+	}
+}
+
+static void
+free_groups(struct world *w)
+{
+	for (int i = 0; i < SIDES; i++) {
+		struct side *side = &w->sides[i];
+
+		add_metrics(&w->totals, group_metrics(side->group));
+		group_free(side->group);
+		side->group = NULL;
+		if (side->budget.held_bytes > 0 ||
+		    side->budget.offered_bytes > 0)
+			world_fail(w, "the group of the %s is gone and still "
+			    "holds %" PRIu64 " and offers %" PRIu64 " bytes",
+			    side_names[i], side->budget.held_bytes,
+			    side->budget.offered_bytes);
+	}
+	watch_free(w->watch);
+}
+
+/* The relay is another one: it knows no group and no session. */
+static void
+on_restart(struct world *w, void *object, int which)
+{
+	struct group *group = w->sides[PROXY].group;
+
+	(void)object, (void)which;
+	if (w->over)
+		return;
+	world_say(w, "the relay starts again");
+	w->totals.restarts++;
+	links_restart(w);
+	group_reset_all(group, WIRE_CODE_UNKNOWN, w->now);
+	while (group_ready(group) != NULL)
+		;		/* all of them are looked at */
+	ends_restart(w);
+	if (group_sessions(group) > 0)
+		world_fail(w, "sessions outlive a restart of the relay");
+	free_groups(w);
+	start_groups(w);
+}
+
+static void
 start(struct world *w, uint64_t seed, bool verbose)
 {
 	memset(w, 0, sizeof(*w));
@@ -279,19 +363,10 @@ start(struct world *w, uint64_t seed, bool verbose)
 		scenario_print(&w->plan, seed);
 	w->deaths_left = w->plan.deaths;
 	w->stalls_left = w->plan.stalls;
-	w->watch = watch_new(w);
-
 	for (int i = 0; i < SIDES; i++) {
 		struct side *side = &w->sides[i];
-		struct group_options options = w->plan.options[i];
 
 		budget_init(&side->budget, w->plan.budget_bytes[i]);
-		options.budget = &side->budget;
-		side->group = group_new(&options);
-		if (side->group == NULL)
-			abort();
-		group_peer_window(side->group,
-		    w->plan.options[!i].initial_window);
 		side->tick_at = GROUP_NEVER;
 		if (w->plan.ping_us > 0)
 			world_at(w, w->now + w->plan.ping_us, on_ping, NULL,
@@ -300,6 +375,9 @@ start(struct world *w, uint64_t seed, bool verbose)
 	if (w->plan.drain_us > 0)
 		world_at(w, w->now + w->plan.drain_us, on_drain, NULL,
 		    (int)random_range(&w->random, 0, 1));
+	if (w->plan.restart_us > 0)
+		world_at(w, w->now + w->plan.restart_us, on_restart, NULL, 0);
+	start_groups(w);
 	links_start(w);
 	ends_start(w);
 }
@@ -346,6 +424,14 @@ check_empty(struct world *w)
 			    "%" PRIu64 " and offers %" PRIu64 " bytes",
 			    side_names[i], side->budget.held_bytes,
 			    side->budget.offered_bytes);
+		if (w->sides[!i].drained && !group_draining(side->group))
+			world_fail(w, "the %s never hears that the other "
+			    "drains", side_names[i]);
+		uint64_t rtt = group_rtt_us(side->group);
+		if (rtt != 0 && rtt + ROUNDING_US < links_rtt_min(w) &&
+		    w->plan.deaths == 0)	/* then much arrives early */
+			world_fail(w, "the %s takes %" PRIu64 " us for a round"
+			    " trip", side_names[i], rtt);
 		if (group_deadline(side->group) != GROUP_NEVER)
 			world_fail(w, "the %s has no session and still a "
 			    "timer", side_names[i]);
@@ -354,20 +440,10 @@ check_empty(struct world *w)
 }
 
 static void
-add_totals(struct world *w, struct totals *sum)
+add_totals(const struct world *w, struct totals *sum)
 {
-	struct totals *t = &w->totals;
+	const struct totals *t = &w->totals;
 
-	for (int i = 0; i < SIDES; i++) {
-		const struct metrics *m = group_metrics(w->sides[i].group);
-
-		t->bytes += m->sent_bytes;
-		t->datagrams += m->sent_datagrams;
-		t->resent += m->resent_datagrams;
-		t->duplicates += m->duplicate_datagrams;
-		t->sessions_reset += m->sessions_reset;
-		t->refused += m->sessions_refused;
-	}
 	sum->seeds++;
 	sum->long_seeds += w->plan.is_long;
 	sum->sessions += w->plan.nflows;
@@ -380,6 +456,7 @@ add_totals(struct world *w, struct totals *sum)
 	sum->deaths += t->deaths;
 	sum->stalls += t->stalls;
 	sum->replaced += t->replaced;
+	sum->restarts += t->restarts;
 	sum->events += w->events_made;
 	sum->virtual_us += w->now;
 	if (t->held_max > sum->held_max)
@@ -389,13 +466,9 @@ add_totals(struct world *w, struct totals *sum)
 static void
 finish(struct world *w)
 {
-	for (int i = 0; i < SIDES; i++) {
-		group_free(w->sides[i].group);
-		w->sides[i].group = NULL;
-	}
+	free_groups(w);
 	links_free(w);
 	ends_free(w);
-	watch_free(w->watch);
 	free(w->events);
 }
 
@@ -435,8 +508,8 @@ world_run(uint64_t seed, bool verbose, struct totals *sum)
 		world_fail(w, "nothing will ever happen again");
 	}
 	check_empty(w);
-	add_totals(w, sum);
 	finish(w);
+	add_totals(w, sum);
 	if (allocated() > before)
 		world_fail(w, "%zu bytes were never freed",
 		    allocated() - before);

@@ -20,7 +20,7 @@ struct totals {
 	uint64_t seeds, long_seeds;
 	uint64_t sessions, sessions_reset, refused;
 	uint64_t bytes, datagrams, resent, duplicates;
-	uint64_t deaths, stalls, replaced;
+	uint64_t deaths, stalls, replaced, restarts;
 	uint64_t events, virtual_us;
 	uint64_t held_max;
 };
@@ -45,7 +45,7 @@ struct side {
 	uint64_t tick_at;	/* earliest tick in the heap, or GROUP_NEVER */
 	bool touched;		/* something happened since it was settled */
 	size_t open_ends;	/* sessions that its role holds */
-	bool drained;
+	bool drained;		/* it said so, where that can arrive */
 };
 
 struct world {
@@ -83,7 +83,7 @@ void world_say(const struct world *, const char *, ...)
     __attribute__((format(printf, 2, 3)));
 
 /* Call fn(world, object, which) at a time, at the earliest now. */
-void world_at(struct world *, uint64_t at, event_fn *, void *object,
+void world_at(struct world *, uint64_t at, event_fn *fn, void *object,
     int which);
 
 /* To be called after anything was done to a side's group. */
@@ -99,7 +99,7 @@ world_progress(struct world *w)
 	w->progress_at = w->now;
 }
 
-/* ---- links.c ---- */
+/* ---- trouble.c, fill.c ---- */
 
 void links_start(struct world *);
 /* Give every subflow of a side that can send what it likes to send.
@@ -108,17 +108,24 @@ bool links_pump(struct world *, int side);
 void links_ping(struct world *, int side);
 /* Is there nothing that a side could not send now, for want of room? */
 bool links_all_open(struct world *, int side);
+bool links_any_up(const struct world *, int side);
+/* The shortest that a round trip can be. */
+uint64_t links_rtt_min(const struct world *);
 /* Nothing is on its way, nobody is about to notice anything. */
 void links_check_idle(struct world *);
+/* The relay is gone, and the proxy has noticed. */
+void links_restart(struct world *);
 void links_free(struct world *);
 
-/* ---- ends.c ---- */
+/* ---- flows.c ---- */
 
 void ends_start(struct world *);
 /* What group_ready() gave. */
 void ends_ready(struct world *, int side, struct session *);
 /* Has every session come to its end at both sides? */
 bool ends_done(const struct world *);
+/* The relay has forgotten everything, and the proxy was told. */
+void ends_restart(struct world *);
 /* Who is not at its end, for a failure. */
 void ends_print(const struct world *);
 void ends_free(struct world *);

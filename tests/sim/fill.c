@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What a side sends: each subflow that has room is offered to the group.
+ */
+#include "links.h"
+
+#include <string.h>
+
+#include "watch.h"
+
+#define CANARY 0xa5
+#define CANARY_LEN 16
+#define PLENTY (WIRE_DATA_MAX + 1024)	/* anything fits */
+#define ROOM_MAX (512 << 10)
+
+static uint8_t scratch[ROOM_MAX + CANARY_LEN];
+
+static size_t
+room_in(const struct world *w, const struct link *l, int side)
+{
+	const struct link_plan *plan = link_plan(w, l);
+	const struct direction *d = &l->from[side];
+	size_t used = l->dead ? d->unsent : d->used;	/* swallowed there */
+
+	if (d->unsent >= plan->unsent_max || used >= plan->flight_max)
+		return 0;
+	size_t room = plan->unsent_max - d->unsent;
+	if (room > plan->flight_max - used)
+		room = plan->flight_max - used;
+	return room;
+}
+
+static void
+on_more_room(struct world *w, void *object, int side)
+{
+	struct link *l = object;
+
+	l->from[side].more_set = false;
+	world_touch(w, side);
+}
+
+static bool
+fill(struct world *w, struct link *l, int side)
+{
+	struct group *group = w->sides[side].group;
+
+	link_depart(w, l, side);
+	size_t room = room_in(w, l, side);
+	if (room == 0)
+		return false;
+	bool stingy = w->plan.stingy && random_once_in(&w->random, 4);
+	if (stingy)
+		room = random_range(&w->random, 1, room);
+
+	bool wants = group_wants(group, l->number[side], w->now);
+	memset(scratch + room, CANARY, CANARY_LEN);
+	size_t len = group_fill(group, l->number[side], scratch, room,
+	    w->now);
+	for (size_t i = 0; i < CANARY_LEN; i++)
+		if (scratch[room + i] != CANARY)
+			world_fail(w, "the %s fills more than the room",
+			    side_names[side]);
+	if (len > room)
+		world_fail(w, "the %s fills %zu bytes in a room of %zu",
+		    side_names[side], len, room);
+	if (len > 0 && !wants)
+		world_fail(w, "the %s does not want link %zu and fills %zu "
+		    "bytes", side_names[side], l->index, len);
+	if (len == 0 && wants && room >= PLENTY)
+		world_fail(w, "the %s wants link %zu and fills nothing",
+		    side_names[side], l->index);
+	if (len == 0 && wants && stingy && !l->from[side].more_set) {
+		l->from[side].more_set = true;
+		world_at(w, w->now + SECOND / 1000, on_more_room, l, side);
+	}
+	if (len == 0)
+		return false;
+	watch_sent(w->watch, side, l->index, scratch, len);
+	link_send(w, l, side, scratch, len);
+	return true;
+}
+
+bool
+links_pump(struct world *w, int side)
+{
+	size_t first = random_range(&w->random, 0, w->nlinks);
+	bool any = false;
+
+	for (size_t i = 0; i < w->nlinks; i++) {
+		struct link *l = w->links[(first + i) % w->nlinks];
+
+		if (l->state[side] == END_ATTACHED && fill(w, l, side))
+			any = true;
+	}
+	return any;
+}
+
+bool
+links_all_open(struct world *w, int side)
+{
+	bool any = false;
+
+	if (w->plan.stingy)
+		return false;
+	for (size_t i = 0; i < w->nlinks; i++) {
+		const struct link *l = w->links[i];
+
+		if (l->state[side] != END_ATTACHED)
+			continue;
+		if (room_in(w, l, side) < PLENTY)
+			return false;
+		any = true;
+	}
+	return any;
+}
+
+bool
+links_any_up(const struct world *w, int side)
+{
+	for (size_t i = 0; i < w->nlinks; i++)
+		if (w->links[i]->state[side] == END_ATTACHED &&
+		    !w->links[i]->dead)
+			return true;
+	return false;
+}
+
+uint64_t
+links_rtt_min(const struct world *w)
+{
+	uint64_t least = UINT64_MAX;
+
+	for (size_t i = 0; i < w->plan.nlinks; i++)
+		if (2 * w->plan.links[i].delay_us < least)
+			least = 2 * w->plan.links[i].delay_us;
+	return least;
+}
+
+void
+links_ping(struct world *w, int side)
+{
+	for (size_t i = 0; i < w->nlinks; i++) {
+		struct link *l = w->links[i];
+
+		if (l->state[side] != END_ATTACHED)
+			continue;
+		group_ping(w->sides[side].group, l->number[side], w->now);
+		if (group_heard(w->sides[side].group, l->number[side]) >
+		    w->now)
+			world_fail(w, "the %s heard of link %zu in the future",
+			    side_names[side], l->index);
+		world_touch(w, side);
+	}
+}
+
+void
+links_check_idle(struct world *w)
+{
+	for (size_t i = 0; i < w->nlinks; i++) {
+		struct link *l = w->links[i];
+
+		for (int side = 0; side < SIDES; side++)
+			if (l->state[side] == END_ATTACHED && !l->dead &&
+			    group_subflow_busy(w->sides[side].group,
+			    l->number[side]))
+				world_fail(w, "the %s has no session, yet "
+				    "link %zu is busy", side_names[side],
+				    l->index);
+	}
+}
