@@ -717,6 +717,9 @@ options_of_a_subflow_reach_the_kernel(void **state)
 	assert_int_equal(option(fd, SOL_SOCKET, SO_SNDBUF), 300000);
 	sockopt_pacing(fd, 1000000);
 	assert_int_equal(option(fd, SOL_SOCKET, SO_MAX_PACING_RATE), 1000000);
+	sockopt_leg(fd, 3);
+	assert_int_equal(option(fd, IPPROTO_TCP, TCP_KEEPIDLE), 3);
+	assert_int_equal(option(fd, IPPROTO_TCP, TCP_KEEPINTVL), 3);
 	sockopt_pacing(fd, UINT64_MAX);
 	assert_int_equal(option(fd, SOL_SOCKET, SO_MAX_PACING_RATE), -1);
 	close(fd);

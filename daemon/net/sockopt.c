@@ -33,7 +33,7 @@
 
 #include "net/log.h"
 
-#define KEEPALIVE_INTERVAL_S 15
+#define KEEPALIVE_INTERVAL_MAX_S 15
 #define KEEPALIVE_PROBES 4
 
 #define BUFFER_MIN (256u << 10)
@@ -136,13 +136,15 @@ set_keepalive(int fd, uint32_t idle_s)
 {
 	/* The kernel takes 1 to 32767 seconds. */
 	int idle = idle_s > 32767 ? 32767 : (int)idle_s;
+	/* Who asks early wants to know early. */
+	int interval = idle < KEEPALIVE_INTERVAL_MAX_S ? idle :
+	    KEEPALIVE_INTERVAL_MAX_S;
 
 	set_int(fd, SOL_SOCKET, SO_KEEPALIVE, idle > 0, KIND_KEEPALIVE);
 	if (idle == 0)
 		return;
 	set_int(fd, IPPROTO_TCP, TCP_KEEPIDLE, idle, KIND_KEEPALIVE);
-	set_int(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S,
-	    KIND_KEEPALIVE);
+	set_int(fd, IPPROTO_TCP, TCP_KEEPINTVL, interval, KIND_KEEPALIVE);
 	set_int(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES,
 	    KIND_KEEPALIVE);
 }

@@ -39,8 +39,8 @@ size_t sockopt_unsent(int fd);
  * `in_recovery`, a loss. */
 bool sockopt_restart_congestion(int fd, bool in_recovery);
 
-/* Client and server legs: TCP_NODELAY, keepalive after `idle_s` (0: off) every
- * 15 s four times, TCP_USER_TIMEOUT is left alone. */
+/* Client and server legs: TCP_NODELAY, keepalive after `idle_s` (0: off) and
+ * then four times as far apart, at most 15 s.  TCP_USER_TIMEOUT is left alone. */
 void sockopt_leg(int fd, uint32_t keepalive_s);
 
 /* What the rate (bit/s) and round trip of a link ask for: the buffer of each of
