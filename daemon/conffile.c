@@ -78,38 +78,63 @@ fail(struct parse *p, unsigned int line, const char *format, ...)
 	va_end(ap);
 }
 
-/* Somebody who puts an option into the wrong place is told the right one. */
+/* Somebody who puts an option into the wrong place is told the right ones. */
 static void
 fail_unknown(struct parse *p, unsigned int line, const char *option)
 {
 	struct config_key_info key;
+	char places[128] = "";
+	size_t len = 0;
 
-	for (size_t i = 0; config_key(i, &key); i++) {
+	for (size_t i = 0; config_key(i, &key) && len < sizeof(places); i++) {
 		const char *in = config_section(key.section).name;
 
 		if (strcmp(key.name, option) != 0)
 			continue;
-		if (key.section == CONFIG_IN_TOP)
-			fail(p, line, "no such option '%s' here, expected it "
-			    "outside of sections", option);
-		else
-			fail(p, line, "no such option '%s' here, expected it "
-			    "in a section %s", option, in);
-		return;
+		len += (size_t)snprintf(places + len, sizeof(places) - len,
+		    "%s%s%s", len > 0 ? " or " : "",
+		    key.section == CONFIG_IN_TOP ? "outside of sections" :
+		    "in a section ", in);
 	}
-	fail(p, line, "no such option '%s', expected one of rorod.conf(5)",
-	    option);
+	if (len > 0)
+		fail(p, line, "no such option '%s' here, expected it %s",
+		    option, places);
+	else
+		fail(p, line, "no such option '%s', expected one of "
+		    "rorod.conf(5)", option);
 }
+
+/* What libconfuse says about a name, and what we say around it. */
+static const struct {
+	const char *format, *before, *after;
+} sentences[] = {
+	{ "found duplicate title '%s'",
+	    "expected a name of its own, found '", "' again" },
+	{ "missing equal sign after option '%s'", "expected = after ", "" },
+	{ "missing opening brace for section '%s'", "expected { after ", "" },
+	{ "missing parenthesis for function '%s'",
+	    "expected ", "(PREFIX, PORTS)" },
+	{ "missing title for section '%s'", "expected a name after ", "" },
+};
 
 __attribute__((format(printf, 2, 0)))
 static void
 on_error(cfg_t *cfg, const char *format, va_list ap)
 {
-	if (strcmp(format, "no such option '%s'") == 0)
-		fail_unknown(parsing, (unsigned int)cfg->line,
-		    va_arg(ap, const char *));
-	else
-		vfail(parsing, (unsigned int)cfg->line, format, ap);
+	unsigned int line = (unsigned int)cfg->line;
+
+	if (strcmp(format, "no such option '%s'") == 0) {
+		fail_unknown(parsing, line, va_arg(ap, const char *));
+		return;
+	}
+	for (size_t i = 0; i < sizeof(sentences) / sizeof(*sentences); i++) {
+		if (strcmp(format, sentences[i].format) == 0) {
+			fail(parsing, line, "%s%s%s", sentences[i].before,
+			    va_arg(ap, const char *), sentences[i].after);
+			return;
+		}
+	}
+	vfail(parsing, line, format, ap);
 }
 
 /* ---- notes ---- */

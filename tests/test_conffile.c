@@ -186,7 +186,7 @@ option_given_twice_is_an_error(void **state)
 	refused("redirect { listen = [::]:1 }\nredirect { listen = [::]:2 }\n",
 	    "test.conf:2: redirect: given twice, first on line 1");
 	refused("forward a { listen = [::]:1 }\nforward a { }\n",
-	    "test.conf:2: found duplicate title 'a'");
+	    "test.conf:2: expected a name of its own, found 'a' again");
 }
 
 static void
@@ -296,10 +296,10 @@ unknown_option_is_an_error_with_its_line(void **state)
 	    "rorod.conf(5)");
 	refused("role = proxy\nrate = 20Mbit\n",
 	    "test.conf:2: no such option 'rate' here, expected it in a section "
-	    "path");
+	    "path or in a section peer");
 	refused("relay a {\n\trate = 20Mbit\n}\n",
 	    "test.conf:2: no such option 'rate' here, expected it in a section "
-	    "path");
+	    "path or in a section peer");
 	refused("redirect {\n\tlog-level = info\n}\n",
 	    "test.conf:2: no such option 'log-level' here, expected it outside "
 	    "of sections");
@@ -310,17 +310,17 @@ option_of_another_shape_is_an_error_with_its_line(void **state)
 {
 	(void)state;
 	refused("\nredirect = 5\n",
-	    "test.conf:2: missing opening brace for section 'redirect'");
+	    "test.conf:2: expected { after redirect");
 	refused("redirect a { }\n",
-	    "test.conf:1: missing opening brace for section 'redirect'");
+	    "test.conf:1: expected { after redirect");
 	refused("relay { }\n",
-	    "test.conf:1: missing title for section 'relay'");
+	    "test.conf:1: expected a name after relay");
 	refused("peer a {\npermit = any\n}\n",
-	    "test.conf:2: missing parenthesis for function 'permit'");
+	    "test.conf:2: expected permit(PREFIX, PORTS)");
 	refused("peer a {\nrate(20Mbit)\n}\n",
-	    "test.conf:2: missing equal sign after option 'rate'");
+	    "test.conf:2: expected = after rate");
 	refused("log-level { }\n",
-	    "test.conf:1: missing equal sign after option 'log-level'");
+	    "test.conf:1: expected = after log-level");
 	refused("log-level = { info, debug }\n",
 	    "test.conf:1: log-level: expected one value, found a list");
 }
