@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "watch.h"
+
 #define SPANS 8
 
 const char *
@@ -205,6 +207,7 @@ take(struct world *w, struct end *e)
 		if (len == 0)
 			break;
 		session_consume(e->session, len, w->now);
+		watch_taken(w->watch, e->side, session_number(e->session));
 		w->totals.bytes += len;
 		world_touch(w, e->side);
 		world_progress(w);

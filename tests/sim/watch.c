@@ -29,6 +29,8 @@ struct stream {
 	/* Of the receiver. */
 	uint64_t owed_since;	/* an ACK; 0: it owes none */
 	size_t acked_on;	/* link of the last ACK */
+	uint64_t taken_at;	/* its local side last took something */
+	bool asked;		/* since the last ACK */
 };
 
 struct track {
@@ -63,6 +65,8 @@ resize(void *p, size_t count, size_t size)
 /* A receiver has 50 ms, and its timer may be late. */
 #define OWED_US UINT64_C(100000)
 #define NO_LINK SIZE_MAX
+#define SHUT 1024		/* a window below is as good as none */
+#define OPENING 4096		/* and one that is worth an ACK of its own */
 
 struct watch *
 watch_new(struct world *world)
@@ -203,6 +207,27 @@ sent_item(struct watch *w, struct stream *s, int side, const struct frame *f)
 		    "%u bytes", h->connection, side_names[side], h->size);
 }
 
+/*
+ * A window that was shut is opened when the local side takes something, not when
+ * the peer asks what keeps it waiting.
+ */
+static void
+check_asked(const struct watch *w, const struct stream *s, int side,
+    uint32_t number, uint64_t next, uint64_t edge)
+{
+	const struct world *world = w->world;
+	uint64_t quiet = s->taken_at > world->sides[side].shut_at ?
+	    s->taken_at : world->sides[side].shut_at;
+
+	if (!s->asked || next == 0 || next != s->acked ||
+	    world->plan.may_refuse || world->now - quiet < OWED_US)
+		return;
+	if (s->edge < s->items[next - 1].cost_end + SHUT &&
+	    edge >= s->edge + OPENING)
+		world_fail(world, "session %u: the %s opens the window only "
+		    "when asked", number, side_names[side]);
+}
+
 static void
 sent_ack(struct watch *w, struct stream *s, int side, size_t link,
     const struct frame *f)
@@ -222,8 +247,10 @@ sent_ack(struct watch *w, struct stream *s, int side, size_t link,
 		    PRIu64 ", edge %" PRIu64 " to %" PRIu64 ", edge %" PRIu64,
 		    h->connection, side_names[side], s->acked, s->edge, next,
 		    edge);
+	check_asked(w, s, side, h->connection, next, edge);
 	s->acked = next;
 	s->edge = edge;
+	s->asked = false;
 	s->acked_on = link;
 	s->owed_since = 0;
 }
@@ -349,6 +376,7 @@ arrived_frame(struct watch *w, int side, const struct frame *f)
 		owe(w, t, side);
 		break;
 	case WIRE_ASK:
+		t->from[!side].asked = true;
 		owe(w, t, side);
 		break;
 	case WIRE_RESET:
@@ -381,6 +409,15 @@ watch_arrived(struct watch *w, int side, const uint8_t *bytes, size_t len)
 }
 
 /* ---- what is owed ---- */
+
+void
+watch_taken(struct watch *w, int side, uint32_t number)
+{
+	struct track *t = track_of(w, number);
+
+	if (t != NULL)
+		t->from[!side].taken_at = w->world->now;
+}
 
 void
 watch_gone(struct watch *w, int side, size_t link)

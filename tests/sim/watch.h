@@ -12,7 +12,7 @@
  *  - an ACK never goes back, nor does the edge it offers, nor does it cover
  *    what has not arrived;
  *  - what arrived is acknowledged in time, and again when the subflow is gone
- *    that the last ACK went over.
+ *    that the last ACK went over; a window that was shut opens unasked.
  */
 #ifndef SIM_WATCH_H
 #define SIM_WATCH_H
@@ -32,6 +32,8 @@ void watch_sent(struct watch *, int side, size_t link, const uint8_t *,
 /* Before it is given to the group of `side`.  Returns how many of the bytes are
  * whole frames. */
 size_t watch_arrived(struct watch *, int side, const uint8_t *, size_t len);
+/* A local side has taken bytes of a session. */
+void watch_taken(struct watch *, int side, uint32_t number);
 /* `side` knows that the link is gone. */
 void watch_gone(struct watch *, int side, size_t link);
 /* The session that should have been acknowledged long ago by `side`, which has

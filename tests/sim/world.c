@@ -274,7 +274,9 @@ settle(struct world *w, int which)
 	set_timer(w, which);
 
 	uint32_t overdue = watch_overdue(w->watch, which);
-	if (overdue != 0 && links_all_open(w, which))
+	if (!links_all_open(w, which))
+		side->shut_at = w->now;
+	else if (overdue != 0)
 		world_fail(w, "session %u: the %s owes an ACK and could send "
 		    "it", overdue, side_names[which]);
 }

@@ -45,6 +45,7 @@ struct side {
 	uint64_t tick_at;	/* earliest tick in the heap, or GROUP_NEVER */
 	bool touched;		/* something happened since it was settled */
 	size_t open_ends;	/* sessions that its role holds */
+	uint64_t shut_at;	/* when it last lacked room to send */
 	bool drained;		/* it said so, where that can arrive */
 };
 
