@@ -7,12 +7,14 @@
  * A second signal skips what is left of the first two.
  */
 #include <ev.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "autoconf.h"
 #include "conffile.h"
@@ -186,6 +188,11 @@ start_signals(struct daemon *d)
 static void
 stop_signals(struct daemon *d)
 {
+	sigset_t all;
+
+	/* We are ending already: one more must not make that a failure. */
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, NULL);
 	ev_timer_stop(d->loop, &d->timer);
 	ev_signal_stop(d->loop, &d->hangup);
 	ev_signal_stop(d->loop, &d->interrupt);
@@ -239,6 +246,20 @@ usage(FILE *to)
 	    "  -V, --version       say the version\n");
 }
 
+/* Without standard streams, a socket would take the place of stderr, and what
+ * is logged would go to a client. */
+static void
+keep_standard_streams(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd != -1 && fd <= STDERR_FILENO);
+	if (fd > STDERR_FILENO)
+		close(fd);
+}
+
 int
 main(int argc, char *argv[])
 {
@@ -256,6 +277,7 @@ main(int argc, char *argv[])
 	bool check = false;
 	int option;
 
+	keep_standard_streams();
 	while ((option = getopt_long(argc, argv, "c:dhV", options, NULL)) !=
 	    -1) {
 		switch (option) {

@@ -8,6 +8,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -48,12 +49,14 @@ now_us(void)
 static void
 write_stderr(const char *line, size_t len)
 {
+	struct pollfd to = { .fd = STDERR_FILENO, .events = POLLOUT };
 	ssize_t n;
 
 	/* Under systemd stderr is a socket, where a reader that hangs must
-	 * not stop us.  Its file flags are shared with others: leave them. */
+	 * not stop us.  Its file flags are shared with others: leave them.  A
+	 * pipe is writable while it has a page of room, which a line fits in. */
 	n = send(STDERR_FILENO, line, len, MSG_DONTWAIT | MSG_NOSIGNAL);
-	if (n == -1 && errno == ENOTSOCK)
+	if (n == -1 && errno == ENOTSOCK && poll(&to, 1, 0) == 1)
 		n = write(STDERR_FILENO, line, len);
 	(void)n;
 }
