@@ -252,8 +252,11 @@ run(const struct setting *setting, bool verbose)
 
 	start(&l, setting);
 	for (int i = 0; !warm(&l, setting); i++) {
-		if (i > 10000)
-			abort();
+		if (i > 10000) {
+			fprintf(stderr, "%s: a session gets nothing\n",
+			    setting->name);
+			return 1;
+		}
 		if (l.relay[BULK] != NULL && l.sent[BULK] <
 		    setting->small_first)
 			write_some(&l, BULK, 50000);
