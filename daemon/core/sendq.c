@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define APPEND_MIN 512		/* allocate at least so much for small writes */
+#define APPEND_MIN 64		/* allocate at least so much for small writes */
 #define CUT_MIN 1024		/* a window smaller than this is waited for as
 				 * long as anything is under way (RFC 9293,
 				 * 3.8.6.2.1: silly window avoidance) */
@@ -21,6 +21,13 @@ static uint64_t
 cost_of(const struct datagram *d)
 {
 	return d->type == WIRE_DATA ? d->len + WIRE_COST : 0;
+}
+
+static void
+hold(struct sendq *q, int64_t bytes)
+{
+	q->held += (uint64_t)bytes;
+	budget_hold(q->budget, bytes);
 }
 
 static struct datagram *
@@ -52,7 +59,7 @@ static void
 drop(struct sendq *q, struct datagram *d)
 {
 	list_unlink(&d->node);
-	budget_hold(q->budget, -(int64_t)size_of(d));
+	hold(q, -(int64_t)size_of(d));
 	free(d);
 }
 
@@ -95,7 +102,7 @@ static void
 push(struct sendq *q, struct datagram *d)
 {
 	list_append(&q->unsent, &d->node);
-	budget_hold(q->budget, (int64_t)size_of(d));
+	hold(q, (int64_t)size_of(d));
 }
 
 int
@@ -232,7 +239,7 @@ cut(struct sendq *q, struct datagram *rest, size_t len)
 	rest->off += (uint32_t)len;
 	rest->len -= (uint32_t)len;
 	list_prepend(&q->unsent, &d->node);
-	budget_hold(q->budget, (int64_t)size_of(d));
+	hold(q, (int64_t)size_of(d));
 	return d;
 }
 

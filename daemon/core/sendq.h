@@ -42,6 +42,7 @@ struct sendq {
 	uint64_t acked;			/* all before were acknowledged */
 	uint64_t cost_sent, cost_acked;
 	uint64_t unsent_bytes, unacked_bytes;
+	uint64_t held;			/* memory */
 	bool ended;			/* FIN was queued */
 };
 

@@ -275,13 +275,15 @@ static size_t
 read_room(const struct session *s)
 {
 	const struct sendq *q = &s->out;
-	uint64_t most = UNSENT_MAX, room = 0;
+	bool tight = budget_level(s->env->budget) != BUDGET_EASY;
+	uint64_t most = tight ? WIRE_DATA_MAX : UNSENT_MAX;
+	/* Whatever the peer offers, what we keep for it is ours to bound. */
+	uint64_t keep = most + (tight ? 0 : s->env->window_max);
+	uint64_t room = 0;
 
 	if (s->read_ended || s->aborted ||
-	    (s->phase != PHASE_WAITING && s->phase != PHASE_LIVE))
-		return 0;
-	if (budget_level(s->env->budget) != BUDGET_EASY &&
-	    (most = WIRE_DATA_MAX) <= q->unacked_bytes + q->unsent_bytes)
+	    (s->phase != PHASE_WAITING && s->phase != PHASE_LIVE) ||
+	    q->held >= keep)
 		return 0;
 	if (s->edge > q->cost_sent)
 		room = s->edge - q->cost_sent;
