@@ -1,19 +1,16 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * A relay stands inside somebody's network, and what its clients ask for comes
- * from outside.  So an address must pass twice: the rules of the operator, and
- * the ranges that are never meant when somebody says "the internet".
+ * from outside.  So what is never meant when somebody says "the internet" is
+ * denied: special ranges, and the relay's own addresses.
  *
  * Special ranges nest (2001::/23 is reserved, Teredo's 2001::/32 in it is not):
- * the longest that holds an address is the one that counts.  To open it, a
- * permit must be at least as long as the range.  So "permit any 443" or "permit
- * 2000::/3" says what it seems to say and does not open loopback or the
- * documentation range on the way.
+ * the longest that holds an address is the one that counts.
  *
- * An own address is often in a range that was opened for the machines behind
- * the relay ("permit 192.168.0.0/16"), and what listens there was not meant; it
- * takes a permit of this one address.  Loopback is all own, so there the rule
- * of ranges is enough.
+ * Who writes a prefix means what it holds: a permit for 192.168.0.0/16 or for
+ * 0.0.0.0/0 opens the ranges and own addresses in it.  (To ask for one as long
+ * as the range was tried; it was hard to explain.)  The word "any" is for those
+ * who speak of ports only, and opens nothing that is not open without it.
  *
  * An IPv6 address that embeds an IPv4 one ends, somewhere behind a translator
  * or tunnel, at that IPv4 host: it is judged by both.

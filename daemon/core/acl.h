@@ -8,7 +8,8 @@
  *
  * A rule with a prefix decides for all that the prefix holds.  "any" stands for
  * what may be reached anyway: a permit for it opens no special range and no own
- * address, so that `permit(any, "80,443")` limits the ports and nothing else.
+ * address, so that `permit(any, "80,443")` before `deny(any, any)` limits the
+ * ports and nothing else.
  *
  * An IPv6 address that embeds an IPv4 one (64:ff9b::/96 RFC 6052, 2002::/16
  * RFC 3056, 2001::/32 RFC 4380) is judged by both, and denied if either is;
