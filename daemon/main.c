@@ -147,7 +147,7 @@ on_timer(struct ev_loop *loop, ev_timer *w, int revents)
 		ev_break(loop, EVBREAK_ALL);
 		return;
 	}
-	log_info("grace is over: open sessions are reset");
+	log_info("rorod: grace is over: open sessions are reset");
 	d->phase = PHASE_FAREWELL;
 	role_abort(d);
 	start_timer(d, FAREWELL_S);
@@ -163,7 +163,7 @@ on_terminate(struct ev_loop *loop, ev_signal *w, int revents)
 		ev_break(loop, EVBREAK_ALL);
 		return;
 	}
-	log_info("ending, when open sessions have ended or after %u ms",
+	log_info("rorod: ending when open sessions have, or after %u ms",
 	    d->config->grace_ms);
 	d->phase = PHASE_DRAINING;
 	role_drain(d, on_idle);
@@ -208,7 +208,7 @@ run(struct daemon *d)
 
 	d->loop = ev_default_loop(EVFLAG_AUTO);
 	if (d->loop == NULL) {
-		log_error("there is no event loop");
+		log_error("rorod: there is no event loop");
 		return 1;
 	}
 	start_log(d);
@@ -216,11 +216,11 @@ run(struct daemon *d)
 	start_signals(d);
 	int status = 1;
 	if (role_start(d, error, sizeof(error))) {
-		log_info("rorod %s started", PACKAGE_VERSION);
+		log_info("rorod: %s started", PACKAGE_VERSION);
 		ev_run(d->loop, 0);
 		proxy_stop(d->proxy);
 		relay_stop(d->relay);
-		log_info("ended");
+		log_info("rorod: ended");
 		status = 0;
 	} else {
 		log_error("%s", error);
