@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * The inside of a session and what it shares with the others of its group.  For
- * session.c, exchange.c and group.c only.
+ * session.c, exchange.c, numbers.c and those that include group_private.h only.
  *
  * A session never calls its group.  When something changes it links itself into
  * one of the lists of its environment, and the group looks there:

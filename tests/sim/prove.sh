@@ -11,7 +11,8 @@
 srcdir=${srcdir:-.}
 CC=${CC:-cc}
 seeds=${SEEDS:-400}		# it has to be found within so many
-modules='addr budget exchange group reorder sched sendq session wire'
+modules='addr budget exchange group numbers receive reorder sched sendq session
+    transmit wire'
 
 command -v patch >/dev/null || {
 	echo 'patch is missing (Debian and OpenWrt: patch)' >&2

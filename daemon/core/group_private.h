@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The inside of a group, for group.c, receive.c and transmit.c only.
+ */
+#ifndef CORE_GROUP_PRIVATE_H
+#define CORE_GROUP_PRIVATE_H
+
+#include "group.h"
+#include "numbers.h"
+#include "session_private.h"
+
+#define STRAYS 64		/* RESET 7 that wait to be sent */
+
+struct subflow_state {
+	bool attached;
+	uint8_t path, slot;
+	uint64_t heard_us;
+	bool ping_due, pong_due, drain_due;
+	uint64_t pong_opaque;
+};
+
+struct stray {
+	uint32_t number;
+	int subflow;
+};
+
+struct group {
+	struct session_env env;
+	uint32_t max_sessions;
+	struct subflow_state subflows[GROUP_SUBFLOWS];
+	bool peer_window_known, peer_draining;
+
+	struct numbers numbers;
+	uint32_t next_number;		/* proxy */
+	bool number_wanted;		/* a session waits for OPENs before it */
+
+	struct stray strays[STRAYS];
+	size_t nstrays;
+	uint64_t next_scan;
+};
+
+static inline uint64_t
+subflow_bit(int subflow)
+{
+	return UINT64_C(1) << subflow;
+}
+
+/* Free the sessions that nobody needs any more; no caller holds one of them. */
+void group_bury(struct group *);
+
+#endif

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Frames of a group, out.
+ *
+ * A subflow that can send calls group_fill(), and what is most urgent goes
+ * first: answers (PONG, RESET 7, ACK, RESET), which are state and not a queue,
+ * then datagrams, one turn of one session at a time.  Each express subflow has
+ * turns of its own, so that a burst is never striped; bulk subflows share one
+ * set and take from it what they can send (late binding).  A lane without a
+ * subflow is served by the other.
+ */
+#include "group_private.h"
+
+#define CUT_BEHIND 1024		/* bytes of answers; behind more, a datagram that
+				 * does not fit waits instead of being cut */
+#define CUT_OTHERS 4096		/* largest express datagram while others wait */
+
+struct room {
+	uint8_t *out;
+	size_t len, used;
+};
+
+static uint8_t *
+at(const struct room *r)
+{
+	return r->out + r->used;
+}
+
+static size_t
+left(const struct room *r)
+{
+	return r->len - r->used;
+}
+
+static void
+fill_answers(struct group *g, int subflow, struct room *r, uint64_t now)
+{
+	struct subflow_state *f = &g->subflows[subflow];
+	size_t kept = 0;
+
+	if (f->pong_due && left(r) >= WIRE_CONTROL_MAX) {
+		f->pong_due = false;
+		r->used += wire_put_ping(at(r), true, f->pong_opaque);
+	}
+	if (f->ping_due && left(r) >= WIRE_CONTROL_MAX) {
+		f->ping_due = false;
+		r->used += wire_put_ping(at(r), false, now);
+	}
+	if (f->drain_due && left(r) >= WIRE_CONTROL_MAX) {
+		f->drain_due = false;
+		r->used += wire_put_drain(at(r));
+	}
+	for (size_t i = 0; i < g->nstrays; i++) {
+		const struct stray *s = &g->strays[i];
+
+		if (s->subflow == subflow && left(r) >= WIRE_CONTROL_MAX)
+			r->used += wire_put_reset(at(r), s->number,
+			    WIRE_CODE_UNKNOWN);
+		else
+			g->strays[kept++] = *s;
+	}
+	g->nstrays = kept;
+}
+
+/* ACKs go where the session was last heard, or over an express subflow, where
+ * nothing is queued before them. */
+static bool
+may_carry_ack(const struct group *g, const struct session *s, int subflow)
+{
+	return (g->env.express & subflow_bit(subflow)) != 0 || s->heard == subflow ||
+	    s->heard < 0;
+}
+
+static void
+fill_acks(struct group *g, int subflow, struct room *r, uint64_t now)
+{
+	struct list *node, *after;
+
+	list_each_safe(node, after, &g->env.acks_now) {
+		struct session *s = list_object(node, struct session, ack);
+
+		if (!may_carry_ack(g, s, subflow))
+			continue;
+		size_t n = session_fill_ack(s, subflow, at(r), left(r), now);
+		if (n == 0)
+			return;
+		r->used += n;
+	}
+}
+
+/* What this subflow swallowed, another may carry. */
+static bool
+may_carry_control(const struct session *s, int subflow)
+{
+	return s->reset_due || s->opened_due ||
+	    (s->ask_on & subflow_bit(subflow)) == 0;
+}
+
+static void
+fill_controls(struct group *g, int subflow, struct room *r, uint64_t now)
+{
+	struct list *node, *after;
+
+	list_each_safe(node, after, &g->env.controls) {
+		struct session *s = list_object(node, struct session, control);
+
+		if (!may_carry_control(s, subflow))
+			continue;
+		size_t n = session_fill_control(s, subflow, at(r), left(r),
+		    now);
+		if (n == 0)
+			return;
+		r->used += n;
+	}
+}
+
+/* The first OPEN of a session is about to be sent: it needs a number. */
+static bool
+give_number(struct group *g, struct session *s)
+{
+	struct list *oldest = list_first(&g->env.opening);
+
+	if (g->next_number == 0) {		/* used up */
+		session_cut(s, WIRE_CODE_RESOURCES);
+		session_forget(s);
+		return false;
+	}
+	if (oldest != NULL && g->next_number - list_object(oldest,
+	    struct session, opening)->number >= NUMBERS_AHEAD) {
+		g->number_wanted = true;
+		return false;
+	}
+	numbers_add(&g->numbers, s, g->next_number++);
+	s->phase = PHASE_LIVE;
+	return true;
+}
+
+/* The turns that this subflow serves, in order of preference. */
+static struct sched_entry *
+pick(struct group *g, int subflow)
+{
+	struct session_env *e = &g->env;
+	struct sched_entry *t = NULL;
+
+	if (e->express & subflow_bit(subflow))
+		t = sched_pick(&e->express_turns[subflow]);
+	if (t == NULL && (e->bulk == 0 || (e->bulk & subflow_bit(subflow)) != 0))
+		t = sched_pick(&e->bulk_turns);
+	return t;
+}
+
+static void
+fill_datagrams(struct group *g, int subflow, struct room *r, uint64_t now)
+{
+	bool express = (g->env.express & subflow_bit(subflow)) != 0;
+	struct sched_entry *t;
+
+	while ((t = pick(g, subflow)) != NULL) {
+		struct session *s = list_object(t, struct session, turn);
+		struct sched *before = t->queue;
+		struct session_turn turn = {
+			.subflow = subflow, .out = at(r), .room = left(r),
+			.cut = g->env.datagram_max, .cut_to_room = r->used < CUT_BEHIND,
+		};
+
+		/* A number is given only when its OPEN will fit. */
+		if (s->phase == PHASE_WAITING &&
+		    turn.room < WIRE_HEADER + WIRE_OPEN_MAX)
+			return;
+		if (s->phase == PHASE_WAITING && !give_number(g, s)) {
+			sched_sleep(t);
+			continue;
+		}
+		if (express && turn.cut > CUT_OTHERS &&
+		    sched_others(t->queue, t))
+			turn.cut = CUT_OTHERS;
+		size_t n = session_fill(s, &turn, now);
+		if (n == 0)		/* no room for it: next time */
+			return;
+		r->used += n;
+		if (t->queue == before)
+			sched_charge(t, (uint32_t)n);
+	}
+}
+
+size_t
+group_fill(struct group *g, int subflow, uint8_t *out, size_t room,
+    uint64_t now)
+{
+	struct room r = { out, room, 0 };
+
+	if (!g->subflows[subflow].attached)
+		return 0;
+	fill_answers(g, subflow, &r, now);
+	fill_acks(g, subflow, &r, now);
+	fill_controls(g, subflow, &r, now);
+	fill_datagrams(g, subflow, &r, now);
+	group_bury(g);
+	return r.used;
+}
+
+/* Would fill_acks() write anything here? */
+static bool
+owes_ack(const struct group *g, int subflow)
+{
+	const struct list *node;
+
+	list_each(node, &g->env.acks_now)
+		if (may_carry_ack(g, list_object(node, struct session, ack),
+		    subflow))
+			return true;
+	return false;
+}
+
+/* Would fill_controls()? */
+static bool
+owes_control(const struct group *g, int subflow)
+{
+	const struct list *node;
+
+	list_each(node, &g->env.controls)
+		if (may_carry_control(list_object(node, struct session,
+		    control), subflow))
+			return true;
+	return false;
+}
+
+bool
+group_wants(const struct group *g, int subflow, uint64_t now)
+{
+	const struct subflow_state *f = &g->subflows[subflow];
+	const struct session_env *e = &g->env;
+	bool express = (e->express & subflow_bit(subflow)) != 0;
+
+	(void)now;
+	if (!f->attached)
+		return false;
+	if (f->pong_due || f->ping_due || f->drain_due ||
+	    owes_ack(g, subflow) || owes_control(g, subflow))
+		return true;
+	for (size_t i = 0; i < g->nstrays; i++)
+		if (g->strays[i].subflow == subflow)
+			return true;
+	return (express && sched_awake(&e->express_turns[subflow])) ||
+	    ((!express || e->bulk == 0) && sched_awake(&e->bulk_turns));
+}
