@@ -738,6 +738,142 @@ a_forgotten_group_resets_its_sessions(void **state)
 	session_release(waiting, f->now);
 }
 
+static void
+sessions_that_end_without_a_subflow_leave_nothing(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t held = 0;
+
+	group_detach(f->g[PROXY], 0, f->now);
+	group_detach(f->g[PROXY], 1, f->now);
+	for (int i = 0; i < 100; i++) {
+		session_release(open_session(f), f->now);
+		if (i == 0)
+			held = f->budget[PROXY].held_bytes;
+		assert_true(f->budget[PROXY].held_bytes <= held);
+	}
+	group_tick(f->g[PROXY], f->now);
+	assert_int_equal(f->budget[PROXY].held_bytes, 0);
+}
+
+static void
+who_holds_nothing_is_not_shed(void **state)
+{
+	struct fixture *f = *state;
+	struct session *p = open_session(f), *r;
+
+	give(f, p, "a", 1);
+	settle(f);
+	r = accept_session(f);
+	assert_takes(f, r, "a");
+	f->now += 10000 * MS;
+	budget_hold(&f->budget[RELAY], 64 << 20);
+	assert_int_equal(budget_level(&f->budget[RELAY]), BUDGET_OVER);
+	assert_false(group_shed(f->g[RELAY], f->now));
+	/* Nor who has just been given something. */
+	give(f, p, "b", 1);
+	settle(f);
+	assert_false(group_shed(f->g[RELAY], f->now));
+	f->now += 2000 * MS;
+	assert_true(group_shed(f->g[RELAY], f->now));
+	assert_int_equal(session_state(r), SESSION_ABORT);
+	budget_hold(&f->budget[RELAY], -(64 << 20));
+}
+
+static void
+when_memory_is_over_a_refusal_is_not_remembered(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t body[WIRE_OPEN_MAX];
+	struct wire_open o = destination();
+	size_t n = wire_put_open(body, &o);
+
+	budget_hold(&f->budget[RELAY], 64 << 20);
+	for (uint32_t i = 1; i <= 3; i++)
+		say(f, PROXY, WIRE_OPEN, i, 0, body, n);
+	assert_int_equal(group_sessions(f->g[RELAY]), 0);
+	assert_int_equal(f->budget[RELAY].held_bytes, 64 << 20);
+	assert_true(says(f, RELAY, WIRE_RESET, 3, WIRE_CODE_UNKNOWN));
+	budget_hold(&f->budget[RELAY], -(64 << 20));
+}
+
+static void
+an_opened_that_says_what_we_must_know_is_a_fault(void **state)
+{
+	struct fixture *f = *state;
+	struct session *p = open_session(f), *q = open_session(f);
+	const uint8_t required[] = { 1, 0 }, optional[] = { 0x81, 0 };
+
+	settle(f);
+	say(f, RELAY, WIRE_OPENED, 1, 0, required, sizeof(required));
+	assert_int_equal(session_state(p), SESSION_ABORT);
+	assert_true(says(f, PROXY, WIRE_RESET, 1, WIRE_CODE_PROTOCOL));
+	say(f, RELAY, WIRE_OPENED, 2, 0, optional, sizeof(optional));
+	assert_true(session_is_opened(q));
+}
+
+/* A frame of this type for session 1, on this subflow and no other. */
+static bool
+only_on(struct fixture *f, int e, int subflow, uint8_t type)
+{
+	bool found[2] = { false, false };
+
+	for (int i = 0; i < 2; i++) {
+		fill(f, e, i);
+		struct cursor c = { f->buf[e][i], f->buf[e][i] + f->len[e][i] };
+		struct wire_header h;
+
+		while (wire_get_header(&c, &h) == WIRE_OK) {
+			if (h.type == type && h.connection == 1)
+				found[i] = true;
+			c.pos += h.size;
+		}
+		f->len[e][i] = 0;
+	}
+	return found[subflow] && !found[!subflow];
+}
+
+static void
+an_abort_is_repeated_where_it_was_not_tried(void **state)
+{
+	struct fixture *f = *state;
+	struct session *p = open_session(f);
+
+	settle(f);
+	session_abort(p, WIRE_CODE_OK, f->now);
+	assert_true(only_on(f, PROXY, 0, WIRE_RESET));
+	f->now += 2000 * MS;
+	group_tick(f->g[PROXY], f->now);
+	assert_true(only_on(f, PROXY, 1, WIRE_RESET));
+	/* The death of the last is no reason to wait for the clock. */
+	group_detach(f->g[PROXY], 1, f->now);
+	assert_true(only_on(f, PROXY, 0, WIRE_RESET));
+	session_release(p, f->now);
+}
+
+static void
+an_ask_is_answered_on_its_own_subflow(void **state)
+{
+	struct fixture *f = *state;
+
+	open_session(f);
+	settle(f);
+	f->len[PROXY][1] = wire_put_ask(f->buf[PROXY][1], 1, 1);
+	deliver(f, PROXY, 1);
+	/* An ACK may leave on another too, but that one may swallow it. */
+	fill(f, RELAY, 0);
+	f->len[RELAY][0] = 0;
+	assert_true(only_on(f, RELAY, 1, WIRE_ACK));
+	assert_int_equal(fill(f, RELAY, 0) + fill(f, RELAY, 1), 0);
+	/* It is not owed to a subflow that has died. */
+	f->len[PROXY][1] = wire_put_ask(f->buf[PROXY][1], 1, 1);
+	deliver(f, PROXY, 1);
+	fill(f, RELAY, 0);
+	f->len[RELAY][0] = 0;
+	group_detach(f->g[RELAY], 1, f->now);
+	assert_int_equal(fill(f, RELAY, 0), 0);
+}
+
 int
 main(void)
 {
@@ -772,6 +908,12 @@ main(void)
 		T(a_ping_is_answered_on_its_subflow),
 		T(a_drain_is_told_on_every_subflow),
 		T(a_forgotten_group_resets_its_sessions),
+		T(sessions_that_end_without_a_subflow_leave_nothing),
+		T(who_holds_nothing_is_not_shed),
+		T(when_memory_is_over_a_refusal_is_not_remembered),
+		T(an_opened_that_says_what_we_must_know_is_a_fault),
+		T(an_abort_is_repeated_where_it_was_not_tried),
+		T(an_ask_is_answered_on_its_own_subflow),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

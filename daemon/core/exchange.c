@@ -66,6 +66,8 @@ take_data(struct session *s, uint32_t wire_serial, const uint8_t *body,
 	enum reorder_result r = REORDER_DUPLICATE;
 	uint64_t serial;
 
+	if (reorder_empty(&s->in))
+		s->moved_us = now;
 	if (unwrap(s->in.next, wire_serial, &serial)) {
 		if (s->fin_seen && serial >= s->fin_serial) {
 			fault(s, now);
@@ -179,10 +181,15 @@ session_take(struct session *s, const struct wire_header *h,
 		take_ack(s, h->serial, wire_body_u32(body), now);
 		break;
 	case WIRE_OPENED:
+		if (wire_get_opened(body, h->size) != WIRE_OK) {
+			fault(s, now);
+			return;
+		}
 		s->peer_opened = true;
 		session_make_ready(s);
 		break;
 	case WIRE_ASK:
+		s->asked_on |= bit(subflow);
 		session_owe_ack(s, true, now);
 		break;
 	case WIRE_RESET:
@@ -288,8 +295,10 @@ put_ack(struct session *s, int subflow, uint8_t *out)
 
 	raise_offer(s);
 	s->ack_owed = false;
+	s->asked_on &= ~bit(subflow);
 	s->ack_on = subflow;
-	list_unlink(&s->ack);
+	if (s->asked_on == 0)
+		list_unlink(&s->ack);
 	return wire_put_ack(out, s->number, (uint32_t)next,
 	    (uint32_t)(s->offered - s->in.cost_next));
 }
@@ -317,7 +326,7 @@ session_fill(struct session *s, const struct session_turn *t, uint64_t now)
 
 	if (!fits || t->room - n < 2 * WIRE_CONTROL_MAX)
 		return n;
-	if (s->ack_owed || opening)
+	if (s->ack_owed || (s->asked_on & bit(t->subflow)) != 0 || opening)
 		n += put_ack(s, t->subflow, t->out + n);
 	size_t max = t->room - n - WIRE_HEADER;
 	if (t->cut_to_room || sendq_next_len(&s->out, s->edge) <= max ||
@@ -350,6 +359,7 @@ session_fill_control(struct session *s, int subflow, uint8_t *out,
 	if (s->reset_due) {
 		s->reset_due = false;
 		s->reset_on = subflow;
+		s->ask_on |= bit(subflow);
 		n += wire_put_reset(out + n, s->number, s->code);
 	} else if (s->opened_due) {
 		s->opened_due = false;

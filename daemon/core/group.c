@@ -269,6 +269,7 @@ group_tick(struct group *g, uint64_t now)
 	struct list *node, *after;
 
 	hurry_acks(&g->env, now);
+	group_bury(g);
 	if (now < g->next_scan)
 		return;
 	list_each_safe(node, after, &g->env.busy)
@@ -299,6 +300,7 @@ group_open(struct group *g, const struct wire_open *open, uint64_t now,
 	struct session_env *e = &g->env;
 
 	assert(e->proxy);
+	group_bury(g);	/* without a subflow nobody else does for long */
 	if (g->next_number == 0)
 		return -ENOSPC;
 	if (e->numbers_in_use >= g->max_sessions ||
@@ -359,7 +361,8 @@ group_shed(struct group *g, uint64_t now)
 	list_each(node, &g->env.all) {
 		struct session *s = list_object(node, struct session, all);
 
-		if (s->aborted || s->in.held == 0 ||
+		/* An empty ring is no reason to go. */
+		if (s->aborted || reorder_empty(&s->in) ||
 		    now - s->moved_us < STUCK_US)
 			continue;
 		if (worst == NULL || s->in.held > worst->in.held)

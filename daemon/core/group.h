@@ -81,7 +81,7 @@ bool group_wants(const struct group *, int subflow, uint64_t now);
 /* Ask the peer for a sign of life on a subflow; when the last byte came. */
 void group_ping(struct group *, int subflow, uint64_t now);
 uint64_t group_heard(const struct group *, int subflow);
-/* Nothing sent or unacknowledged that this subflow carries? */
+/* Does it carry anything that is not yet acknowledged? */
 bool group_subflow_busy(const struct group *, int subflow);
 
 /* Bytes that wait for this subflow's turns and were given to none yet; it stops

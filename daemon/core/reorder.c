@@ -151,6 +151,12 @@ reorder_put(struct reorder *r, uint64_t serial, const uint8_t *data,
 	return REORDER_STORED;
 }
 
+bool
+reorder_empty(const struct reorder *r)
+{
+	return r->ready_bytes == 0 && r->cost_early == 0;
+}
+
 int
 reorder_peek(const struct reorder *r, struct span spans[], int n)
 {

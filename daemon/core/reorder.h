@@ -55,6 +55,9 @@ enum reorder_result reorder_put(struct reorder *, uint64_t serial,
  * cost of its own, as FIN. */
 bool reorder_within(const struct reorder *, uint64_t serial, uint64_t offered);
 
+/* Does it hold no datagram, early or in order? */
+bool reorder_empty(const struct reorder *);
+
 /* The bytes next in order, in at most `n` spans; they stay valid until the next
  * call that changes anything.  Returns the spans used. */
 int reorder_peek(const struct reorder *, struct span spans[], int n);

@@ -96,8 +96,9 @@ session_owe_ack(struct session *s, bool at_once, uint64_t now)
 	if (!s->ack_owed) {
 		s->ack_owed = true;
 		s->ack_deadline = now + ACK_DELAY_US;
-		list_append(at_once ? &env->acks_now : &env->acks_later,
-		    &s->ack);
+		list_unlink(&s->ack);
+		list_append(at_once || s->asked_on != 0 ? &env->acks_now :
+		    &env->acks_later, &s->ack);
 	} else if (at_once) {
 		list_unlink(&s->ack);
 		list_append(&env->acks_now, &s->ack);
@@ -233,6 +234,7 @@ start_reset(struct session *s, uint8_t code, uint64_t now)
 	list_unlink(&s->ack);
 	s->opened_due = s->ask_due = false;
 	s->reset_due = true;
+	s->ask_on = 0;
 	if (!list_linked(&s->control))
 		list_append(&s->env->controls, &s->control);
 	session_schedule(s, now);
@@ -248,6 +250,9 @@ session_fail(struct session *s, uint8_t code, uint64_t now)
 void
 session_subflow_lost(struct session *s, int subflow, uint64_t now)
 {
+	s->asked_on &= ~(UINT64_C(1) << subflow);
+	if (s->asked_on == 0 && !s->ack_owed)
+		list_unlink(&s->ack);
 	if (s->express == subflow)
 		s->express = -1;
 	if (s->heard == subflow)
@@ -261,6 +266,7 @@ session_subflow_lost(struct session *s, int subflow, uint64_t now)
 	if (s->phase == PHASE_RESETTING && s->reset_on == subflow) {
 		s->reset_on = -1;
 		s->reset_due = true;
+		s->ask_on = 0;
 		if (!list_linked(&s->control))
 			list_append(&s->env->controls, &s->control);
 	}

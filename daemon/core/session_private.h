@@ -7,7 +7,7 @@
  * one of the lists of its environment, and the group looks there:
  *
  *	ready      its local side has something to do
- *	acks_now   owes an ACK at once
+ *	acks_now   owes an ACK at once, or on a subflow that it was asked on
  *	acks_later owes one within ACK_DELAY_US, in order of deadline
  *	controls   owes a RESET, OPENED or ASK
  *	busy       waits for the peer (unacknowledged, or a RESET unanswered)
@@ -91,17 +91,20 @@ struct session {
 	bool fin_seen;
 	uint64_t fin_serial;
 	uint64_t bytes_in;
-	uint64_t moved_us;	/* the local side last took something */
+	uint64_t moved_us;	/* the local side last took something, or was
+				 * first given something to take */
 	uint64_t period_us, period_bytes;	/* of window growth */
 
 	/* Owed. */
 	bool ack_owed;
 	uint64_t ack_deadline;
 	int ack_on;		/* subflow that our last ACK went over, or -1 */
+	uint64_t asked_on;	/* subflows where an ASK is to be answered */
 	int heard;		/* subflow that we last heard it on */
 	bool reset_due, opened_due, ask_due;
 	int reset_on;		/* subflow of our last RESET, or -1 */
-	uint64_t ask_on;	/* subflows that were tried since progress */
+	uint64_t ask_on;	/* subflows that an ASK went over since there
+				 * was progress, or our RESET */
 	uint64_t waiting_since, ask_wait_us;
 };
 

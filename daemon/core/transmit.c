@@ -63,12 +63,17 @@ fill_answers(struct group *g, int subflow, struct room *r, uint64_t now)
 }
 
 /* ACKs go where the session was last heard, or over an express subflow, where
- * nothing is queued before them. */
+ * nothing is queued before them.  Who asks gets one where it asked as well: other
+ * subflows may swallow whatever they are given. */
 static bool
 may_carry_ack(const struct group *g, const struct session *s, int subflow)
 {
-	return (g->env.express & subflow_bit(subflow)) != 0 || s->heard == subflow ||
-	    s->heard < 0;
+	if ((s->asked_on & subflow_bit(subflow)) != 0)
+		return true;
+	if (!s->ack_owed)
+		return false;
+	return (g->env.express & subflow_bit(subflow)) != 0 ||
+	    s->heard == subflow || s->heard < 0;
 }
 
 static void
@@ -92,8 +97,7 @@ fill_acks(struct group *g, int subflow, struct room *r, uint64_t now)
 static bool
 may_carry_control(const struct session *s, int subflow)
 {
-	return s->reset_due || s->opened_due ||
-	    (s->ask_on & subflow_bit(subflow)) == 0;
+	return s->opened_due || (s->ask_on & subflow_bit(subflow)) == 0;
 }
 
 static void
