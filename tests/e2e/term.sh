@@ -1,0 +1,57 @@
+#!/bin/bash
+# SPDX-License-Identifier: ISC
+#
+# SIGTERM ends a proxy or a relay when its sessions have ended, and resets those
+# that last for longer than `grace`.  Nothing that was under way is lost in the
+# first case, and nothing is shown as an end of file in the second.  A relay can
+# have a successor from the first moment.
+
+. "${srcdir:-.}/tests/e2e/lib.sh"
+
+begin
+export GRACE=3s
+start_relay
+start_proxy
+redirect 1100-2099
+
+# Told to end and replaced, with a line of what happens.
+replace()	# proxy|relay, probe
+{
+	echo "    SIGTERM to the $1:"
+	victim=$(pid_of "$1") newcomer=ECONNREFUSED probe term "$2"
+	stop "$1"
+	"start_$1"
+	wait_for 20 connected || give_up "the proxy does not find its relay"
+}
+
+not_listening()
+{
+	! listening relay "$relay_port"
+}
+
+# The old relay has sessions to finish when the new one starts.
+succeed()
+{
+	local probes
+
+	echo "    SIGTERM to the relay, and another one starts:"
+	victim=$(pid_of relay) newcomer=new probe term under_way &
+	probes=$!
+	wait_for 20 not_listening || give_up "the relay listens on"
+	pids[old]=${pids[relay]}
+	start_relay
+	check "both are there" running old
+	wait $probes || fail "see above"
+	stop old
+	check "the old one ended well" [ "$stopped" -eq 0 ]
+	wait_for 20 connected || give_up "the proxy does not find its relay"
+}
+
+replace proxy under_way
+replace proxy already_closed
+replace proxy too_long
+succeed
+replace relay already_closed
+replace relay too_long
+
+finish
