@@ -107,6 +107,11 @@ call_start(struct call_host *host, struct leg_host *legs,
 	char text[LEG_TEXT_MAX], to[ADDR_TEXT_MAX];
 	struct call *call;
 
+	/* Its RESET may have come right behind its OPEN. */
+	if (session_state(s) == SESSION_ABORT) {
+		session_release(s, clock_us());
+		return;
+	}
 	if (!is_allowed(host, acl, s)) {
 		refuse(s, WIRE_CODE_DENIED);
 		return;
