@@ -10,7 +10,8 @@
  * A relay that has restarted says "group not known" in its answer to a subflow
  * of an established group.  Its sessions cannot be saved: they are reset, and a
  * new group under a new name begins.  Nothing is sent on that subflow, so the
- * relay forgets it as well.
+ * relay forgets it as well.  The same when there was no subflow for
+ * resume-timeout and the sessions were given up.
  */
 #include "uplink.h"
 
@@ -159,12 +160,14 @@ on_retry(struct ev_loop *loop, ev_timer *w, int revents)
 
 static void on_heard(void *, struct trunk_subflow *);
 static void on_lost(void *, struct trunk_subflow *, const char *);
+static void on_expired(void *);
 static void on_idle(void *);
 static void on_peer_drain(void *);
 
 static const struct trunk_callbacks trunk_callbacks = {
 	.on_heard = on_heard,
 	.on_lost = on_lost,
+	.on_expired = on_expired,
 	.on_idle = on_idle,
 	.on_peer_drain = on_peer_drain,
 };
@@ -208,7 +211,8 @@ make_trunk(struct uplink *u)
 	});
 }
 
-/* The relay has forgotten the group.  false: out of memory, for now. */
+/* Another group in place of one whose sessions are lost.  false: out of memory,
+ * for now. */
 static bool
 renew(struct uplink *u)
 {
@@ -216,9 +220,6 @@ renew(struct uplink *u)
 
 	if (new == NULL)
 		return false;
-	log_warn("relay \"%s\": it has restarted: %lu sessions are reset",
-	    relay_of(u)->name,
-	    (unsigned long)group_sessions(trunk_group(u->trunk)));
 	for (size_t i = 0; i < u->nslots; i++)
 		slot_stop(&u->slots[i]);
 	trunk_reset(u->trunk, WIRE_CODE_UNKNOWN);
@@ -252,6 +253,21 @@ on_lost(void *user, struct trunk_subflow *line, const char *why)
 	slot_lost(list_object(line, struct slot, line), 0, why);
 }
 
+/* The relay may have seen the last subflow go later than we have, or wait for
+ * longer.  Then it still holds its ends of the sessions that were just reset,
+ * and would for ever if the group went on. */
+static void
+on_expired(void *user)
+{
+	struct uplink *u = user;
+
+	if (!u->established)
+		return;
+	log_warn("relay \"%s\": no subflow for too long: sessions were reset",
+	    relay_of(u)->name);
+	(void)renew(u);
+}
+
 static void
 on_idle(void *user)
 {
@@ -263,10 +279,12 @@ on_idle(void *user)
 static void
 on_peer_drain(void *user)
 {
+	static struct log_limit limit;
 	struct uplink *u = user;
 
 	u->closing = true;
-	log_info("relay \"%s\": it is about to end", relay_of(u)->name);
+	log_limited(&limit, LOG_LEVEL_INFO, "relay \"%s\": it is about to end",
+	    relay_of(u)->name);
 	if (!u->draining)
 		u->options.on_closing(u->options.user, u);
 }
@@ -276,11 +294,15 @@ on_peer_drain(void *user)
 static bool
 on_up(struct subflow *subflow, const struct wire_answer *answer)
 {
+	static struct log_limit limit;
 	struct trunk_subflow *line = subflow_user(subflow);
 	struct slot *slot = list_object(line, struct slot, line);
 	struct uplink *u = slot->uplink;
 
 	if (u->established && !answer->group_known) {
+		log_limited(&limit, LOG_LEVEL_WARN, "relay \"%s\": it has "
+		    "restarted: %lu sessions are reset", relay_of(u)->name,
+		    (unsigned long)group_sessions(trunk_group(u->trunk)));
 		if (!renew(u)) {
 			slot->line.subflow = NULL;
 			slot_lost(slot, -ENOMEM, "group not known");
