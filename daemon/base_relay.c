@@ -6,7 +6,9 @@
  * source that was wrong waits: its other numbers are not looked at before
  * FAILURE_US is over, also those that are right, or the right one would be
  * known by not having to wait.  Who asks for a new number says nothing that
- * could be wrong, and never waits.
+ * could be wrong, and never waits.  Nor does a proxy whose session has just
+ * ended while others of its subflows were on their way: numbers that could be
+ * joined until then are remembered for a while.
  *
  * Refused is refused: the connection is reset without a word, and nothing
  * happens to the session whose number was said.
@@ -34,6 +36,7 @@
 #define CALLERS_OF_ONE 256	/* of one source: all subflows of a client come
 				 * at once, and all but one wait for a number */
 #define BUCKETS 1024
+#define ENDED 1024		/* numbers remembered */
 
 /* A connection that has not become a subflow yet. */
 struct caller {
@@ -61,6 +64,11 @@ struct carried {
 	ev_timer joining;
 };
 
+struct ended {
+	uint32_t number;
+	struct addr proxy;
+};
+
 struct base_relay {
 	struct base_relay_options options;
 	struct list callers, all;
@@ -68,6 +76,8 @@ struct base_relay {
 	bool draining;
 	ev_timer idle;
 	struct penalty wrong;		/* those who said wrong numbers */
+	struct ended ended[ENDED];
+	size_t next_ended;
 	struct list buckets[BUCKETS];	/* of sessions, by number */
 };
 
@@ -103,18 +113,22 @@ new_number(struct base_relay *r)
 		if (getrandom(&number, sizeof(number), GRND_NONBLOCK) !=
 		    sizeof(number))
 			return 0;
-	} while (number == 0 || number == WIRE_MAGIC ||
+	} while (number == 0 || number >> 24 == GREET_MAGIC ||
 	    find(r, number) != NULL);
 	return number;
 }
 
+static const char session_ended[] = "its session has ended";
+
 static void
 complain(const struct addr *peer, const char *why)
 {
+	enum log_level level = why == session_ended ? LOG_LEVEL_DEBUG :
+	    LOG_LEVEL_WARN;
 	static struct log_limit limit;
 	char text[ADDR_TEXT_MAX];
 
-	log_limited(&limit, LOG_LEVEL_WARN, "base subflow %s: refused: %s",
+	log_limited(&limit, level, "base subflow %s: refused: %s",
 	    addr_format(peer, text), why);
 }
 
@@ -144,6 +158,9 @@ forget(struct carried *c)
 {
 	struct base_relay *r = c->relay;
 
+	if (ev_is_active(&c->joining))
+		r->ended[r->next_ended++ % ENDED] = (struct ended){
+			.number = c->number, .proxy = c->proxy };
 	ev_io_stop(r->options.loop, &c->watch);
 	ev_timer_stop(r->options.loop, &c->joining);
 	dial_cancel(c->dial);
@@ -310,18 +327,31 @@ open_session(struct base_relay *r, int fd, const struct addr *peer)
 	return NULL;
 }
 
-/* A number was said.  NULL, or why it is refused. */
+static bool
+has_ended(const struct base_relay *r, uint32_t number, const struct addr *peer)
+{
+	for (int i = 0; i < ENDED; i++)
+		if (r->ended[i].number == number &&
+		    addr_same_host(&r->ended[i].proxy, peer))
+			return true;
+	return false;
+}
+
+/* A number was said.  NULL, or why it is refused; and was it a wrong one? */
 static const char *
 join_session(struct base_relay *r, int fd, const struct addr *peer,
-    uint32_t number)
+    uint32_t number, bool *wrong)
 {
 	struct carried *c = find(r, number);
 
-	if (c == NULL || c->session == NULL)
-		return "no such number";
-	if (!addr_same_host(&c->proxy, peer))
-		return "number of another source";
-	return join(c, fd);
+	*wrong = false;
+	if (c != NULL && c->session != NULL && addr_same_host(&c->proxy, peer))
+		return join(c, fd);
+	if (c == NULL && has_ended(r, number, peer))
+		return session_ended;
+	*wrong = true;
+	return c == NULL || c->session == NULL ? "no such number" :
+	    "number of another source";
 }
 
 /* ---- callers ---- */
@@ -348,13 +378,14 @@ decide(struct caller *caller)
 	uint64_t until_us = penalty_until(&r->wrong, &caller->peer);
 	uint64_t now = clock_us();
 	const char *why;
+	bool wrong;
 
 	if (caller->number == 0) {
 		why = open_session(r, caller->fd, &caller->peer);
 	} else if (until_us <= now) {
 		why = join_session(r, caller->fd, &caller->peer,
-		    caller->number);
-		if (why != NULL)
+		    caller->number, &wrong);
+		if (wrong)
 			penalty_note(&r->wrong, &caller->peer,
 			    now + FAILURE_US);
 	} else if (until_us < caller->deadline_us) {
@@ -496,6 +527,7 @@ base_relay_accept(struct base_relay *r, int fd, const struct addr *peer)
 	caller->greet = greet_start(fd, &(struct greet_options){
 		.loop = r->options.loop,
 		.timeout_ms = GREET_MS,
+		.extended = true,
 		.on_word = on_word,
 		.user = caller,
 	});

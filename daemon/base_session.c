@@ -33,7 +33,7 @@
 
 enum phase {
 	PHASE_OPEN,
-	PHASE_PARTING,		/* subflows broke, the local end gets the rest */
+	PHASE_PARTING,		/* subflows broke, the local end gets it all */
 	PHASE_ORPHAN,		/* local end broke, the subflows get the rest */
 	PHASE_GONE,
 };

@@ -1,9 +1,4 @@
 /* SPDX-License-Identifier: ISC */
-/*
- * The word is looked at before it is taken (MSG_PEEK), so that a handshake
- * finds its connection untouched.  Part of a word would make the loop spin,
- * since it stays readable; so it is left alone for a moment.
- */
 #include "greet.h"
 
 #include <errno.h>
@@ -13,14 +8,14 @@
 
 #include "net/reap.h"
 
-#define AGAIN_S 0.02
-
 struct greet {
 	struct reap_entry reap;		/* first: it is freed as such */
 	struct greet_options options;
 	ev_io io;
-	ev_timer again, deadline;
+	ev_timer deadline;
 	int fd;
+	uint8_t bytes[WIRE_BASE_NUMBER];
+	size_t len;			/* read so far */
 };
 
 static void
@@ -43,7 +38,6 @@ stop(struct greet *g)
 	int fd = g->fd;
 
 	ev_io_stop(g->options.loop, &g->io);
-	ev_timer_stop(g->options.loop, &g->again);
 	ev_timer_stop(g->options.loop, &g->deadline);
 	g->fd = -1;
 	reap_later(&g->reap, free_greet);
@@ -63,44 +57,51 @@ succeed(struct greet *g, uint32_t word)
 	g->options.on_word(g->options.user, stop(g), word, 0);
 }
 
+/* Nothing came, after all; or nothing will. */
+static void
+read_failed(struct greet *g, ssize_t n)
+{
+	if (n == 0)
+		fail(g, 0);
+	else if (errno != EAGAIN && errno != EINTR)
+		fail(g, -errno);
+}
+
 static void
 on_readable(struct ev_loop *loop, ev_io *w, int revents)
 {
 	struct greet *g = w->data;
-	uint8_t bytes[WIRE_BASE_NUMBER];
-	struct cursor c = { bytes, bytes + sizeof(bytes) };
+	struct cursor c = { g->bytes, g->bytes + sizeof(g->bytes) };
 	uint32_t word;
-	ssize_t n = recv(g->fd, bytes, sizeof(bytes), MSG_PEEK);
+	ssize_t n;
 
-	(void)revents;
-	if (n == -1 && (errno == EAGAIN || errno == EINTR))
+	(void)loop;
+	if (revents & EV_ERROR) {	/* the loop cannot watch it */
+		fail(g, -ENOMEM);
 		return;
+	}
+	if (g->options.extended && g->len == 0) {
+		/* Look only: the handshake wants its connection untouched. */
+		n = recv(g->fd, g->bytes, 1, MSG_PEEK);
+		if (n != 1) {
+			read_failed(g, n);
+			return;
+		}
+		if (g->bytes[0] == GREET_MAGIC) {
+			succeed(g, WIRE_MAGIC);
+			return;
+		}
+	}
+	n = recv(g->fd, g->bytes + g->len, sizeof(g->bytes) - g->len, 0);
 	if (n <= 0) {
-		fail(g, n == 0 ? 0 : -errno);
+		read_failed(g, n);
 		return;
 	}
-	if (n < WIRE_BASE_NUMBER) {
-		ev_io_stop(loop, &g->io);
-		ev_timer_set(&g->again, AGAIN_S, 0.);
-		ev_timer_start(loop, &g->again);
-		return;
+	g->len += (size_t)n;
+	if (g->len == sizeof(g->bytes)) {
+		(void)wire_get_number(&c, &word);
+		succeed(g, word);
 	}
-	(void)wire_get_number(&c, &word);
-	if (word != WIRE_MAGIC &&
-	    recv(g->fd, bytes, sizeof(bytes), 0) != WIRE_BASE_NUMBER) {
-		fail(g, -EIO);
-		return;
-	}
-	succeed(g, word);
-}
-
-static void
-on_again(struct ev_loop *loop, ev_timer *w, int revents)
-{
-	struct greet *g = w->data;
-
-	(void)revents;
-	ev_io_start(loop, &g->io);
 }
 
 static void
@@ -124,11 +125,10 @@ greet_start(int fd, const struct greet_options *o)
 	g->options = *o;
 	g->fd = fd;
 	ev_io_init(&g->io, on_readable, fd, EV_READ);
-	ev_init(&g->again, on_again);
 	/* The loop's time may be that of long ago. */
 	ev_now_update(o->loop);
 	ev_timer_init(&g->deadline, on_deadline, o->timeout_ms / 1000., 0.);
-	g->io.data = g->again.data = g->deadline.data = g;
+	g->io.data = g->deadline.data = g;
 	ev_io_start(o->loop, &g->io);
 	ev_timer_start(o->loop, &g->deadline);
 	return g;
@@ -145,14 +145,19 @@ int
 greet_send(int fd, uint32_t word)
 {
 	uint8_t bytes[WIRE_BASE_NUMBER];
-	ssize_t n;
 
 	wire_put_number(bytes, word);
-	n = send(fd, bytes, sizeof(bytes), MSG_NOSIGNAL);
-	if (n == -1)
-		return -errno;
 	/* There is room for it where nothing was sent before. */
-	return n == sizeof(bytes) ? 0 : -EIO;
+	for (size_t len = 0; len < sizeof(bytes); ) {
+		ssize_t n = send(fd, bytes + len, sizeof(bytes) - len,
+		    MSG_NOSIGNAL);
+
+		if (n == -1 && errno != EINTR)
+			return -errno;
+		if (n > 0)
+			len += (size_t)n;
+	}
+	return 0;
 }
 
 void

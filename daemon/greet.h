@@ -2,24 +2,32 @@
 /*
  * The first word that comes over a connection: the magic of the extended
  * protocol, or a connection number of the base protocol.
+ *
+ * The first byte tells them apart, since our relay gives no number that begins
+ * as the magic does.
  */
 #ifndef GREET_H
 #define GREET_H
 
 #include <ev.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "core/wire.h"
+
+#define GREET_MAGIC (WIRE_MAGIC >> 24)	/* first byte of no number of ours */
 
 struct greet;
 
 struct greet_options {
 	struct ev_loop *loop;
 	uint32_t timeout_ms;
+	bool extended;			/* it may also be that */
 	/* Once, never from inside greet_start(); the greet is over.  `fd` is
-	 * the caller's again: `word` was read from it, unless it is WIRE_MAGIC,
-	 * which is left for the handshake that follows.  -1: it was closed,
-	 * `error` is -errno (0: by the other end). */
+	 * the caller's again, and `word` was read from it; or it begins with
+	 * GREET_MAGIC and `extended` is set, then nothing was read and `word`
+	 * is WIRE_MAGIC.  -1: it was closed, `error` is -errno (0: by the other
+	 * end). */
 	void (*on_word)(void *user, int fd, uint32_t word, int error);
 	void *user;
 };

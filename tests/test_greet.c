@@ -22,7 +22,8 @@ start(int fd, uint32_t timeout_ms)
 {
 	words = 0;
 	return greet_start(fd, &(struct greet_options){
-		.loop = loop, .timeout_ms = timeout_ms, .on_word = on_word,
+		.loop = loop, .timeout_ms = timeout_ms, .extended = true,
+		.on_word = on_word,
 	});
 }
 
@@ -59,6 +60,38 @@ the_magic_is_left_for_others(void **state)
 	assert_int_equal(got_word, WIRE_MAGIC);
 	assert_int_equal(read_once(got_fd, bytes, sizeof(bytes)), 4);
 	assert_memory_equal(bytes, "\xff\xff\xff\xff", 4);
+	close(fds[0]);
+	close(got_fd);
+}
+
+static void
+the_first_byte_tells(void **state)
+{
+	int fds[2];
+
+	(void)state;
+	tcp_pair(fds);
+	assert_non_null(start(fds[1], 10000));
+	assert_int_equal(write(fds[0], "\xff", 1), 1);
+	assert_true(run_until(&words, 1));
+	assert_int_equal(got_word, WIRE_MAGIC);
+	close(fds[0]);
+	close(got_fd);
+}
+
+static void
+another_relay_may_give_any_number(void **state)
+{
+	int fds[2];
+
+	(void)state;
+	tcp_pair(fds);
+	words = 0;
+	assert_non_null(greet_start(fds[1], &(struct greet_options){
+	    .loop = loop, .timeout_ms = 10000, .on_word = on_word }));
+	assert_int_equal(greet_send(fds[0], 0xff000001), 0);
+	assert_true(run_until(&words, 1));
+	assert_int_equal(got_word, 0xff000001);
 	close(fds[0]);
 	close(got_fd);
 }
@@ -135,6 +168,11 @@ main(void)
 		cmocka_unit_test_setup_teardown(a_number_is_taken_and_no_more,
 		    loop_setup, loop_teardown),
 		cmocka_unit_test_setup_teardown(the_magic_is_left_for_others,
+		    loop_setup, loop_teardown),
+		cmocka_unit_test_setup_teardown(the_first_byte_tells,
+		    loop_setup, loop_teardown),
+		cmocka_unit_test_setup_teardown(
+		    another_relay_may_give_any_number,
 		    loop_setup, loop_teardown),
 		cmocka_unit_test_setup_teardown(a_word_may_come_in_parts,
 		    loop_setup, loop_teardown),

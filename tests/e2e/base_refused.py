@@ -94,7 +94,7 @@ good = Session(subflows=3)
 late = Session(subflows=2)
 silent = socket.create_connection(relay, 5, (own, 0))
 part = socket.create_connection(relay, 5, (own, 0))
-part.sendall(b"\xff\xff")
+part.sendall(b"\x12\x34")
 check("a session works", good.works())
 check("another one, too", late.works())
 
@@ -127,6 +127,20 @@ def join_after_other():
 # The machine may be slow once.
 check("which need not wait", min(join_after_other() for _ in range(2)) < 0.9)
 check("and the session works", good.works())
+
+# Its session ended while it was on its way.
+
+def join_after_ended():
+    over = Session()
+    over.close()
+    time.sleep(0.2)
+    check("a number of a session that has ended is refused", not over.join())
+    start = time.monotonic()
+    check("and is not a wrong one", good.join())
+    return time.monotonic() - start
+
+
+check("for which others would wait", join_after_ended() < 0.9)
 
 # Asking twice is the header of a datagram of no bytes.
 twice = Session(subflows=2)

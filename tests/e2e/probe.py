@@ -16,6 +16,10 @@ probe expects:
 The hosts are those of lib.sh, which also tells us their names; ports from
 THROUGH are redirected to the proxy there, those from DIRECT are not.  A socket
 belongs to the namespace where it was made, so only making it needs to be there.
+
+With PROBE_FRONT, the port of a forward listener of the proxy, clients connect
+to that, and all are led to port THROUGH of the server (IPv4): so it is with the
+base protocol.
 """
 
 import contextlib
@@ -31,6 +35,7 @@ import time
 
 THROUGH = 1100
 DIRECT = 2100
+FRONT = int(os.environ["PROBE_FRONT"]) if "PROBE_FRONT" in os.environ else None
 PATIENCE = 30           # for what happens at once on a machine that is idle
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -81,6 +86,10 @@ class Route:
         self.through = base == THROUGH
         self.four = family == socket.AF_INET
         self.server = os.environ["server4" if self.four else "server6"]
+        self.front = None
+        if self.through and FRONT is not None:
+            self.front = (os.environ["gateway4" if self.four else "gateway6"],
+                          FRONT)
 
     def __str__(self):
         return (("through rorod" if self.through else "directly") +
@@ -94,12 +103,16 @@ class Route:
 
     def port(self):
         """One that nobody had before."""
+        if self.front is not None:
+            return self.base
         Route._taken[self.base] += 1
         return self.base + Route._taken[self.base]
 
     def listen(self, backlog=128):
         listener = self.socket("server")
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if self.front is not None:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         while True:
             try:
                 listener.bind((self.server, self.port()))
@@ -116,6 +129,8 @@ class Route:
             to = to.getsockname()[:2]
         elif isinstance(to, int):
             to = (self.server, to)
+        if self.front is not None:
+            to = self.front
         client = self.socket("client")
         if source is not None:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -282,9 +297,9 @@ def main():
     for what, function, expected, direct, families in _probes:
         if names and function.__name__ not in names:
             continue
-        for family in families:
+        for family in families if FRONT is None else (4,):
             af = socket.AF_INET if family == 4 else socket.AF_INET6
-            if direct is not None:
+            if direct is not None and FRONT is None:
                 _run(what, function, direct, Route(DIRECT, af))
             _run(what, function, expected, Route(THROUGH, af))
     sys.exit(1 if _failures else 0)
