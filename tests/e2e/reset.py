@@ -77,9 +77,12 @@ def reset_midway(sender, receiver):
         for _ in range(40):
             sender.sendall(block)
         sender.setblocking(False)
-        while error_of(sender.send, block) == "ok":
-            pass
-        reset(sender)
+        at = 0
+        try:
+            while True:
+                at = (at + sender.send(block[at:])) % len(block)
+        except BlockingIOError:
+            reset(sender)
 
     _, (data, end) = at_once(send, lambda: read(receiver))
     whole = block * (len(data) // len(block) + 1)
