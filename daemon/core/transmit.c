@@ -63,8 +63,8 @@ fill_answers(struct group *g, int subflow, struct room *r, uint64_t now)
 }
 
 /* ACKs go where the session was last heard, or over an express subflow, where
- * nothing is queued before them.  Who asks gets one where it asked as well: other
- * subflows may swallow whatever they are given. */
+ * nothing is queued before them.  Who asks gets one where it asked as well:
+ * other subflows may swallow whatever they are given. */
 static bool
 may_carry_ack(const struct group *g, const struct session *s, int subflow)
 {
