@@ -104,13 +104,13 @@ def bounded_and_complete(result):
 # connection; does everything come when the reader reads?
 
 @probe("a server that does not read, and then does", bounded_and_complete,
-       families=(4,))
+       direct=None, families=(4,))
 def server_stops(route):
     return stop_and_go(route, True)
 
 
 @probe("a client that does not read, and then does", bounded_and_complete,
-       families=(4,))
+       direct=None, families=(4,))
 def client_stops(route):
     return stop_and_go(route, False)
 
@@ -129,8 +129,7 @@ def both_ways(route):
 def both_full(route):
     client, server = route.pair()
     up, down = Sender(client), Sender(server)
-    up.wait_until_stuck()
-    down.wait_until_stuck()
+    at_once(up.wait_until_stuck, down.wait_until_stuck)
     received = at_once(lambda: read_all(server), lambda: read_all(client))
     up.join(1)
     down.join(1)
