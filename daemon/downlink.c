@@ -197,7 +197,7 @@ make_trunk(struct downlink *d, struct group_entry *g)
 			    s->delay_ms),
 			.window_max = most,
 			.max_sessions = quota->descriptors,
-			.datagram_max = WIRE_DATA_MAX,
+			.datagram_max = quota_datagram_max(s->rate_bps),
 			.budget = &quota->budget,
 		},
 		.keepalive_s = c->keepalive_s,
@@ -356,7 +356,8 @@ downlink_accept(struct downlink *d, int fd, const struct addr *peer)
 	list_append(&d->members, &m->list);
 	m->line.subflow = subflow_relay(d->options.loop, fd,
 	    &(struct subflow_options){ .callbacks = &subflow_callbacks,
-	    .user = &m->line });
+	    .user = &m->line, .out_bytes = quota_bound_bytes(
+	    d->options.config->peers[0].socket.rate_bps) });
 	if (m->line.subflow == NULL)
 		free_member(m);
 }

@@ -13,6 +13,9 @@
 #define INITIAL_MIN (WIRE_DATA_MAX + WIRE_COST)
 #define INITIAL_MAX (64u << 10)
 #define INITIAL_SHARES 4096
+#define BOUND_MS 20
+#define BOUND_MAX (64u << 10)
+#define SEGMENT (1448 - WIRE_HEADER)	/* so that a frame fits one */
 
 #define MEMORY_MAX (256 * MIB)
 #define MEMORY_MIN MIB
@@ -143,4 +146,24 @@ quota_window_start(uint32_t window_max, uint64_t rate_bps, uint32_t delay_ms)
 	if (window < WINDOW_START)
 		window = WINDOW_START;
 	return window > window_max ? window_max : (uint32_t)window;
+}
+
+uint32_t
+quota_bound_bytes(uint64_t rate_bps)
+{
+	uint64_t bytes = bandwidth_delay_product(rate_bps, BOUND_MS);
+
+	if (rate_bps == 0)
+		return 0;
+	if (bytes < SEGMENT)
+		return SEGMENT;
+	return bytes < BOUND_MAX ? (uint32_t)bytes : BOUND_MAX;
+}
+
+uint32_t
+quota_datagram_max(uint64_t rate_bps)
+{
+	uint32_t bytes = quota_bound_bytes(rate_bps);
+
+	return bytes == 0 || bytes > WIRE_DATA_MAX ? WIRE_DATA_MAX : bytes;
 }

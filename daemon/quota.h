@@ -40,4 +40,10 @@ uint32_t quota_window_max(const struct quota *, const struct config *,
 uint32_t quota_window_start(uint32_t window_max, uint64_t rate_bps,
     uint32_t delay_ms);
 
+/* How much may be bound to a subflow before others get their turn: 20 ms of its
+ * link's rate, at least a segment; 0 when the rate is not known. */
+uint32_t quota_bound_bytes(uint64_t rate_bps);
+/* So much is the largest datagram. */
+uint32_t quota_datagram_max(uint64_t rate_bps);
+
 #endif

@@ -200,7 +200,7 @@ make_trunk(struct uplink *u)
 			    delay_ms),
 			.window_max = most,
 			.max_sessions = QUOTA_SESSIONS / 2,
-			.datagram_max = WIRE_DATA_MAX,
+			.datagram_max = quota_datagram_max(rate_bps),
 			.budget = &quota->budget,
 		},
 		.keepalive_s = c->keepalive_s,
@@ -367,7 +367,8 @@ on_dialed(void *user, int fd, int error)
 	memcpy(hello.group, u->name, sizeof(hello.group));
 	slot->line.subflow = subflow_proxy(u->options.loop, fd,
 	    &(struct subflow_options){ .callbacks = &subflow_callbacks,
-	    .user = &slot->line }, &hello);
+	    .user = &slot->line,
+	    .out_bytes = quota_bound_bytes(slot->line.rate_bps) }, &hello);
 	if (slot->line.subflow == NULL)
 		slot_lost(slot, -ENOMEM, "connect");
 }
