@@ -63,7 +63,8 @@ test_show_failed()
 	local name
 
 	for name in $(test_with FAIL) $(test_with ERROR); do
-		say "---- $name: the end of its log ----"
+		say "---- $name: what failed, and the end of its log ----"
+		grep -a -m 20 '^FAILED' "$build/obj/${name%.sh}.log"
 		tail -n 60 "$build/obj/${name%.sh}.log"
 	done
 }
