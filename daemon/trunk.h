@@ -72,8 +72,8 @@ struct trunk_options {
 
 /* NULL if out of memory. */
 struct trunk *trunk_new(const struct trunk_options *);
-/* All legs and the far ends of their sessions are reset, subflows closed.
- * NULL is accepted. */
+/* All legs are reset, subflows closed; the peer resets its ends when it hears of
+ * a RESET that still got out, or when no subflow comes back.  NULL is accepted. */
 void trunk_free(struct trunk *);
 
 struct group *trunk_group(struct trunk *);

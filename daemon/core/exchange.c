@@ -151,7 +151,8 @@ take_ack(struct session *s, uint32_t wire_next, uint32_t window, uint64_t now)
 static void
 take_unknown(struct session *s)
 {
-	if (session_fin_taken(s) && s->read_ended && !s->aborted)
+	if (session_fin_taken(s) && s->read_ended && !s->aborted &&
+	    list_empty(&s->out.unsent))
 		s->env->metrics.sessions_ended++;
 	else
 		session_cut(s, WIRE_CODE_UNKNOWN);

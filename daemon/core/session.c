@@ -230,6 +230,9 @@ start_reset(struct session *s, uint8_t code, uint64_t now)
 	s->code = code;
 	sendq_clear(&s->out, s->env->carried);
 	/* What was offered is void: the peer's bytes are not taken any more. */
+	budget_offer(s->env->budget,
+	    -(int64_t)(s->offered - s->in.cost_consumed));
+	s->offered = s->in.cost_consumed;
 	s->ack_owed = false;
 	list_unlink(&s->ack);
 	s->opened_due = s->ask_due = false;
@@ -281,7 +284,8 @@ static size_t
 read_room(const struct session *s)
 {
 	const struct sendq *q = &s->out;
-	bool tight = budget_level(s->env->budget) != BUDGET_EASY;
+	enum budget_level level = budget_level(s->env->budget);
+	bool tight = level != BUDGET_EASY;
 	uint64_t most = tight ? WIRE_DATA_MAX : UNSENT_MAX;
 	/* Whatever the peer offers, what we keep for it is ours to bound. */
 	uint64_t keep = most + (tight ? 0 : s->env->window_max);
@@ -289,7 +293,7 @@ read_room(const struct session *s)
 
 	if (s->read_ended || s->aborted ||
 	    (s->phase != PHASE_WAITING && s->phase != PHASE_LIVE) ||
-	    q->held >= keep)
+	    q->held >= keep || (level == BUDGET_OVER && q->held > 0))
 		return 0;
 	if (s->edge > q->cost_sent)
 		room = s->edge - q->cost_sent;
