@@ -357,7 +357,7 @@ probe()		# name, probes...
 
 # Both write a configuration that works; lines on standard input (if it is not
 # a terminal) come in addition.  RELAY_PEER and PROXY_PATH go inside of the
-# sections peer and path; GRACE is that of both.
+# sections peer and path.
 # What is special is opened only by a rule as long as its range.
 permit_server='permit("10.77.3.0/24", "any")
 permit("fd77:3::/64", "any")'
@@ -370,7 +370,7 @@ relay_config()
 		echo "listen = \"[::]:$relay_port\""
 		echo 'protection = none'
 		echo 'trusted-interfaces = "eth0"'
-		echo "grace = ${GRACE:-5s}"
+		echo 'grace = 5s'
 		echo 'peer "proxy" {'
 		echo "${RELAY_PEER-$permit_server}"
 		echo '}'
@@ -383,7 +383,7 @@ proxy_config()
 	{
 		echo 'role = proxy'
 		echo 'log-level = debug'
-		echo "grace = ${GRACE:-5s}"
+		echo 'grace = 5s'
 		echo "redirect { listen = \"[::]:$proxy_port\" }"
 		echo 'relay "relay" {'
 		echo "address = \"$relay4:$relay_port\""

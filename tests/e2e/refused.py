@@ -3,11 +3,10 @@
 firewalls for these ports."""
 
 import os
-import subprocess
 import time
 
-from probe import (accept, end_of, error_of, finish, host_name, main,
-                   name_of, probe, read, reset, same)
+from probe import (accept, end_of, error_of, finish, main, name_of, probe,
+                   reset)
 
 HOST_UNREACHABLE, PROHIBITED, DROPPED, DENIED = 90, 91, 92, 93
 TIMEOUT = 2             # connect-timeout of the relay
@@ -105,56 +104,6 @@ def closes_at_once(route):
     client = route.connect(listener)
     accept(listener).close()
     return end_of(client)
-
-
-class Slow:
-    """A port whose server answers the first SYN only when it is repeated."""
-
-    def __init__(self, route):
-        self.listener = route.listen()
-        self.port = self.listener.getsockname()[1]
-        self._nft("add", f"{{ {self.port} }}")
-
-    def _nft(self, verb, elements):
-        subprocess.run(["ip", "netns", "exec", host_name("server"), "nft",
-                        verb, "element", "inet", "test", "slow", elements],
-                       check=True)
-
-    def awake(self):
-        self._nft("delete", f"{{ {self.port} }}")
-
-
-@probe("what a client says and ends before the server answers",
-       ("all", "EOF", "all", "EOF"), direct=None, families=(4,))
-def early_bytes(route):
-    slow = Slow(route)
-    client = route.connect(slow.port)
-    client.sendall(b"early")
-    finish(client)
-    time.sleep(0.2)
-    slow.awake()
-    server = accept(slow.listener)
-    data, end = read(server)
-    server.sendall(b"late")
-    server.close()
-    answer, answer_end = read(client)
-    return same(data, b"early"), end, same(answer, b"late"), answer_end
-
-
-@probe("a client that resets before the server answers", "a reset, or nobody",
-       direct=None, families=(4,))
-def early_reset(route):
-    slow = Slow(route)
-    client = route.connect(slow.port)
-    reset(client)
-    time.sleep(0.2)
-    slow.awake()
-    slow.listener.settimeout(1.5)
-    try:
-        end = end_of(accept(slow.listener))
-    except TimeoutError:
-        end = "nobody"
-    return "a reset, or nobody" if end in ("ECONNRESET", "nobody") else end
 
 
 main()

@@ -5,22 +5,18 @@
 # ports, ICMP errors, rules of the relay, no route, a server that never answers
 # (in the time of connect-timeout).  The kernel has accepted the client before,
 # so connect() succeeds where it would fail directly; the reset comes as soon as
-# the relay knows.  What a client does before the server has answered counts.
+# the relay knows.
 
 . "${srcdir:-.}/tests/e2e/lib.sh"
 
 begin
 on server nft -f - <<-END || give_up "the server has no firewall"
 	table inet test {
-		set slow {
-			type inet_service
-		}
 		chain input {
 			type filter hook input priority filter; policy accept;
 			tcp dport { 1190, 2190 } reject with icmpx host-unreachable
 			tcp dport { 1191, 2191 } reject with icmpx admin-prohibited
 			tcp dport 1192 drop
-			tcp dport @slow drop
 		}
 	}
 END

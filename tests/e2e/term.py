@@ -5,11 +5,10 @@ import os
 import signal
 import time
 
-from probe import (at_once, end_of, finish, main, name_of, pattern, probe,
-                   read, same, until)
+from probe import (at_once, finish, main, name_of, pattern, probe, read, same,
+                   until)
 
 VICTIM = int(os.environ["victim"])
-GRACE = 3
 NEWCOMER = os.environ["newcomer"]       # what becomes of one
 LOT = pattern(8 << 20)
 
@@ -85,18 +84,6 @@ def already_closed(route):
     data, end = read(server)
     server.close()
     return (same(data, lot), end), until(ended, 3)
-
-
-@probe("what lasts for longer is reset",
-       ("ECONNRESET", "ECONNRESET", True, True), direct=None, families=(4,))
-def too_long(route):
-    client, server = route.pair()
-    idle_client, idle_server = route.pair()
-    begin = time.monotonic()
-    tell()
-    ends = at_once(lambda: end_of(client), lambda: end_of(server))
-    took = time.monotonic() - begin
-    return (*ends, GRACE - 0.1 < took < GRACE + 2, until(ended, 3))
 
 
 main()
