@@ -874,6 +874,22 @@ an_ask_is_answered_on_its_own_subflow(void **state)
 	assert_int_equal(fill(f, RELAY, 0), 0);
 }
 
+static void
+a_burst_of_resets_is_answered_at_once(void **state)
+{
+	enum { BURST = 1000 };
+	struct fixture *f = *state;
+	size_t asked = 0;
+
+	settle(f);
+	for (uint32_t i = 1; i <= BURST; i++)
+		asked += wire_put_reset(f->buf[RELAY][0] + asked, i,
+		    WIRE_CODE_OK);
+	f->len[RELAY][0] = asked;
+	assert_int_equal(deliver(f, RELAY, 0), asked);
+	assert_int_equal(fill(f, PROXY, 0), asked);
+}
+
 int
 main(void)
 {
@@ -914,6 +930,7 @@ main(void)
 		T(an_opened_that_says_what_we_must_know_is_a_fault),
 		T(an_abort_is_repeated_where_it_was_not_tried),
 		T(an_ask_is_answered_on_its_own_subflow),
+		T(a_burst_of_resets_is_answered_at_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

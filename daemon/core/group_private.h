@@ -9,7 +9,9 @@
 #include "numbers.h"
 #include "session_private.h"
 
-#define STRAYS 64		/* RESET 7 that wait to be sent */
+#define STRAYS 1024		/* RESET 7 that wait to be sent: as many as a
+				 * burst of clients asks for that reset */
+#define STRAYS_ALIKE 16		/* there is no copy among the last ones */
 
 struct subflow_state {
 	bool attached;

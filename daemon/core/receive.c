@@ -14,9 +14,9 @@
 static void
 stray(struct group *g, uint32_t number, int subflow)
 {
-	for (size_t i = 0; i < g->nstrays; i++)
-		if (g->strays[i].number == number &&
-		    g->strays[i].subflow == subflow)
+	for (size_t i = g->nstrays; i > 0 && g->nstrays - i < STRAYS_ALIKE; i--)
+		if (g->strays[i - 1].number == number &&
+		    g->strays[i - 1].subflow == subflow)
 			return;
 	if (g->nstrays < STRAYS)	/* who asks, asks again */
 		g->strays[g->nstrays++] = (struct stray){ number, subflow };

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 """Very many connections, one after the other: see churn.sh."""
 
+import multiprocessing
 import os
 import select
 import socket
@@ -76,10 +77,9 @@ def connect_and_close(_):
     listeners = [r.listen(4096) for _ in range(5)]
     servers = []
     for listener in listeners:
-        pid = os.fork()
-        if pid == 0:
-            serve(listener)
-        servers.append(pid)
+        servers.append(multiprocessing.Process(target=serve, daemon=True,
+                                               args=(listener,)))
+        servers[-1].start()
     begin = time.monotonic()
     good, before = 0, {}
     for i in range(CONNECTIONS // BATCH):
@@ -92,9 +92,9 @@ def connect_and_close(_):
           ", ".join(f"{n}: {before[n]} -> {after[n]} KiB" for n in DAEMONS),
           flush=True)
     works = echoes(r, 10000)
-    for pid in servers:
-        os.kill(pid, 9)
-        os.waitpid(pid, 0)
+    for server in servers:
+        server.kill()
+        server.join()
     return (good >= CONNECTIONS * 99 // 100,
             all(after[n] - before[n] <= GROWTH_KIB for n in DAEMONS), works)
 
