@@ -52,8 +52,9 @@ def send_forever(s):
         os.close(file)
 
 
-def answer(s):
+def answer(s, congestion):
     try:
+        set_congestion(s, congestion)
         path = read_request(s)
         if path == "/forever":
             s.sendall(b"HTTP/1.0 200 OK\r\n\r\n")
@@ -70,6 +71,13 @@ def answer(s):
         s.close()
 
 
+def set_congestion(s, name):
+    """On each connection, since a route with a choice of its own (congctl)
+    decides about those that are accepted, whatever the listener has."""
+    if name:
+        s.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, name.encode())
+
+
 def listen(port, congestion):
     family = socket.AF_INET6
     try:
@@ -81,18 +89,17 @@ def listen(port, congestion):
         any_address = "0.0.0.0"
     server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     server.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    if congestion:
-        server.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION,
-                          congestion.encode())
+    set_congestion(server, congestion)      # whether the kernel has it
     server.bind((any_address, port))
     server.listen(64)
     return server
 
 
-def accept_all(server):
+def accept_all(server, congestion):
     while True:
         s, _ = server.accept()
-        threading.Thread(target=answer, args=(s,), daemon=True).start()
+        threading.Thread(target=answer, args=(s, congestion),
+                         daemon=True).start()
 
 
 def serve(words):
@@ -106,7 +113,7 @@ def serve(words):
             if e.errno != errno.ENOENT:
                 raise
             continue
-        threading.Thread(target=accept_all, args=(server,),
+        threading.Thread(target=accept_all, args=(server, congestion),
                          daemon=True).start()
         ports.append(int(port))
     print(json.dumps(ports), flush=True)

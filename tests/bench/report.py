@@ -93,9 +93,9 @@ class Cell:
         return statistics.median(r["bytes"] * 8 / r["total_s"] / 1e6
                                  for r in found)
 
-    def pings(self, way):
+    def pings(self, way, size):
         """(median, 95th percentile) in ms"""
-        found, _ = self.some(way)
+        found, _ = self.some(way, size)
         times = sorted(ms for r in found for ms in r["ping_ms"])
         if not times:
             return None
@@ -122,7 +122,7 @@ def sizes(records):
 def download_row(cell, way, all_sizes):
     largest = all_sizes[-1]
     first, rate, pings = (cell.first(way), cell.rate(way, largest),
-                          cell.pings(way))
+                          cell.pings(way, largest))
     row = f"  {WAYS[way]:20}"
     row += f"{seconds_name(first):>9}  " if first is not None else f"{'':11}"
     for size in all_sizes:
