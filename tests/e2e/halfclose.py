@@ -144,11 +144,11 @@ def close_together(client, server, way):
     return read(server, 1)[1], read(client, 1)[1]
 
 
-@probe(f"both close at the same time, {CLOSES} times: ends, resets", ({}, 0),
+@probe(f"both close at the same time, {CLOSES} times: ends, resets", ({}, {}),
        direct=None, families=(4,))
 def close_both(route):
     hosts = ("client", "gateway", "relay", "server")
-    before = sum(counter(host, "OutRsts") for host in hosts)
+    before = {host: counter(host, "OutRsts") for host in hosts}
     listener = route.listen()
     unusual = {}
     for i in range(CLOSES):
@@ -159,7 +159,8 @@ def close_both(route):
         server.close()
         if ends not in (("EOF", "EOF"), ("more", "more")):
             unusual[ends] = unusual.get(ends, 0) + 1
-    return unusual, sum(counter(host, "OutRsts") for host in hosts) - before
+    resets = {host: counter(host, "OutRsts") - before[host] for host in hosts}
+    return unusual, {host: n for host, n in resets.items() if n != 0}
 
 
 main()
