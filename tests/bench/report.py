@@ -174,14 +174,16 @@ def notes(records):
     machine = records[0]
     downloads = [r for r in records if r["kind"] == "download"]
     rejected = sum(r["rejected"] in ("late", "stolen") for r in downloads)
+    limits = machine["limit_s"]
+    stopped = ", ".join(f"{limits[way]} s ({way})" for way in limits) \
+        if len(set(limits.values())) > 1 else f"{limits['warm']} s"
     failed = sum(bool(r["rejected"]) for r in downloads) - rejected
     return [
         "",
         "Seconds until all of an object is there, from before connect();",
         "medians.  Mbit/s and ping (ms, median and 95 %): with the largest.",
-        f"* at least one was stopped after {machine['limit_s']} s and counts"
-        " with that; Mbit/s",
-        "  are of what had arrived.",
+        "* at least one was stopped and counts with that; Mbit/s are of what had",
+        f"  arrived.  The limit is {stopped}.",
         f"{len(downloads)} downloads, {rejected} of them rejected because the"
         " machine was late",
         "  (where all were, they are shown, with a !)."
