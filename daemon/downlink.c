@@ -23,6 +23,7 @@
 #include "net/log.h"
 #include "net/origdst.h"
 #include "net/reach.h"
+#include "net/sockopt.h"
 #include "net/stream.h"
 #include "net/subflow.h"
 #include "trunk.h"
@@ -354,6 +355,8 @@ downlink_accept(struct downlink *d, int fd, const struct addr *peer)
 	m->downlink = d;
 	m->source = *peer;
 	list_append(&d->members, &m->list);
+	sockopt_congestion(fd,
+	    d->options.config->peers[0].socket.congestion);
 	m->line.subflow = subflow_relay(d->options.loop, fd,
 	    &(struct subflow_options){ .callbacks = &subflow_callbacks,
 	    .user = &m->line, .out_bytes = quota_bound_bytes(

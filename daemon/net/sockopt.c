@@ -241,6 +241,18 @@ may_choose_bbr(void)
 	return may == 1;
 }
 
+void
+sockopt_congestion(int fd, const char *name)
+{
+	char now[16] = "";
+	socklen_t len = sizeof(now) - 1;
+
+	if (name == NULL || (getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, now,
+	    &len) == 0 && strcmp(now, name) == 0))
+		return;
+	set_congestion(fd, name);
+}
+
 bool
 sockopt_restart_congestion(int fd, bool in_recovery)
 {

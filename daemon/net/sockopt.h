@@ -25,6 +25,10 @@ struct sockopt_subflow {
  * back to the system's). */
 void sockopt_subflow(int fd, const struct sockopt_subflow *);
 
+/* Of an accepted subflow: a route may have chosen another congestion control
+ * (ip-route(8), congctl) than it inherited from its listener. */
+void sockopt_congestion(int fd, const char *name);
+
 /* SO_MAX_PACING_RATE in bytes a second; UINT64_MAX: none. */
 void sockopt_pacing(int fd, uint64_t bytes_per_s);
 
