@@ -25,6 +25,8 @@
 #include "core/config.h"
 
 #define FILE_MAX (256 * 1024)
+#define PARSE_MEMORY (512 * 1024)	/* more than libconfuse takes, */
+#define PARSE_MEMORY_FACTOR 64		/* also for a long file */
 
 /* name = value, name = { values } or name(values), as it was parsed. */
 struct note {
@@ -294,6 +296,17 @@ build(struct parse *p, struct config_builder *b, cfg_t *section)
 	}
 }
 
+/* libconfuse crashes when it gets no memory, which must not happen in a reload:
+ * is there much more than it will use? */
+static bool
+is_enough_memory(size_t len)
+{
+	void *volatile some = malloc(PARSE_MEMORY + PARSE_MEMORY_FACTOR * len);
+
+	free(some);
+	return some != NULL;
+}
+
 static struct config *
 parse_checked(struct parse *p, const char *text)
 {
@@ -302,7 +315,7 @@ parse_checked(struct parse *p, const char *text)
 	cfg_t *cfg = opts != NULL ? cfg_init(opts, CFGF_NONE) : NULL;
 	struct config *config = NULL;
 
-	if (b == NULL || cfg == NULL) {
+	if (b == NULL || cfg == NULL || !is_enough_memory(strlen(text))) {
 		fail(p, 0, "out of memory");
 		goto out;
 	}

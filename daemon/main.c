@@ -21,6 +21,7 @@
 #include "core/config.h"
 #include "net/log.h"
 #include "net/reap.h"
+#include "net/reserve.h"
 #include "proxy.h"
 #include "relay.h"
 
@@ -206,6 +207,7 @@ run(struct daemon *d)
 {
 	char error[ERROR_MAX];
 
+	reserve_start();
 	d->loop = ev_default_loop(EVFLAG_AUTO);
 	if (d->loop == NULL) {
 		log_error("rorod: there is no event loop");

@@ -263,6 +263,24 @@ hurry_acks(struct session_env *e, uint64_t now)
 	}
 }
 
+/* Perhaps there is memory again.  Nothing else would tell those whose far end
+ * owes them nothing. */
+static void
+feed_starved(struct session_env *env)
+{
+	struct list *node;
+
+	if (!env->starved)
+		return;
+	env->starved = false;
+	list_each(node, &env->all) {
+		struct session *s = list_object(node, struct session, all);
+
+		if (s->read_blocked)
+			session_make_ready(s);
+	}
+}
+
 void
 group_tick(struct group *g, uint64_t now)
 {
@@ -274,6 +292,7 @@ group_tick(struct group *g, uint64_t now)
 		return;
 	list_each_safe(node, after, &g->env.busy)
 		look_after(g, list_object(node, struct session, busy), now);
+	feed_starved(&g->env);
 	g->next_scan = now + SCAN_US;
 }
 
@@ -285,7 +304,8 @@ group_deadline(const struct group *g)
 	if (!list_empty(&g->env.acks_later))
 		deadline = list_object(g->env.acks_later.next, struct session,
 		    ack)->ack_deadline;
-	if (!list_empty(&g->env.busy) && g->next_scan < deadline)
+	if ((!list_empty(&g->env.busy) || g->env.starved) &&
+	    g->next_scan < deadline)
 		deadline = g->next_scan;
 	return deadline;
 }

@@ -314,8 +314,11 @@ session_read_room(struct session *s, struct span spans[], int n)
 		struct datagram **d = &s->env->spare[used];
 		size_t len = room < WIRE_DATA_MAX ? room : WIRE_DATA_MAX;
 
-		if (*d == NULL && (*d = sendq_datagram(WIRE_DATA_MAX)) == NULL)
+		if (*d == NULL &&
+		    (*d = sendq_datagram(WIRE_DATA_MAX)) == NULL) {
+			s->env->starved = true;
 			break;
+		}
 		spans[used] = (struct span){ (*d)->data, len };
 		room -= len;
 	}

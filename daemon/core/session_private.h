@@ -51,6 +51,7 @@ struct session_env {
 	    dead;
 	struct datagram *spare[SPARES];	/* where local sides receive */
 	size_t numbers_in_use;
+	bool starved;			/* a local side waits for memory */
 };
 
 enum session_phase {
