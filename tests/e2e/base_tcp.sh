@@ -38,6 +38,7 @@ configure()	# log level
 
 export PROBE_FRONT=$proxy_port
 configure debug
+can_mute gateway relay
 start_relay
 start_proxy_alone
 note_descriptors

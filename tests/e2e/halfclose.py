@@ -2,10 +2,12 @@
 """Ends of file: see halfclose.sh."""
 
 import os
+import time
 
-from probe import (accept, at_once, counter, end_of, finish, main, pattern,
-                   probe, read, same)
+from probe import (Mute, accept, at_once, counter, end_of, finish, main,
+                   pattern, probe, read, same)
 
+PROXY_PORT = 1092
 MB = pattern(1 << 20)
 CLOSES = 10000 if os.environ.get("RORO_LONG") else 1000
 
@@ -131,6 +133,35 @@ def half_close_both(route):
     return end_of(client), end_of(server)
 
 
+# A daemon has closed its end when the last bytes and the FIN are lost: the
+# kernel repeats them, unless it was told to reset.
+
+@probe("the last of an answer is lost once", ("all", "EOF"), direct=None)
+def lost_answer(route):
+    client, server = route.pair()
+    finish(client)
+    end_of(server)
+    with Mute("gateway", PROXY_PORT):
+        server.sendall(MB[:1000])
+        server.close()
+        time.sleep(0.3)
+    data, end = read(client)
+    return same(data, MB[:1000]), end
+
+
+@probe("the last of a request is lost once", ("all", "EOF"), direct=None)
+def lost_request(route):
+    client, server = route.pair()
+    finish(server)
+    end_of(client)
+    with Mute("relay", server.getsockname()[1]):
+        client.sendall(MB[:1000])
+        client.close()
+        time.sleep(0.3)
+    data, end = read(server)
+    return same(data, MB[:1000]), end
+
+
 def close_together(client, server, way):
     """What both see before they close: nothing, or both ends."""
     if way == 0:                # nothing was ever said
@@ -144,11 +175,19 @@ def close_together(client, server, way):
     return read(server, 1)[1], read(client, 1)[1]
 
 
+def resets():
+    """Connections that an end broke or saw broken, by host.  (OutRsts counts
+    answers to late ACKs, too, which nobody sees.)"""
+    return {host: sum(counter(host, name, protocol) for name, protocol in (
+        ("EstabResets", "Tcp"), ("TCPAbortOnData", "TcpExt"),
+        ("TCPAbortOnClose", "TcpExt")))
+        for host in ("client", "gateway", "relay", "server")}
+
+
 @probe(f"both close at the same time, {CLOSES} times: ends, resets", ({}, {}),
        direct=None, families=(4,))
 def close_both(route):
-    hosts = ("client", "gateway", "relay", "server")
-    before = {host: counter(host, "OutRsts") for host in hosts}
+    before = resets()
     listener = route.listen()
     unusual = {}
     for i in range(CLOSES):
@@ -159,8 +198,8 @@ def close_both(route):
         server.close()
         if ends not in (("EOF", "EOF"), ("more", "more")):
             unusual[ends] = unusual.get(ends, 0) + 1
-    resets = {host: counter(host, "OutRsts") - before[host] for host in hosts}
-    return unusual, {host: n for host, n in resets.items() if n != 0}
+    return unusual, {host: n - before[host] for host, n in resets().items()
+                     if n != before[host]}
 
 
 main()

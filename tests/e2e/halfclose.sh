@@ -13,6 +13,7 @@
 . "${srcdir:-.}/tests/e2e/lib.sh"
 
 begin
+can_mute gateway relay
 start_relay
 start_proxy
 redirect 1100-2099

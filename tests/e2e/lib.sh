@@ -353,6 +353,26 @@ probe()		# name, probes...
 	return 1
 }
 
+# For probes that use Mute on these hosts.
+can_mute()	# host...
+{
+	local host
+	for host; do
+		on "$host" nft -f - <<-END || give_up "$host has no firewall"
+			table inet mute {
+				set ports {
+					type inet_service
+				}
+				chain output {
+					type filter hook output priority filter
+					tcp sport @ports drop
+					tcp dport @ports drop
+				}
+			}
+		END
+	done
+}
+
 # ---- daemons ----
 
 # Both write a configuration that works; lines on standard input (if it is not

@@ -4,11 +4,10 @@
 import socket
 import statistics
 import struct
-import subprocess
 import threading
 import time
 
-from probe import at, host_name, main, pattern, probe, read, until
+from probe import Mute, at, main, pattern, probe, read, until
 
 ETH_P_ALL = 3
 RELAY_PORT = 1093
@@ -56,24 +55,6 @@ class Capture:
         """Of those to a port, in the order of their arrival."""
         return [size for (to, _, _), size in list(self.segments.items())
                 if to == port]
-
-
-class Mute:
-    """Nothing is heard from a port of a host, no acknowledgement either."""
-
-    def __init__(self, host, port):
-        self.host, self.port = host, port
-
-    def _nft(self, verb):
-        subprocess.run(["ip", "netns", "exec", host_name(self.host), "nft",
-                        verb, "element", "inet", "test", "mute",
-                        f"{{ {self.port} }}"], check=True)
-
-    def __enter__(self):
-        self._nft("add")
-
-    def __exit__(self, *_):
-        self._nft("delete")
 
 
 def no_delay(s):

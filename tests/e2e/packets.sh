@@ -8,19 +8,7 @@
 . "${srcdir:-.}/tests/e2e/lib.sh"
 
 begin
-for host in client relay server; do
-	on "$host" nft -f - <<-END || give_up "$host has no firewall"
-		table inet test {
-			set mute {
-				type inet_service
-			}
-			chain output {
-				type filter hook output priority filter; policy accept;
-				tcp sport @mute drop
-			}
-		}
-	END
-done
+can_mute client relay server
 start_relay
 start_proxy
 redirect 1100-2099

@@ -29,6 +29,7 @@ import os
 import random
 import socket
 import struct
+import subprocess
 import sys
 import threading
 import time
@@ -69,10 +70,31 @@ def _setns(fd):
 
 
 def counter(host, name, protocol="Tcp"):
-    """One of the kernel's counters, such as OutRsts."""
-    with at(host), open("/proc/thread-self/net/snmp") as f:
+    """One of the kernel's counters, such as OutRsts, or TCPAbortOnData of
+    TcpExt."""
+    table = "netstat" if protocol.endswith("Ext") else "snmp"
+    with at(host), open("/proc/thread-self/net/" + table) as f:
         rows = [line.split() for line in f if line.startswith(protocol + ":")]
     return int(rows[1][rows[0].index(name)])
+
+
+class Mute:
+    """While this is open nothing leaves a host from or to a port, neither bytes
+    nor acknowledgements.  The script has said can_mute."""
+
+    def __init__(self, host, port):
+        self.host, self.port = host, port
+
+    def _nft(self, verb):
+        subprocess.run(["ip", "netns", "exec", host_name(self.host), "nft",
+                        verb, "element", "inet", "mute", "ports",
+                        f"{{ {self.port} }}"], check=True)
+
+    def __enter__(self):
+        self._nft("add")
+
+    def __exit__(self, *_):
+        self._nft("delete")
 
 
 # ---- ways from the client to the server ----
