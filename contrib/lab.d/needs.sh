@@ -20,7 +20,7 @@ needs_lab=(
 )
 needs_test=(
 	iproute2:ip nftables:nft curl:curl iputils-ping:ping
-	python3:python3 procps:sysctl patch:patch
+	python3:python3 procps:sysctl patch:patch socat:socat
 )
 needs_bench=(
 	python3:python3 gnuplot-nox:gnuplot
