@@ -189,6 +189,7 @@ link_attach(struct world *w, struct link *l, int side)
 	l->state[side] = END_ATTACHED;
 	l->number[side] = group_attach(w->sides[side].group, plan->path,
 	    plan->slot, w->now, &replaced);
+	w->sides[side].shut_at = w->now;	/* perhaps there was no other */
 	world_touch(w, side);
 	world_say(w, "%s: link %zu is up, path %u slot %u, as %d",
 	    side_names[side], l->index, plan->path, plan->slot,
