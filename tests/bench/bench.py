@@ -59,10 +59,10 @@ QUICK = {
     "losses": [1],
     "rounds": 3,
     "times": {10 * KB: 1, 100 * KB: 1, 1 * MB: 1, 20 * MB: 1},
-    "cold": [10 * KB, 100 * KB],
+    "cold": [100 * KB],
     # Three whole downloads of the largest object by CUBIC would take longer
     # than everything may.
-    "limit": {"cubic": 8, "bbr": 8, "warm": 20, "cold": 8},
+    "limit": {"cubic": 6, "bbr": 6, "warm": 20, "cold": 6},
     "repeats": 1,
     "deadline": 4.8 * 60,
     "hops": {"rounds": 3, "seconds": 1},
