@@ -22,7 +22,7 @@
 #include "greet.h"
 #include "net/dial.h"
 #include "net/log.h"
-#include "net/sockopt.h"
+#include "tuning.h"
 
 #define ANSWER_MS 10000		/* beyond what connecting to the server takes */
 
@@ -210,18 +210,10 @@ dial(struct client *c, int i)
 	const struct config_relay *relay = relay_of(p);
 	const struct config_path *path = &relay->paths[(size_t)i %
 	    relay->npaths];
-	const struct config_socket *s = &path->socket;
-	const struct sockopt_subflow sockopt = {
-		.congestion = s->congestion,
-		.notsent_lowat_bytes = s->notsent_lowat_bytes != 0 ?
-		    s->notsent_lowat_bytes : sockopt_lowat_bytes(s->rate_bps),
-		.user_timeout_ms = s->user_timeout_ms,
-		.mark = s->mark,
-		.buffer_bytes = sockopt_buffer_bytes(s->rate_bps, s->delay_ms,
-		    relay->subflows),
-		.keepalive_s = p->options.config->keepalive_s,
-	};
+	struct sockopt_subflow sockopt = tuning_subflow(&path->socket,
+	    relay->subflows);
 
+	sockopt.keepalive_s = p->options.config->keepalive_s;
 	return dial_start(p->options.loop, &(struct dial_options){
 		.destination = p->options.address,
 		.source = path->source,

@@ -15,7 +15,7 @@
 #include "net/listener.h"
 #include "net/log.h"
 #include "net/resolve.h"
-#include "net/sockopt.h"
+#include "tuning.h"
 
 /* How many subflows carry bulk is the proxy's choice; this is its default. */
 #define BULK_SUBFLOWS 2
@@ -76,16 +76,8 @@ static bool
 listen_at(struct relay *r, const struct addr *address, const char *interface,
     char *error, size_t size)
 {
-	const struct config_socket *s = &r->config->peers[0].socket;
-	const struct sockopt_subflow sockopt = {
-		.congestion = s->congestion,
-		.notsent_lowat_bytes = s->notsent_lowat_bytes != 0 ?
-		    s->notsent_lowat_bytes : sockopt_lowat_bytes(s->rate_bps),
-		.user_timeout_ms = s->user_timeout_ms,
-		.mark = s->mark,
-		.buffer_bytes = sockopt_buffer_bytes(s->rate_bps, s->delay_ms,
-		    BULK_SUBFLOWS),
-	};
+	const struct sockopt_subflow sockopt = tuning_subflow(
+	    &r->config->peers[0].socket, BULK_SUBFLOWS);
 	const char *on = interface != NULL ? " on " : "";
 	const char *name = interface != NULL ? interface : "";
 	char text[ADDR_TEXT_MAX];

@@ -24,9 +24,9 @@
 #include "clock.h"
 #include "net/dial.h"
 #include "net/log.h"
-#include "net/sockopt.h"
 #include "net/subflow.h"
 #include "trunk.h"
+#include "tuning.h"
 
 #define BACK_OFF_MIN_MS 250
 #define BACK_OFF_MAX_MS 3000
@@ -378,18 +378,10 @@ slot_dial(struct slot *slot)
 {
 	struct uplink *u = slot->uplink;
 	const struct config_path *path = path_of(slot);
-	const struct config_socket *s = &path->socket;
-	const struct sockopt_subflow sockopt = {
-		.congestion = s->congestion,
-		.notsent_lowat_bytes = s->notsent_lowat_bytes != 0 ?
-		    s->notsent_lowat_bytes : sockopt_lowat_bytes(s->rate_bps),
-		.user_timeout_ms = s->user_timeout_ms,
-		.mark = s->mark,
-		.buffer_bytes = sockopt_buffer_bytes(s->rate_bps, s->delay_ms,
-		    path->bulk),
-	};
+	const struct sockopt_subflow sockopt = tuning_subflow(&path->socket,
+	    path->bulk);
 
-	slot->line.rate_bps = s->rate_bps;
+	slot->line.rate_bps = path->socket.rate_bps;
 	slot->dial = dial_start(u->options.loop, &(struct dial_options){
 		.destination = u->options.address,
 		.source = path->source,
