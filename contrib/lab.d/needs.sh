@@ -4,7 +4,7 @@
 # What the lab needs from the machine, and how it gets there.
 #
 # Each need is the name of a Debian package and what is looked for: a command,
-# or a header if it ends in .h.  So a machine that has them from elsewhere is
+# a header if it ends in .h, or a module of Python if in .py.  So a machine that has them from elsewhere is
 # as good, and one without apt is told the names.  None of these packages
 # starts anything by itself.  What cannot be installed, devices and
 # namespaces, is looked at first.
@@ -20,7 +20,8 @@ needs_lab=(
 )
 needs_test=(
 	iproute2:ip nftables:nft curl:curl iputils-ping:ping
-	python3:python3 procps:sysctl patch:patch socat:socat
+	python3:python3 python3-cryptography:cryptography.py procps:sysctl
+	patch:patch socat:socat
 )
 needs_bench=(
 	python3:python3 gnuplot-nox:gnuplot
@@ -38,12 +39,15 @@ check_kernel()
 }
 
 # Whether a need is there.
-have()		# command or header
+have()		# command, header or module
 {
 	case $1 in
 	*.h)
 		echo "#include <$1>" |
 		    "${CC:-gcc}" -E -x c - >/dev/null 2>&1
+		;;
+	*.py)
+		python3 -c "import ${1%.py}" 2>/dev/null
 		;;
 	*)
 		command -v "$1" >/dev/null
