@@ -11,19 +11,21 @@ Four ways over the same emulated link are compared, one download at a time:
             connected and have carried nothing
 
 A link with a loss is a cell.  Each round visits every cell, and there makes
-every download in random order; so whatever else this machine does hits all
-ways alike.  While the largest object is under way, ping asks what others on
-the link would feel.
+every download of the plan in random order; so whatever else this machine does
+hits all ways alike.  While the largest object is under way, ping asks what
+others on the link would feel.
 
 A download that takes longer than the limit is stopped, and counted by what
 had arrived.  One during which the machine made the emulator late is
-rejected and repeated; rejected ones stay in the results, with the reason.
+rejected and repeated, as long as there is time for it; rejected ones stay in
+the results, with the reason.  So does what was left out because time was over.
 
 Results go to results.jsonl, one JSON object a line; report.py makes the
 table and the plot of that.
 """
 
 import argparse
+import collections
 import json
 import os
 import platform
@@ -40,38 +42,52 @@ SERVER_PORT = {"cubic": 8080, "bbr": 8081, "warm": 80, "cold": 81}
 PROXY_PORT = {"warm": 1092, "cold": 1094}
 KB, MB = 1000, 1000 * 1000
 
-# What rounds, cells and objects there are.  `times` is how often an object is
-# fetched on each visit, `repeats` how often again one that was rejected;
-# `limit` of a download and `deadline` of everything are seconds.
+
+def each(sizes, limit):
+    """How often each size, with the limit for all of them."""
+    return {size: (times, limit) for size, times in sizes.items()}
+
+
+# What rounds and cells there are, and what is fetched on each visit of a cell:
+# by way and size, how often and the limit in seconds.  `repeats` is how often
+# again one that was rejected, `deadline` when nothing more is begun: seconds
+# from where the build had ended.
+#
+# By the medians of earlier runs the full one takes 43 minutes for downloads, 2
+# for hops, and at most 6 for what is repeated (REPEATS_SHARE); the quick one
+# 180 s, 20 s and at most 28 s, and 10 s until the link is warm.
+OFTEN = {10 * KB: 3, 100 * KB: 3, 1 * MB: 2, 20 * MB: 1}
+ONCE = {10 * KB: 1, 100 * KB: 1, 1 * MB: 1, 20 * MB: 1}
 FULL = {
     "links": [(20 * MB, 600), (50 * MB, 100)],
     "losses": [0, 1, 3],
     "rounds": 3,
-    "times": {10 * KB: 3, 100 * KB: 3, 1 * MB: 2, 20 * MB: 1},
-    "cold": [10 * KB, 100 * KB, 1 * MB, 20 * MB],
-    "limit": {"cubic": 60, "bbr": 60, "warm": 60, "cold": 60},
+    "gets": {"cubic": each(OFTEN, 60), "bbr": each(OFTEN, 60),
+             "warm": each(OFTEN, 60), "cold": each(ONCE, 60)},
     "repeats": 2,
     "deadline": 57 * 60,
-    "hops": {"rounds": 5, "seconds": 4},
+    "hops": {"rounds": 5, "seconds": 3},
 }
+# Directly 10 kB take what the first byte takes.  20 MB by CUBIC would take as
+# long as everything may, and are stopped; BBR, which needs so long to find its
+# rate, would be wronged by that.
 QUICK = {
     "links": [(20 * MB, 600)],
     "losses": [1],
     "rounds": 3,
-    "times": {10 * KB: 1, 100 * KB: 1, 1 * MB: 1, 20 * MB: 1},
-    "cold": [100 * KB],
-    # Three whole downloads of the largest object by CUBIC would take longer
-    # than everything may.
-    "limit": {"cubic": 6, "bbr": 6, "warm": 20, "cold": 6},
+    "gets": {"cubic": {100 * KB: (1, 12), 1 * MB: (1, 12), 20 * MB: (1, 8)},
+             "bbr": {100 * KB: (1, 12), 1 * MB: (1, 12)},
+             "warm": each(ONCE, 25),
+             "cold": {100 * KB: (1, 12)}},
     "repeats": 1,
-    "deadline": 4.8 * 60,
+    "deadline": 280,
     "hops": {"rounds": 3, "seconds": 1},
 }
 
 LARGEST = 20 * MB
 PING_AFTER_S = 2        # slow start is over where it is going to be
 IDLE_S = 0.2            # after a download that ended by itself
-REPEATS_SHARE = 0.15    # of the time at most goes into repeating
+REPEATS_SHARE = 0.10    # of the time at most goes into repeating
 
 # What the host takes from a virtual machine shows as lateness if it comes in
 # long pieces.  Beyond this share even short ones slow the programs down.
@@ -129,7 +145,8 @@ class Bench:
         self.random = random.Random(4)
         self.longest = {}               # seconds, by cell, way and size
         self.said = 0
-        self.made = set()
+        self.cell = None                # where the link and the pair are
+        self.made = collections.Counter()       # by cell, way and size
         self.repeating_s = 0
         self.failed = 0
         self.warm = Pair(lab.hosts, "warm", lab, PROXY_PORT["warm"])
@@ -172,10 +189,9 @@ class Bench:
             self.lab.link.reset()
             return self.get("cold", size, limit)
 
-    def download(self, number, cell, way, size):
+    def download(self, number, cell, way, size, limit):
         """Measure once; true if the machine left us alone."""
         rate, rtt, loss = cell
-        limit = self.plan["limit"][way]
         if way == "cold":
             result, pings = self.get_cold(cell, size, limit)
         else:
@@ -194,8 +210,8 @@ class Bench:
             rejected = "stolen"
         self.results.add(
             kind="download", round=number, rate_bit_s=rate, rtt_ms=rtt,
-            loss_percent=loss, way=way, size=size, rejected=rejected,
-            **result, ping_ms=pings, link=link)
+            loss_percent=loss, way=way, size=size, limit_s=limit,
+            rejected=rejected, **result, ping_ms=pings, link=link)
         key = (cell, way, size)
         self.longest[key] = max(self.longest.get(key, 0),
                                 result.get("total_s", 0))
@@ -204,31 +220,34 @@ class Bench:
         time.sleep(IDLE_S if ended else 2.2 * rtt / 1000)
         return rejected is None
 
-    def download_repeatedly(self, number, cell, way, size, which):
+    def download_repeatedly(self, number, cell, way, size):
+        limit = self.plan["gets"][way][size][1]
         most = REPEATS_SHARE * self.plan["deadline"]
         for attempt in range(1 + self.plan["repeats"]):
-            expected = self.longest.get((cell, way, size),
-                                        self.plan["limit"][way] / 2)
-            if not self.there_is_time(expected + 5) or \
+            expected = self.longest.get((cell, way, size), limit / 2)
+            if not self.there_is_time(expected) or \
                     (attempt > 0 and self.repeating_s + expected > most):
                 return
             begin = self.elapsed()
-            good = self.download(number, cell, way, size)
-            self.made.add((number, cell, way, size, which))
+            good = self.download(number, cell, way, size, limit)
             if attempt > 0:
                 self.repeating_s += self.elapsed() - begin
+            else:
+                self.made[cell, way, size] += 1
             if good:
                 return
 
     # ---- cells and rounds ----
 
+    def cells(self):
+        return [(rate, rtt, loss) for rate, rtt in self.plan["links"]
+                for loss in self.plan["losses"]]
+
     def orders(self):
         """(way, size) of one visit, in random order."""
-        orders = []
-        for size, times in self.plan["times"].items():
-            for way in self.ways:
-                if way != "cold" or size in self.plan["cold"]:
-                    orders += [(way, size)] * times
+        orders = [(way, size) for way in self.ways
+                  for size, (times, _) in self.plan["gets"][way].items()
+                  for _ in range(times)]
         self.random.shuffle(orders)
         return orders
 
@@ -242,20 +261,25 @@ class Bench:
             raise LabError(f"the link has a round trip of {pings} ms "
                            f"instead of {rtt}")
 
-    def visit(self, number, cell):
-        rate, rtt, loss = cell
+    def enter(self, cell):
+        """Set the link, start a pair and warm it up."""
+        rate, rtt, loss = self.cell = cell
+        self.warm.stop()
         self.lab.link.set(rate, rtt, 0)
         self.check_link(cell)
         self.lab.link.set(rate, rtt, loss)
-        configs = self.lab.configs(rate, rtt, PROXY_PORT["warm"])
-        with self.warm.running(*configs):
-            for size in (1 * MB, 1 * MB, 100 * KB):     # warm is warm
-                self.get("warm", size, self.plan["limit"]["warm"])
-                time.sleep(IDLE_S)
-            orders = self.orders()
-            for i, (way, size) in enumerate(orders):
-                self.say(number, cell, i, len(orders), way, size)
-                self.download_repeatedly(number, cell, way, size, i)
+        self.warm.start(*self.lab.configs(rate, rtt, PROXY_PORT["warm"]))
+        for size in (1 * MB, 1 * MB, 100 * KB):
+            self.get("warm", size, 20)
+            time.sleep(IDLE_S)
+
+    def visit(self, number, cell):
+        if cell != self.cell:
+            self.enter(cell)
+        orders = self.orders()
+        for i, (way, size) in enumerate(orders):
+            self.say(number, cell, i, len(orders), way, size)
+            self.download_repeatedly(number, cell, way, size)
 
     def say(self, number, cell, i, n, way, size):
         """A line now and then: somebody may be watching."""
@@ -268,16 +292,25 @@ class Bench:
               flush=True)
 
     def run(self):
-        cells = [(rate, rtt, loss) for rate, rtt in self.plan["links"]
-                 for loss in self.plan["losses"]]
         for number in range(self.plan["rounds"]):
-            for cell in cells:
+            for cell in self.cells():
                 if self.there_is_time(20):
                     self.visit(number, cell)
-        left_out = self.plan["rounds"] * len(cells) * len(self.orders()) - \
-            len(self.made)
-        if left_out:
-            print(f"  time was over: {left_out} downloads were left out")
+        self.add_left_out()
+
+    def add_left_out(self):
+        """What there was no time for belongs to the results."""
+        for cell in self.cells():
+            for way in self.ways:
+                for size, (times, _) in self.plan["gets"][way].items():
+                    planned = times * self.plan["rounds"]
+                    made = self.made[cell, way, size]
+                    if made < planned:
+                        rate, rtt, loss = cell
+                        self.results.add(
+                            kind="left out", rate_bit_s=rate, rtt_ms=rtt,
+                            loss_percent=loss, way=way, size=size,
+                            planned=planned, made=made)
 
     def stop(self):
         self.warm.stop()
@@ -292,7 +325,8 @@ def machine(lab, plan_name, plan):
                              stdout=subprocess.PIPE).stdout.split()[-1]
     return {
         "kind": "machine", "date": time.strftime("%Y-%m-%d %H:%M:%S%z"),
-        "plan": plan_name, "limit_s": plan["limit"], "version": version,
+        "plan": plan_name, "rounds": plan["rounds"],
+        "deadline_s": plan["deadline"], "version": version,
         "kernel": platform.release(), "machine": platform.machine(),
         "processors": os.cpu_count(), "python": platform.python_version(),
     }
@@ -322,7 +356,7 @@ def options():
         parser.add_argument(f"--{name}", required=True, help=what)
     parser.add_argument("--haproxy", default="", help="program, if there")
     parser.add_argument("--spent", type=float, default=0,
-                        help="seconds that were used before this")
+                        help="seconds since the build")
     parser.add_argument("--quick", action="store_true")
     return parser.parse_args()
 
@@ -340,6 +374,8 @@ def main():
         hops.run(lab, bench.client, plan["hops"], opts.haproxy, results)
         load_rules(lab)
         bench.run()
+        results.add(kind="time", all_s=round(bench.elapsed(), 1),
+                    repeating_s=round(bench.repeating_s, 1))
     except LabError as e:
         print(f"bench: {e}", file=sys.stderr)
         return 1

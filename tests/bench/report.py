@@ -57,9 +57,10 @@ def unique(values):
 class Cell:
     """Downloads over one link with one loss."""
 
-    def __init__(self, key, records):
+    def __init__(self, key, records, left_out):
         self.key = key
         self.records = records
+        self.left_out = left_out
 
     def ways(self):
         return [w for w in WAYS if any(r["way"] == w for r in self.records)]
@@ -77,8 +78,26 @@ class Cell:
         if not found:
             return None
         stopped = any(r["stopped"] for r in found)
+        fewer = any(r["way"] == way and r["size"] == size
+                    for r in self.left_out)
         return (statistics.median(r["total_s"] for r in found),
-                "*" * stopped + "!" * late)
+                "*" * stopped + "!" * late + "-" * fewer)
+
+    def stops(self):
+        """What was stopped, in words."""
+        for way in self.ways():
+            for size in sizes(self.records):
+                found, _ = self.some(way, size)
+                stopped = sum(r["stopped"] for r in found)
+                if stopped:
+                    yield (f"{WAYS[way]}, {size_name(size)}: {stopped} of "
+                           f"{len(found)} after {found[0]['limit_s']} s")
+
+    def gaps(self):
+        """What there was no time for, in words."""
+        for r in self.left_out:
+            yield (f"{WAYS[r['way']]}, {size_name(r['size'])}: "
+                   f"{r['planned'] - r['made']} of {r['planned']}")
 
     def first(self, way):
         found, _ = self.some(way)
@@ -104,12 +123,14 @@ class Cell:
 
 def cells(records):
     downloads = [r for r in records if r["kind"] == "download"]
+    left_out = [r for r in records if r["kind"] == "left out"]
 
     def key(r):
         return r["rate_bit_s"], r["rtt_ms"], r["loss_percent"]
 
-    return [Cell(k, [r for r in downloads if key(r) == k])
-            for k in sorted(unique(map(key, downloads)))]
+    return [Cell(k, [r for r in downloads if key(r) == k],
+                 [r for r in left_out if key(r) == k])
+            for k in sorted(unique(map(key, downloads + left_out)))]
 
 
 def sizes(records):
@@ -127,19 +148,21 @@ def download_row(cell, way, all_sizes):
     row += f"{seconds_name(first):>9}  " if first is not None else f"{'':11}"
     for size in all_sizes:
         total = cell.total(way, size)
-        row += f"{seconds_name(total[0]):>7}{total[1]:2}" if total \
-            else f"{'-':>7}  "
-    row += f"{rate:8.2f}" if rate is not None else f"{'-':>8}"
+        row += f"{seconds_name(total[0]):>7}{total[1]:3}" if total \
+            else f"{'':10}"
+    row += f"{rate:8.2f}" if rate is not None else f"{'':8}"
     row += f"{pings[0]:9.0f} {pings[1]:6.0f}" if pings else ""
     return row.rstrip()
 
 
 def cell_table(cell, all_sizes):
     head = f"  {'':20}{'1st byte':>9}  "
-    head += "".join(f"{size_name(size):>7}  " for size in all_sizes)
+    head += "".join(f"{size_name(size):>7}   " for size in all_sizes)
     head += f"{'Mbit/s':>8}{'ping':>9} {'95 %':>6}"
     return ["", cell_name(cell.key), head] + \
-        [download_row(cell, way, all_sizes) for way in cell.ways()]
+        [download_row(cell, way, all_sizes) for way in cell.ways()] + \
+        [f"  * {words}" for words in cell.stops()] + \
+        [f"  - {words}" for words in cell.gaps()]
 
 
 def hops_rates(records):
@@ -170,24 +193,40 @@ def hops_table(records):
     return lines
 
 
+def of_kind(records, kind):
+    return [r for r in records if r["kind"] == kind]
+
+
+def time_note(records):
+    """How much of it there was; nothing if the bench has not ended well."""
+    used = of_kind(records, "time")
+    if not used:
+        return "  It broke off before its end."
+    left = sum(r["planned"] - r["made"]
+               for r in of_kind(records, "left out"))
+    return (f"  It took {clock(used[0]['all_s']).strip()} minutes"
+            " (without building), "
+            f"{clock(used[0]['repeating_s']).strip()} of them to repeat; "
+            + (f"{left} LEFT OUT." if left else "nothing was left out."))
+
+
 def notes(records):
     machine = records[0]
-    downloads = [r for r in records if r["kind"] == "download"]
+    downloads = of_kind(records, "download")
     rejected = sum(r["rejected"] in ("late", "stolen") for r in downloads)
-    limits = machine["limit_s"]
-    stopped = ", ".join(f"{limits[way]} s ({way})" for way in limits) \
-        if len(set(limits.values())) > 1 else f"{limits['warm']} s"
     failed = sum(bool(r["rejected"]) for r in downloads) - rejected
     return [
         "",
         "Seconds until all of an object is there, from before connect();",
-        "medians.  Mbit/s and ping (ms, median and 95 %): with the largest.",
-        "* at least one was stopped and counts with that; Mbit/s are of what had",
-        f"  arrived.  The limit is {stopped}.",
+        f"medians of {machine['rounds']} rounds.  Mbit/s and ping (ms, median"
+        " and 95 %): with the largest.",
+        "* how many were stopped; they count with that, and Mbit/s are of what"
+        " had arrived",
+        "! the machine was late with all of them; they are shown nevertheless",
+        "- how many were left out because time was over",
         f"{len(downloads)} downloads, {rejected} of them rejected because the"
-        " machine was late",
-        "  (where all were, they are shown, with a !)."
-        + (f"  {failed} FAILED." if failed else ""),
+        " machine was late." + (f"  {failed} FAILED." if failed else ""),
+        time_note(records),
         f"rorod {machine['version']}, Linux {machine['kernel']},"
         f" {machine['processors']} processors, {machine['date']}",
     ]
