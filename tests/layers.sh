@@ -44,7 +44,9 @@ extra_headers()
 {
 	case $1 in
 	core/addr.[ch]) echo arpa/inet.h ;;
+	core/secure.c) echo sodium.h ;;
 	conffile.c) echo confuse.h ;;
+	main.c) echo sodium.h ;;
 	esac
 }
 
@@ -60,6 +62,15 @@ extra_symbols()
 {
 	case $1 in
 	core/addr.c) echo inet_ntop inet_pton htonl htons ntohl ntohs ;;
+	# What computes; nothing that draws random bytes or allocates.
+	core/secure.c)
+		echo crypto_aead_chacha20poly1305_ietf_decrypt \
+		    crypto_aead_chacha20poly1305_ietf_encrypt \
+		    crypto_auth_hmacsha256_final crypto_auth_hmacsha256_init \
+		    crypto_auth_hmacsha256_update crypto_hash_sha256_final \
+		    crypto_hash_sha256_init crypto_hash_sha256_update \
+		    crypto_scalarmult crypto_scalarmult_base \
+		    sodium_memzero ;;
 	esac
 }
 
@@ -136,7 +147,7 @@ check_includes()
 compile()
 {
 	# shellcheck disable=SC2086 # CC may hold options
-	$CC -D_GNU_SOURCE -I"$daemon" -O1 -fno-lto -fno-sanitize=all \
+	$CC -D_GNU_SOURCE -I"$daemon" ${SODIUM_CFLAGS-} -O1 -fno-lto -fno-sanitize=all \
 	    -U_FORTIFY_SOURCE -fno-stack-protector -c -o "$2" "$1"
 }
 
@@ -248,6 +259,14 @@ long probe(void) { return time(0); }
 END
 refused loop '<ev.h>' <<'END'
 #include <ev.h>
+END
+refused random 'randombytes_buf()' <<'END'
+void randombytes_buf(void *, unsigned long);
+void probe(void *);
+void probe(void *p) { randombytes_buf(p, 1); }
+END
+refused library '<sodium.h>' <<'END'
+#include <sodium.h>
 END
 refused environment 'getenv()' <<'END'
 #include <stdlib.h>

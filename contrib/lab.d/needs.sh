@@ -12,7 +12,7 @@
 needs_build=(
 	autoconf:autoreconf automake:automake make:make gcc:gcc
 	libc6-dev:stdio.h pkg-config:pkg-config libev-dev:ev.h
-	libconfuse-dev:confuse.h libcmocka-dev:cmocka.h
+	libconfuse-dev:confuse.h libsodium-dev:sodium.h libcmocka-dev:cmocka.h
 )
 needs_lab=(
 	iproute2:ip nftables:nft curl:curl busybox:busybox
