@@ -153,6 +153,17 @@ on_lost(void *user, struct trunk_subflow *line, const char *why)
 }
 
 static void
+on_shed(void *user)
+{
+	static struct log_limit limit;
+	struct group_entry *g = user;
+
+	log_limited(&limit, LOG_LEVEL_WARN, "group %lu: memory is used up: the "
+	    "session that held most for somebody who does not read was reset",
+	    g->number);
+}
+
+static void
 on_expired(void *user)
 {
 	struct group_entry *g = user;
@@ -175,6 +186,7 @@ on_group_idle(void *user)
 
 static const struct trunk_callbacks trunk_callbacks = {
 	.on_session = on_session,
+	.on_shed = on_shed,
 	.on_lost = on_lost,
 	.on_expired = on_expired,
 	.on_idle = on_group_idle,
@@ -391,7 +403,7 @@ on_housekeeping(struct ev_loop *loop, ev_timer *w, int revents)
 		look_around(d);
 	}
 	/* Who holds most may be in a group where nothing happens. */
-	if (budget_level(&d->options.quota->budget) == BUDGET_OVER)
+	if (budget_yields(&d->options.quota->budget))
 		list_each(node, &d->groups)
 			trunk_change(list_object(node, struct group_entry,
 			    list)->trunk);

@@ -122,14 +122,10 @@ pump(struct trunk *t)
 static void
 shed(struct trunk *t)
 {
-	static struct log_limit limit;
 	uint64_t now = clock_us();
 
-	while (budget_level(t->budget) == BUDGET_OVER &&
-	    group_shed(t->group, now))
-		log_limited(&limit, LOG_LEVEL_WARN, "memory-limit is reached: "
-		    "the session that held most for a reader that does not "
-		    "read was reset");
+	while (budget_yields(t->budget) && group_shed(t->group, now))
+		t->callbacks->on_shed(t->user);
 }
 
 static uint64_t

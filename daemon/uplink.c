@@ -160,6 +160,7 @@ on_retry(struct ev_loop *loop, ev_timer *w, int revents)
 
 static void on_heard(void *, struct trunk_subflow *);
 static void on_lost(void *, struct trunk_subflow *, const char *);
+static void on_shed(void *);
 static void on_expired(void *);
 static void on_idle(void *);
 static void on_peer_drain(void *);
@@ -167,6 +168,7 @@ static void on_peer_drain(void *);
 static const struct trunk_callbacks trunk_callbacks = {
 	.on_heard = on_heard,
 	.on_lost = on_lost,
+	.on_shed = on_shed,
 	.on_expired = on_expired,
 	.on_idle = on_idle,
 	.on_peer_drain = on_peer_drain,
@@ -251,6 +253,17 @@ on_lost(void *user, struct trunk_subflow *line, const char *why)
 {
 	(void)user;
 	slot_lost(list_object(line, struct slot, line), 0, why);
+}
+
+static void
+on_shed(void *user)
+{
+	static struct log_limit limit;
+	struct uplink *u = user;
+
+	log_limited(&limit, LOG_LEVEL_WARN, "relay \"%s\": memory is used up: "
+	    "the session that held most for somebody who does not read was "
+	    "reset", relay_of(u)->name);
 }
 
 /* The relay may have seen the last subflow go later than we have, or wait for

@@ -781,6 +781,36 @@ who_holds_nothing_is_not_shed(void **state)
 }
 
 static void
+what_the_peer_does_not_take_is_shed_too(void **state)
+{
+	struct fixture *f = *state;
+	struct session *p = open_session(f), *r;
+	static uint8_t block[WIRE_DATA_MAX];
+
+	give(f, p, "a", 1);
+	settle(f);
+	r = accept_session(f);
+	assert_takes(f, r, "a");
+	f->now += 20000 * MS;
+	/* It has just been given something. */
+	give(f, r, block, sizeof(block));
+	fill(f, RELAY, 0);
+	assert_false(group_shed(f->g[RELAY], f->now));
+	f->now += 9000 * MS;
+	assert_false(group_shed(f->g[RELAY], f->now));
+	/* It takes some. */
+	settle(f);
+	give(f, r, block, sizeof(block));
+	f->now += 9000 * MS;
+	assert_false(group_shed(f->g[RELAY], f->now));
+	f->now += 1000 * MS;
+	assert_true(group_shed(f->g[RELAY], f->now));
+	assert_int_equal(session_state(r), SESSION_ABORT);
+	assert_int_equal(session_code(r), WIRE_CODE_RESOURCES);
+	assert_false(group_shed(f->g[RELAY], f->now));
+}
+
+static void
 when_memory_is_over_a_refusal_is_not_remembered(void **state)
 {
 	struct fixture *f = *state;
@@ -926,6 +956,7 @@ main(void)
 		T(a_forgotten_group_resets_its_sessions),
 		T(sessions_that_end_without_a_subflow_leave_nothing),
 		T(who_holds_nothing_is_not_shed),
+		T(what_the_peer_does_not_take_is_shed_too),
 		T(when_memory_is_over_a_refusal_is_not_remembered),
 		T(an_opened_that_says_what_we_must_know_is_a_fault),
 		T(an_abort_is_repeated_where_it_was_not_tried),

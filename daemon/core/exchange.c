@@ -139,6 +139,7 @@ take_ack(struct session *s, uint32_t wire_next, uint32_t window, uint64_t now)
 	}
 	if (!moved)
 		return;
+	s->acked_us = now;
 	progress(s, now);
 	session_schedule(s, now);
 	if (s->read_blocked || session_flushed(s))

@@ -13,7 +13,8 @@
 
 #define SCAN_US UINT64_C(200000)	/* how often waiting sessions are looked
 					 * at */
-#define STUCK_US UINT64_C(1000000)
+#define STUCK_US UINT64_C(1000000)	/* a local side that takes nothing, */
+#define STUCK_PEER_US UINT64_C(10000000)	/* and a peer */
 
 struct group *
 group_new(const struct group_options *o)
@@ -372,21 +373,37 @@ group_reset_all(struct group *g, uint8_t code, uint64_t now)
 	group_bury(g);
 }
 
+/* What it holds for somebody who takes nothing.  (Empty rings are no reason to
+ * go.) */
+static uint64_t
+stuck_bytes(const struct session *s, uint64_t now)
+{
+	uint64_t bytes = 0;
+
+	if (s->aborted)
+		return 0;
+	if (!reorder_empty(&s->in) && now - s->moved_us >= STUCK_US)
+		bytes += s->in.held;
+	if (!sendq_empty(&s->out) && now - s->acked_us >= STUCK_PEER_US)
+		bytes += s->out.held;
+	return bytes;
+}
+
 bool
 group_shed(struct group *g, uint64_t now)
 {
 	struct session *worst = NULL;
 	struct list *node;
+	uint64_t most = 0;
 
 	list_each(node, &g->env.all) {
 		struct session *s = list_object(node, struct session, all);
+		uint64_t bytes = stuck_bytes(s, now);
 
-		/* An empty ring is no reason to go. */
-		if (s->aborted || reorder_empty(&s->in) ||
-		    now - s->moved_us < STUCK_US)
-			continue;
-		if (worst == NULL || s->in.held > worst->in.held)
+		if (bytes > most) {
 			worst = s;
+			most = bytes;
+		}
 	}
 	if (worst == NULL)
 		return false;

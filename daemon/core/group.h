@@ -118,7 +118,8 @@ struct session *group_ready(struct group *);
 void group_reset_all(struct group *, uint8_t code, uint64_t now);
 
 /* At BUDGET_OVER: reset (5) the session that holds most for a local side that
- * has not moved for a second or more.  false: there is none. */
+ * has taken nothing for a second, or for a peer that has taken nothing for ten.
+ * false: there is none. */
 bool group_shed(struct group *, uint64_t now);
 
 /* Sessions whose number is in use, including those that only wait for the

@@ -51,7 +51,7 @@ session_new(struct session_env *env, const struct wire_open *open,
 	s->offered = env->initial_window;
 	s->window = env->initial_window;
 	s->express = s->ack_on = s->heard = s->reset_on = -1;
-	s->moved_us = s->period_us = s->waiting_since = now;
+	s->moved_us = s->period_us = s->waiting_since = s->acked_us = now;
 	s->ask_wait_us = ASK_MIN_US;
 	budget_offer(env->budget, s->offered);
 	hold(s, sizeof(*s));
@@ -331,6 +331,8 @@ session_read(struct session *s, size_t len, uint64_t now)
 {
 	assert(!s->read_ended);
 	s->bytes_out += len;
+	if (sendq_empty(&s->out))
+		s->acked_us = now;
 	for (int i = 0; len > 0; i++) {
 		struct datagram **d = &s->env->spare[i];
 		size_t n = len < WIRE_DATA_MAX ? len : WIRE_DATA_MAX;

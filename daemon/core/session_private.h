@@ -84,6 +84,8 @@ struct session {
 	bool read_blocked;	/* the role was told not to read */
 	int express;		/* subflow of its burst, or -1 */
 	uint64_t bytes_out;
+	uint64_t acked_us;	/* the peer last took something, or was first
+				 * given something to take */
 
 	/* From the peer. */
 	struct reorder in;
