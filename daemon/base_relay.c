@@ -216,14 +216,12 @@ static struct base_session *
 make_session(struct carried *c, int fd)
 {
 	const struct base_relay_options *o = &c->relay->options;
-	const struct config_socket *s = &o->config->peers[0].socket;
 
 	return base_session_new(fd, &(struct base_session_options){
 		.loop = o->loop,
 		.hangup = o->hangup,
 		.budget = &o->quota->budget,
-		.limit_bytes = quota_window_max(o->quota, o->config,
-		    s->rate_bps, s->delay_ms),
+		.limit_bytes = quota_window_max(o->quota, o->config, 0, 0),
 		.proxy = false,
 		.keepalive_s = o->config->keepalive_s,
 		.peer = c->proxy,

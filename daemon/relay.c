@@ -72,12 +72,38 @@ is_loopback(const struct addr *a)
 	    memcmp(a->ip, one, sizeof(one)) == 0;
 }
 
+static uint32_t
+larger(uint32_t x, uint32_t y)
+{
+	return x > y ? x : y;
+}
+
+/* Whose subflow it will be is not known yet: what the largest of them asks for,
+ * and buffers are left to the kernel if one leaves them to it. */
+static struct sockopt_subflow
+of_all_peers(const struct config *c)
+{
+	struct sockopt_subflow all = tuning_subflow(&c->peers[0].socket,
+	    BULK_SUBFLOWS);
+
+	for (size_t i = 1; i < c->npeers; i++) {
+		const struct sockopt_subflow one = tuning_subflow(
+		    &c->peers[i].socket, BULK_SUBFLOWS);
+
+		all.notsent_lowat_bytes = larger(all.notsent_lowat_bytes,
+		    one.notsent_lowat_bytes);
+		all.buffer_bytes = all.buffer_bytes == 0 ||
+		    one.buffer_bytes == 0 ? 0 :
+		    larger(all.buffer_bytes, one.buffer_bytes);
+	}
+	return all;
+}
+
 static bool
 listen_at(struct relay *r, const struct addr *address, const char *interface,
     char *error, size_t size)
 {
-	const struct sockopt_subflow sockopt = tuning_subflow(
-	    &r->config->peers[0].socket, BULK_SUBFLOWS);
+	const struct sockopt_subflow sockopt = of_all_peers(r->config);
 	const char *on = interface != NULL ? " on " : "";
 	const char *name = interface != NULL ? interface : "";
 	char text[ADDR_TEXT_MAX];
@@ -104,8 +130,8 @@ listen_at(struct relay *r, const struct addr *address, const char *interface,
 	return true;
 }
 
-/* Without keys, only trusted ways lead here.  By its address alone a listener
- * could be reached over any interface. */
+/* Without protection, only trusted ways lead here.  By its address alone a
+ * listener could be reached over any interface. */
 static bool
 listen_all(struct relay *r, char *error, size_t size)
 {
@@ -113,14 +139,15 @@ listen_all(struct relay *r, char *error, size_t size)
 	char text[ADDR_TEXT_MAX];
 
 	for (size_t i = 0; i < c->nlisten; i++) {
-		if (is_loopback(&c->listen[i])) {
+		if (c->protection != WIRE_PROTECTION_NONE ||
+		    is_loopback(&c->listen[i])) {
 			if (!listen_at(r, &c->listen[i], NULL, error, size))
 				return false;
 			continue;
 		}
 		if (c->ntrusted == 0) {
-			snprintf(error, size, "listen %s: without keys this "
-			    "needs trusted-interfaces",
+			snprintf(error, size, "listen %s: with protection = "
+			    "none this needs trusted-interfaces",
 			    addr_format(&c->listen[i], text));
 			return false;
 		}

@@ -38,6 +38,23 @@
 	"listen = 127.0.0.1:1093\n" \
 	"protection = none\n"
 
+/* And with keys; peers may follow the relay. */
+#define SEALED_PROXY \
+	"role = proxy\n" \
+	"redirect {\n" \
+	"listen = [::]:1092\n" \
+	"}\n" \
+	"relay earth {\n" \
+	"address = relay.example:1093\n" \
+	"key-file = /etc/rorod/earth.key\n" \
+	"}\n"
+#define SEALED_RELAY \
+	"role = relay\n" \
+	"listen = [::]:1093\n" \
+	"peer a {\n" \
+	"key-file = /etc/rorod/a.key\n" \
+	"}\n"
+
 static char error[2048];
 
 static void
@@ -119,7 +136,7 @@ assert_addr(const struct addr *a, const char *text)
 static void
 proxy_has_defaults(void **state)
 {
-	struct config *c = made(PROXY);
+	struct config *c = made(SEALED_PROXY);
 	const struct config_relay *relay = &c->relays[0];
 	const struct config_path *path = &relay->paths[0];
 
@@ -127,6 +144,8 @@ proxy_has_defaults(void **state)
 	assert_int_equal(c->role, CONFIG_PROXY);
 	assert_int_equal(c->log_level, CONFIG_INFO);
 	assert_false(c->log_syslog);
+	assert_null(c->user);
+	assert_null(c->group);
 	assert_int_equal(c->max_sessions, 0);
 	assert_int_equal(c->max_sessions_per_client, 0);
 	assert_int_equal(c->memory_limit_bytes, 0);
@@ -144,7 +163,8 @@ proxy_has_defaults(void **state)
 	assert_string_equal(relay->address.host, "relay.example");
 	assert_int_equal(relay->address.port, 1093);
 	assert_int_equal(relay->protocol, CONFIG_EXTENDED);
-	assert_int_equal(relay->protection, WIRE_PROTECTION_NONE);
+	assert_int_equal(relay->protection, WIRE_PROTECTION_SEALED);
+	assert_string_equal(relay->key_file, "/etc/rorod/earth.key");
 
 	assert_int_equal(relay->npaths, 1);
 	assert_string_equal(path->name, "default");
@@ -165,21 +185,32 @@ proxy_has_defaults(void **state)
 static void
 relay_has_defaults(void **state)
 {
-	struct config *c = made(RELAY);
+	struct config *c = made(SEALED_RELAY);
 	const struct config_peer *peer = &c->peers[0];
 
 	(void)state;
 	assert_int_equal(c->role, CONFIG_RELAY);
 	assert_int_equal(c->nlisten, 1);
-	assert_addr(&c->listen[0], "127.0.0.1:1093");
-	assert_int_equal(c->protection, WIRE_PROTECTION_NONE);
-	assert_true(c->protection_given);
+	assert_addr(&c->listen[0], "[::]:1093");
+	assert_int_equal(c->protection, WIRE_PROTECTION_SEALED);
 	assert_int_equal(c->ntrusted, 0);
+	assert_string_equal(c->socket.congestion, "bbr");
+	assert_int_equal(c->socket.user_timeout_ms, 30000);
+	assert_int_equal(c->socket.mark, 0);
 	assert_int_equal(c->npeers, 1);
-	assert_string_equal(peer->name, "default");
+	assert_string_equal(peer->name, "a");
+	assert_int_equal(peer->nkey_files, 1);
+	assert_string_equal(peer->key_files[0], "/etc/rorod/a.key");
 	assert_non_null(peer->acl);
+	assert_int_equal(peer->max_sessions, 0);
+	assert_int_equal(peer->max_subflows, 64);
+	assert_int_equal(peer->new_sessions_per_s, 0);
+	assert_int_equal(peer->memory_bytes, 0);
 	assert_string_equal(peer->socket.congestion, "bbr");
 	assert_int_equal(peer->socket.user_timeout_ms, 30000);
+	assert_int_equal(peer->socket.rate_bps, 0);
+	assert_int_equal(peer->socket.delay_ms, 0);
+	assert_int_equal(peer->socket.mark, 0);
 	assert_false(c->base.enabled);
 	config_free(c);
 }
@@ -189,6 +220,8 @@ every_option_of_a_proxy_is_stored(void **state)
 {
 	struct config *c = made("log-level = debug\n"
 	    "log = syslog\n"
+	    "user = rorod\n"
+	    "group = net_dev.2\n"
 	    "max-sessions = 1000\n"
 	    "max-sessions-per-client = 100\n"
 	    "memory-limit = 64MiB\n"
@@ -208,7 +241,8 @@ every_option_of_a_proxy_is_stored(void **state)
 	    "relay earth-1 {\n"
 	    "address = 192.0.2.1:1093\n"
 	    "protocol = extended\n"
-	    "protection = none\n"
+	    "protection = auth\n"
+	    "key-file = /k\n"
 	    "congestion = cubic\n"
 	    "notsent-lowat = 128KiB\n"
 	    "user-timeout = 0\n"
@@ -229,6 +263,8 @@ every_option_of_a_proxy_is_stored(void **state)
 	(void)state;
 	assert_int_equal(c->log_level, CONFIG_DEBUG);
 	assert_true(c->log_syslog);
+	assert_string_equal(c->user, "rorod");
+	assert_string_equal(c->group, "net_dev.2");
 	assert_int_equal(c->max_sessions, 1000);
 	assert_int_equal(c->max_sessions_per_client, 100);
 	assert_int_equal(c->memory_limit_bytes, 64 << 20);
@@ -240,7 +276,7 @@ every_option_of_a_proxy_is_stored(void **state)
 
 	assert_int_equal(c->nforwards, 2);
 	assert_string_equal(c->forwards[0].name, "web");
-	assert_int_equal(c->forwards[0].line, 11);
+	assert_int_equal(c->forwards[0].line, 13);
 	assert_addr(&c->forwards[0].listen, "127.0.0.1:8080");
 	assert_string_equal(c->forwards[0].destination.host, "2001:db8::80");
 	assert_int_equal(c->forwards[0].destination.port, 80);
@@ -249,9 +285,11 @@ every_option_of_a_proxy_is_stored(void **state)
 	assert_string_equal(c->forwards[1].destination.host, "192.0.2.25");
 
 	assert_string_equal(relay->name, "earth-1");
+	assert_int_equal(relay->protection, WIRE_PROTECTION_AUTH);
+	assert_string_equal(relay->key_file, "/k");
 	assert_int_equal(relay->npaths, 1);
 	assert_string_equal(path->name, "sat");
-	assert_int_equal(path->line, 26);
+	assert_int_equal(path->line, 29);
 	assert_string_equal(path->interface, "wwan0");
 	assert_addr(&path->source, "192.0.2.9:0");
 	assert_int_equal(path->express, 1);
@@ -270,17 +308,25 @@ every_option_of_a_relay_is_stored(void **state)
 {
 	struct config *c = made("role = relay\n"
 	    "listen = [::]:1093 0.0.0.0:1094\n"
-	    "protection = none\n"
-	    "trusted-interfaces = wg0 lan.7\n"
+	    "protection = auth\n"
 	    "congestion = reno\n"
 	    "notsent-lowat = 16384\n"
 	    "user-timeout = 10s\n"
+	    "mark = 7\n"
+	    "\n"
 	    "peer cpe {\n"
+	    "key-file = /new.key /old.key\n"
 	    "rate = 20Mbit\n"
 	    "delay = 0.6s\n"
-	    "mark = 7\n"
+	    "max-sessions = 100\n"
+	    "max-subflows = 8\n"
+	    "new-sessions = 50\n"
+	    "memory = 8MiB\n"
 	    "permit 10.0.0.0/8 80,443\n"
 	    "deny any 25\n"
+	    "}\n"
+	    "peer other {\n"
+	    "key-file = /other.key\n"
 	    "}\n"
 	    "base {\n"
 	    "server = www.example:80\n"
@@ -293,18 +339,31 @@ every_option_of_a_relay_is_stored(void **state)
 	assert_int_equal(c->nlisten, 2);
 	assert_addr(&c->listen[0], "[::]:1093");
 	assert_addr(&c->listen[1], "0.0.0.0:1094");
-	assert_int_equal(c->ntrusted, 2);
-	assert_string_equal(c->trusted_interfaces[0], "wg0");
-	assert_string_equal(c->trusted_interfaces[1], "lan.7");
-	assert_int_equal(c->npeers, 1);
+	assert_int_equal(c->protection, WIRE_PROTECTION_AUTH);
+	assert_string_equal(c->socket.congestion, "reno");
+	assert_int_equal(c->socket.notsent_lowat_bytes, 16384);
+	assert_int_equal(c->socket.user_timeout_ms, 10000);
+	assert_int_equal(c->socket.mark, 7);
+	assert_int_equal(c->npeers, 2);
 	assert_string_equal(peer->name, "cpe");
-	assert_int_equal(peer->line, 8);
+	assert_int_equal(peer->line, 9);
+	assert_int_equal(peer->nkey_files, 2);
+	assert_string_equal(peer->key_files[0], "/new.key");
+	assert_string_equal(peer->key_files[1], "/old.key");
+	assert_int_equal(peer->max_sessions, 100);
+	assert_int_equal(peer->max_subflows, 8);
+	assert_int_equal(peer->new_sessions_per_s, 50);
+	assert_int_equal(peer->memory_bytes, 8 << 20);
 	assert_string_equal(peer->socket.congestion, "reno");
 	assert_int_equal(peer->socket.notsent_lowat_bytes, 16384);
 	assert_int_equal(peer->socket.user_timeout_ms, 10000);
 	assert_int_equal(peer->socket.rate_bps, 20000000);
 	assert_int_equal(peer->socket.delay_ms, 600);
 	assert_int_equal(peer->socket.mark, 7);
+	assert_string_equal(c->peers[1].name, "other");
+	assert_int_equal(c->peers[1].line, 20);
+	assert_string_equal(c->peers[1].key_files[0], "/other.key");
+	assert_int_equal(c->peers[1].max_subflows, 64);
 	assert_true(c->base.enabled);
 	assert_string_equal(c->base.server.host, "www.example");
 	assert_int_equal(c->base.server.port, 80);
@@ -314,6 +373,38 @@ every_option_of_a_relay_is_stored(void **state)
 	assert_int_equal(c->base.proxies[1].family, 6);
 	assert_int_equal(c->base.proxies[1].length, 64);
 	assert_int_equal(c->base.max_subflows, 4);
+	config_free(c);
+}
+
+static void
+interfaces_are_listed(void **state)
+{
+	struct config *c = made(RELAY "trusted-interfaces = wg0 lan.7\n");
+
+	(void)state;
+	assert_int_equal(c->ntrusted, 2);
+	assert_string_equal(c->trusted_interfaces[0], "wg0");
+	assert_string_equal(c->trusted_interfaces[1], "lan.7");
+	config_free(c);
+}
+
+/* The one that whoever reaches the relay is. */
+static void
+without_protection_there_is_a_peer(void **state)
+{
+	struct config *c = made(RELAY "mark = 3\n");
+	const struct config_peer *peer = &c->peers[0];
+
+	(void)state;
+	assert_int_equal(c->protection, WIRE_PROTECTION_NONE);
+	assert_int_equal(c->npeers, 1);
+	assert_string_equal(peer->name, "default");
+	assert_int_equal(peer->line, 0);
+	assert_int_equal(peer->nkey_files, 0);
+	assert_int_equal(peer->max_subflows, 64);
+	assert_non_null(peer->acl);
+	assert_string_equal(peer->socket.congestion, "bbr");
+	assert_int_equal(peer->socket.mark, 3);
 	config_free(c);
 }
 
@@ -386,11 +477,11 @@ base_protocol_has_forwards_without_destination(void **state)
 	    "relay earth {\n"
 	    "address = relay.example:1093\n"
 	    "protocol = base\n"
-	    "protection = none\n"
 	    "}\n");
 
 	(void)state;
 	assert_int_equal(c->relays[0].protocol, CONFIG_BASE);
+	assert_int_equal(c->relays[0].protection, WIRE_PROTECTION_NONE);
 	assert_int_equal(c->relays[0].subflows, 4);
 	assert_int_equal(c->relays[0].npaths, 1);
 	assert_string_equal(c->relays[0].paths[0].socket.congestion, "bbr");
@@ -463,6 +554,12 @@ error_says_where_what_was_expected_and_what_was_found(void **state)
 		{ "log = file\n",
 		    "test.conf:1: log: expected stderr or syslog, "
 		    "found 'file'" },
+		{ "relay a {\nprotection = sealed!\n",
+		    "test.conf:2: relay protection: expected none, auth or "
+		    "sealed, found 'sealed!'" },
+		{ "protection = Sealed\n",
+		    "test.conf:1: protection: expected none, auth or sealed, "
+		    "found 'Sealed'" },
 		{ "relay a {\nprotocol = v2\n",
 		    "test.conf:2: relay protocol: expected extended or base, "
 		    "found 'v2'" },
@@ -520,6 +617,45 @@ error_says_where_what_was_expected_and_what_was_found(void **state)
 		{ "base {\nmax-subflows = many\n",
 		    "test.conf:2: base max-subflows: expected a number from 1 "
 		    "to 16, found 'many'" },
+
+		{ "mark = -1\n",
+		    "test.conf:1: mark: expected a number from 0 to "
+		    "4294967295, found '-1'" },
+		{ "peer a {\nmax-sessions = 65537\n",
+		    "test.conf:2: peer max-sessions: expected a number from 0 "
+		    "to 65536, found '65537'" },
+		{ "peer a {\nmax-subflows = 0\n",
+		    "test.conf:2: peer max-subflows: expected a number from 1 "
+		    "to 4096, found '0'" },
+		{ "peer a {\nnew-sessions = 100/s\n",
+		    "test.conf:2: peer new-sessions: expected a number from 0 "
+		    "to 65536, found '100/s'" },
+		{ "peer a {\nmemory = 64KiB\n",
+		    "test.conf:2: peer memory: expected a size from 1MiB to "
+		    "1TiB, or 0, such as 4MiB, found '64KiB'" },
+
+		/* Files and accounts. */
+		{ "relay a {\nkey-file = earth.key\n",
+		    "test.conf:2: relay key-file: expected a file, from / on, "
+		    "such as /etc/rorod/earth.key, found 'earth.key'" },
+		{ "relay a {\nkey-file = /etc/rorod/\n",
+		    "test.conf:2: relay key-file: expected a file, from / on, "
+		    "such as /etc/rorod/earth.key, found '/etc/rorod/'" },
+		{ "peer a {\nkey-file = /a.key ''\n",
+		    "test.conf:2: peer key-file: expected a file, from / on, "
+		    "such as /etc/rorod/earth.key, found ''" },
+		{ "peer a {\nkey-file = /1 /2 /3\n",
+		    "test.conf:2: peer key-file: expected at most 2 values, "
+		    "found more" },
+		{ "user = ''\n",
+		    "test.conf:1: user: expected a name of this system's, 1 to "
+		    "32 letters, digits or _.-, found ''" },
+		{ "group = -1\n",
+		    "test.conf:1: group: expected a name of this system's, 1 "
+		    "to 32 letters, digits or _.-, found '-1'" },
+		{ "user = a:b\n",
+		    "test.conf:1: user: expected a name of this system's, 1 to "
+		    "32 letters, digits or _.-, found 'a:b'" },
 
 		/* Addresses. */
 		{ "redirect {\nlisten = [::]\n",
@@ -590,6 +726,9 @@ error_says_where_what_was_expected_and_what_was_found(void **state)
 		{ "forward a {\nlisten = [::1]:1\n}\nforward a {\n",
 		    "test.conf:4: forward: expected a name of its own, "
 		    "found 'a' again" },
+		{ SEALED_RELAY "peer b {\n}\npeer a {\n",
+		    "test.conf:8: peer: expected a name of its own, "
+		    "found 'a' again" },
 
 		/* Rules. */
 		{ "peer a {\npermit 10.0.0.0/8\n",
@@ -646,9 +785,6 @@ error_says_where_what_was_expected_and_what_was_found(void **state)
 		{ "relay a {\nprotection = none\n}\n",
 		    "test.conf:1: relay: expected the option address, which is "
 		    "missing" },
-		{ "relay a {\naddress = a:1\n}\n",
-		    "test.conf:1: relay: expected the option protection = "
-		    "none, which is missing" },
 		{ "base {\nserver = a:1\n}\n",
 		    "test.conf:1: base: expected the option proxies, which is "
 		    "missing" },
@@ -667,20 +803,11 @@ static void
 what_is_not_built_yet_says_so(void **state)
 {
 	(void)state;
-	refused("relay a {\nprotection = sealed\n",
-	    "test.conf:2: relay protection: expected none, found sealed, which "
-	    "is not built yet");
-	refused("protection = auth\n",
-	    "test.conf:1: protection: expected none, found auth, which is not "
-	    "built yet");
 	refused(PROXY "relay mars {\n",
 	    "test.conf:9: relay: expected only the one on line 5, found "
 	    "another, which is not built yet");
 	refused("relay a {\npath x {\n}\npath y {\n",
 	    "test.conf:4: path: expected only the one on line 2, found "
-	    "another, which is not built yet");
-	refused("peer a {\n}\npeer b {\n",
-	    "test.conf:3: peer: expected only the one on line 1, found "
 	    "another, which is not built yet");
 }
 
@@ -703,10 +830,54 @@ options_that_do_not_go_together_are_refused(void **state)
 		{ "role = relay\n",
 		    "test.conf: expected the option listen with role = relay, "
 		    "found none" },
+
+		/* Keys and protection. */
 		{ "role = relay\nlisten = [::1]:1093\n",
-		    "test.conf: protection: expected protection = none written "
-		    "out, since sealed, the default, is not built yet, found "
-		    "nothing" },
+		    "test.conf: expected a section peer \"NAME\" { ... } with "
+		    "protection = sealed, found none" },
+		{ "role = relay\nlisten = [::1]:1093\nprotection = auth\n",
+		    "test.conf: expected a section peer \"NAME\" { ... } with "
+		    "protection = auth, found none" },
+		{ SEALED_RELAY "peer b {\nrate = 1Mbit\n}\n",
+		    "test.conf:6: peer: expected the option key-file with "
+		    "protection = sealed, found none" },
+		{ RELAY "peer a {\nkey-file = /a.key\n}\n",
+		    "test.conf:4: peer: expected no key-file with protection = "
+		    "none, found '/a.key'" },
+		{ RELAY "peer a {\n}\npeer b {\n}\n",
+		    "test.conf:6: peer: expected only the one on line 4 with "
+		    "protection = none, which cannot tell them apart, found "
+		    "another" },
+		{ SEALED_RELAY "trusted-interfaces = wg0\n",
+		    "test.conf:6: trusted-interfaces: expected protection = "
+		    "none with it, found protection = sealed" },
+		{ SEALED_RELAY "memory-limit = 64MiB\npeer b {\n"
+		    "key-file = /b.key\nmemory = 65MiB\n}\n",
+		    "test.conf:7: peer: expected memory of at most 64MiB, "
+		    "which is memory-limit, found 65MiB" },
+		{ "role = proxy\nredirect {\nlisten = [::]:1\n}\n"
+		    "relay a {\naddress = a:1\n}\n",
+		    "test.conf:5: relay: expected the option key-file with "
+		    "protection = sealed, found none" },
+		{ "role = proxy\nredirect {\nlisten = [::]:1\n}\n"
+		    "relay a {\nprotection = auth\naddress = a:1\n}\n",
+		    "test.conf:5: relay: expected the option key-file with "
+		    "protection = auth, found none" },
+		{ "role = proxy\nredirect {\nlisten = [::]:1\n}\n"
+		    "relay a {\nprotection = none\naddress = a:1\n"
+		    "key-file = /a.key\n}\n",
+		    "test.conf:5: relay: expected no key-file with protection "
+		    "= none, found '/a.key'" },
+		{ "role = proxy\nforward web {\nlisten = [::]:1\n}\n"
+		    "relay a {\nprotection = sealed\naddress = a:1\n"
+		    "protocol = base\nkey-file = /a.key\n}\n",
+		    "test.conf:5: relay: expected protection = none with "
+		    "protocol = base, which has no other, found sealed" },
+		{ "role = proxy\nforward web {\nlisten = [::]:1\n}\n"
+		    "relay a {\naddress = a:1\nprotocol = base\n"
+		    "key-file = /a.key\n}\n",
+		    "test.conf:5: relay: expected no key-file with protection "
+		    "= none, found '/a.key'" },
 		{ "role = relay\nprotection = none\nlisten = [::1]:1 "
 		    "192.0.2.1:1\n",
 		    "test.conf:3: listen: with protection = none whoever "
@@ -862,8 +1033,33 @@ reload_changes_limits_timeouts_and_rules(void **state)
 	    PROXY "forward a {\nlisten = [::1]:1\ndestination = c:2\n}\n", "");
 	assert_difference(RELAY, RELAY
 	    "base {\nserver = a:1\nproxies = 192.0.2.1\n}\n", "");
-	assert_difference(RELAY "peer a {\npermit any any\n}\n",
-	    RELAY "peer a {\ndeny any 25\n}\n", "");
+	assert_difference(RELAY, RELAY "peer a {\ndeny any 25\n}\n", "");
+}
+
+static void
+reload_changes_keys_and_peers(void **state)
+{
+#define PEER(name, key) "peer " name " {\nkey-file = " key "\n}\n"
+	static const char relay[] = "role = relay\nlisten = [::]:1093\n";
+	char old[256], new[512];
+	struct config_key_info key;
+
+	(void)state;
+	assert_difference(SEALED_PROXY, "role = proxy\n"
+	    "redirect {\nlisten = [::]:1092\n}\nrelay earth {\n"
+	    "address = relay.example:1093\nkey-file = /other.key\n}\n", "");
+	assert_difference(SEALED_RELAY, SEALED_RELAY PEER("b", "/b.key"), "");
+	snprintf(old, sizeof(old), "%s%s%s", relay, PEER("a", "/a.key"),
+	    PEER("b", "/b.key"));
+	snprintf(new, sizeof(new), "%s%s%s", relay, PEER("c", "/c.key"),
+	    "peer a {\nkey-file = /a.key /new.key\nrate = 1Mbit\n"
+	    "delay = 1s\nmax-sessions = 1\nmax-subflows = 1\n"
+	    "new-sessions = 1\nmemory = 1MiB\npermit any any\n}\n");
+	assert_difference(old, new, "");
+
+	/* They are not even compared. */
+	for (size_t i = 0; config_key(i, &key); i++)
+		assert_true(key.section != CONFIG_IN_PEER || key.reload);
 }
 
 static void
@@ -888,9 +1084,14 @@ reload_does_not_change_what_is_bound(void **state)
 	assert_difference(RELAY, RELAY "notsent-lowat = 4KiB\n",
 	    "notsent-lowat");
 	assert_difference(RELAY, RELAY "user-timeout = 1s\n", "user-timeout");
-	assert_difference(RELAY, RELAY "peer a {\n}\n", "peer");
-	assert_difference(RELAY "peer a {\n}\n",
-	    RELAY "peer a {\nrate = 1Mbit\n}\n", "peer rate");
+	assert_difference(RELAY, RELAY "mark = 1\n", "mark");
+	assert_difference(SEALED_RELAY, SEALED_RELAY "protection = auth\n",
+	    "protection");
+	assert_difference(PROXY, SEALED_PROXY, "relay protection");
+	assert_difference(PROXY, PROXY "user = nobody\n", "user");
+	assert_difference(PROXY "user = nobody\n", PROXY "user = rorod\n",
+	    "user");
+	assert_difference(RELAY, RELAY "group = nogroup\n", "group");
 
 	assert_difference(PROXY,
 	    PROXY "forward a {\nlisten = [::1]:1\ndestination = b:1\n}\n",
@@ -931,6 +1132,8 @@ main(void)
 		cmocka_unit_test(relay_has_defaults),
 		cmocka_unit_test(every_option_of_a_proxy_is_stored),
 		cmocka_unit_test(every_option_of_a_relay_is_stored),
+		cmocka_unit_test(interfaces_are_listed),
+		cmocka_unit_test(without_protection_there_is_a_peer),
 		cmocka_unit_test(rules_keep_their_order),
 		cmocka_unit_test(fast_path_has_four_bulk_subflows),
 		cmocka_unit_test(
@@ -946,6 +1149,7 @@ main(void)
 		cmocka_unit_test(found_text_is_printable_and_short),
 		cmocka_unit_test(name_may_have_63_letters),
 		cmocka_unit_test(reload_changes_limits_timeouts_and_rules),
+		cmocka_unit_test(reload_changes_keys_and_peers),
 		cmocka_unit_test(reload_does_not_change_what_is_bound),
 		cmocka_unit_test(nothing_can_be_freed),
 	};

@@ -67,16 +67,24 @@ config_free(struct config *c)
 		}
 		free(relay->name);
 		free(relay->address.host);
+		free(relay->key_file);
 		free(relay->socket.congestion);
 		free(relay->paths);
 	}
 	for (size_t i = 0; i < c->ntrusted; i++)
 		free(c->trusted_interfaces[i]);
 	for (size_t i = 0; i < c->npeers; i++) {
-		free(c->peers[i].name);
-		free(c->peers[i].socket.congestion);
-		acl_free(c->peers[i].acl);
+		struct config_peer *peer = &c->peers[i];
+
+		for (size_t j = 0; j < peer->nkey_files; j++)
+			free(peer->key_files[j]);
+		free(peer->name);
+		free(peer->key_files);
+		free(peer->socket.congestion);
+		acl_free(peer->acl);
 	}
+	free(c->user);
+	free(c->group);
 	free(c->forwards);
 	free(c->relays);
 	free(c->listen);
@@ -115,6 +123,8 @@ config_fixed_difference(const struct config *old, const struct config *new)
 	for (size_t s = 0; s < CONFIG_NSECTIONS; s++) {
 		const char *found = NULL;
 
+		if (config_sections[s].reload)
+			continue;
 		for (size_t i = 0; found == NULL; i++) {
 			const void *x = config_object(c, s, i);
 			const void *y = config_object(d, s, i);

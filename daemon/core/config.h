@@ -32,7 +32,8 @@ struct config_endpoint {
 };
 
 /* Options of the sockets of subflows, on both sides.  Those of a path and of a
- * peer are complete: what is written once for all of them is copied there. */
+ * peer are complete: what is written once for all of them is copied there.  A
+ * relay's own is complete but for rate and delay, which belong to its peers. */
 struct config_socket {
 	char *congestion;		/* "bbr" by default */
 	uint32_t notsent_lowat_bytes;	/* 0: derived from the rate */
@@ -59,7 +60,8 @@ struct config_relay {			/* a proxy's relay */
 	unsigned int line;
 	struct config_endpoint address;
 	enum config_protocol protocol;
-	enum wire_protection protection;
+	enum wire_protection protection;	/* base protocol: none */
+	char *key_file;			/* NULL without protection */
 	uint8_t subflows;		/* base protocol: per client */
 	struct config_socket socket;	/* as written; use a path's */
 	struct config_path *paths;	/* at least one */
@@ -77,7 +79,13 @@ struct config_forward {
 struct config_peer {			/* a relay's proxy */
 	char *name;
 	unsigned int line;
+	char **key_files;		/* none without protection, else one or */
+	size_t nkey_files;		/* two: of these, either is accepted */
 	struct acl *acl;
+	uint32_t max_sessions;		/* 0: only the relay's own limit */
+	uint32_t max_subflows;
+	uint32_t new_sessions_per_s;	/* 0: no limit */
+	uint64_t memory_bytes;		/* 0: only the relay's own limit */
 	struct config_socket socket;
 };
 
@@ -94,6 +102,9 @@ struct config {
 
 	enum config_log log_level;
 	bool log_syslog;
+
+	/* Whom to become once what needs privileges is done.  NULL: stay. */
+	char *user, *group;
 
 	/* Limits; 0 in max_sessions: from RLIMIT_NOFILE at start;
 	 * 0 in memory_limit_bytes: a quarter of RAM, at most 256 MiB. */
@@ -118,12 +129,11 @@ struct config {
 	struct addr *listen;
 	size_t nlisten;
 	enum wire_protection protection;
-	bool protection_given;		/* `none` has to be written out */
-	struct config_socket socket;	/* as written; use a peer's */
-	char **trusted_interfaces;
+	struct config_socket socket;	/* of listeners; use a peer's */
+	char **trusted_interfaces;	/* only without protection */
 	size_t ntrusted;
-	struct config_peer *peers;	/* one, until keys tell them apart */
-	size_t npeers;
+	struct config_peer *peers;	/* at least one; without protection */
+	size_t npeers;			/* just one */
 	struct config_base base;
 };
 
@@ -132,7 +142,8 @@ void config_free(struct config *);
 
 /* The first option, as "relay address" or "listen", that differs and that a
  * running daemon cannot change; NULL when `new` can replace `old`.  The order
- * of sections counts. */
+ * of sections counts, except that peers are known by their names: all of a peer
+ * can change, and peers can come and go. */
 const char *config_fixed_difference(const struct config *old,
     const struct config *new);
 

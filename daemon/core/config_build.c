@@ -13,6 +13,7 @@
 #define MBIT (1000 * 1000)
 #define FAST_PATH_BPS (100 * MBIT)	/* from here 4 bulk subflows a path */
 #define SECOND 1000
+#define DEFAULT_CONGESTION "bbr"
 
 /* ---- errors ---- */
 
@@ -175,6 +176,7 @@ config_builder_new(const char *file)
 	b->config->resume_timeout_ms = 120 * SECOND;
 	b->config->socket.user_timeout_ms = 30 * SECOND;
 	b->config->base.max_subflows = 8;
+	b->config->protection = WIRE_PROTECTION_SEALED;
 	return b;
 }
 
@@ -228,6 +230,7 @@ add_object(struct config_builder *b, enum config_section s, const char *title)
 			return config_out_of_memory(b);
 		c->nrelays++;
 		relay->line = b->line;
+		relay->protection = WIRE_PROTECTION_SEALED;
 		relay->socket.user_timeout_ms = 30 * SECOND;
 		return config_store_text(b, &relay->name, title);
 	case CONFIG_IN_PATH:
@@ -245,6 +248,7 @@ add_object(struct config_builder *b, enum config_section s, const char *title)
 			return config_out_of_memory(b);
 		c->npeers++;
 		peer->line = b->line;
+		peer->max_subflows = 64;
 		peer->acl = acl_new();
 		if (peer->acl == NULL)
 			return config_out_of_memory(b);
@@ -336,6 +340,16 @@ config_begin(struct config_builder *b, const char *section, const char *title,
 	return 0;
 }
 
+/* The base protocol has none, which need not be written out. */
+static void
+choose_protection(const struct config_builder *b, struct config_relay *relay)
+{
+	const struct key *k = find_key(CONFIG_IN_RELAY, "protection");
+
+	if (relay->protocol == CONFIG_BASE && !b->given[key_index(k)].yes)
+		relay->protection = WIRE_PROTECTION_NONE;
+}
+
 int
 config_end(struct config_builder *b)
 {
@@ -351,8 +365,9 @@ config_end(struct config_builder *b)
 			return FAIL(b, b->seen[s].line,
 			    config_sections[s].info.name,
 			    ": expected the option ", config_keys[i].name,
-			    config_keys[i].built > 0 ? " = none" : "",
 			    ", which is missing");
+	if (s == CONFIG_IN_RELAY)
+		choose_protection(b, &b->config->relays[b->seen[s].n - 1]);
 	b->open = config_sections[s].info.parent;
 	return 0;
 }
@@ -423,7 +438,8 @@ finish_socket(struct config_builder *b, struct config_socket *s,
 	s->notsent_lowat_bytes = common->notsent_lowat_bytes;
 	s->user_timeout_ms = common->user_timeout_ms;
 	return config_store_text(b, &s->congestion,
-	    common->congestion != NULL ? common->congestion : "bbr");
+	    common->congestion != NULL ? common->congestion :
+	    DEFAULT_CONGESTION);
 }
 
 static int
@@ -445,9 +461,39 @@ finish_path(struct config_builder *b, const struct config_relay *relay,
 	return finish_socket(b, &path->socket, &relay->socket);
 }
 
+static const char *
+protection_name(enum wire_protection p)
+{
+	return find_key(CONFIG_IN_TOP, "protection")->words[p];
+}
+
+static int
+check_relay_key(struct config_builder *b, const struct config_relay *relay)
+{
+	const char *protection = protection_name(relay->protection);
+
+	if (relay->protocol == CONFIG_BASE &&
+	    relay->protection != WIRE_PROTECTION_NONE)
+		return FAIL(b, relay->line, "relay: expected protection = none "
+		    "with protocol = base, which has no other, found ",
+		    protection);
+	if (relay->protection != WIRE_PROTECTION_NONE &&
+	    relay->key_file == NULL)
+		return FAIL(b, relay->line, "relay: expected the option "
+		    "key-file with protection = ", protection, ", found none");
+	if (relay->protection == WIRE_PROTECTION_NONE &&
+	    relay->key_file != NULL)
+		return FAIL(b, relay->line, "relay: expected no key-file with "
+		    "protection = none, found ",
+		    config_quoted(b, relay->key_file));
+	return 0;
+}
+
 static int
 finish_config_relay(struct config_builder *b, struct config_relay *relay)
 {
+	if (check_relay_key(b, relay) < 0)
+		return -EINVAL;
 	if (relay->protocol == CONFIG_EXTENDED && relay->subflows > 0)
 		return FAIL(b, relay->line, "relay: subflows belongs to "
 		    "protocol = base, found protocol = extended, which has "
@@ -520,10 +566,14 @@ check_exposure(struct config_builder *b)
 	const struct config *c = b->config;
 	char text[ADDR_TEXT_MAX];
 
-	if (!c->protection_given)
-		return FAIL(b, 0, "protection: expected protection = none "
-		    "written out, since sealed, the default, is not built yet, "
-		    "found nothing");
+	if (c->protection != WIRE_PROTECTION_NONE) {
+		if (c->ntrusted > 0)
+			return FAIL(b, line_of(b, "trusted-interfaces"),
+			    "trusted-interfaces: expected protection = none "
+			    "with it, found protection = ",
+			    protection_name(c->protection));
+		return 0;
+	}
 	for (size_t i = 0; i < c->nlisten && c->ntrusted == 0; i++)
 		if (!is_loopback(&c->listen[i]))
 			return FAIL(b, line_of(b, "listen"), "listen: with "
@@ -534,6 +584,55 @@ check_exposure(struct config_builder *b)
 	return 0;
 }
 
+/* With protection a peer is known by its keys; without, there is no telling
+ * who is who. */
+static int
+check_peer_keys(struct config_builder *b)
+{
+	const struct config *c = b->config;
+	const char *protection = protection_name(c->protection);
+	bool none = c->protection == WIRE_PROTECTION_NONE;
+	char first[UNITS_TEXT_MAX];
+
+	if (!none && c->npeers == 0)
+		return FAIL(b, 0, "expected a section peer \"NAME\" { ... } "
+		    "with protection = ", protection, ", found none");
+	if (none && c->npeers > 1)
+		return FAIL(b, c->peers[1].line, "peer: expected only the one "
+		    "on line ", units_format(first, UNITS_NONE,
+		    c->peers[0].line), " with protection = none, which cannot "
+		    "tell them apart, found another");
+	for (size_t i = 0; i < c->npeers; i++) {
+		const struct config_peer *peer = &c->peers[i];
+
+		if (!none && peer->nkey_files == 0)
+			return FAIL(b, peer->line, "peer: expected the option "
+			    "key-file with protection = ", protection,
+			    ", found none");
+		if (none && peer->nkey_files > 0)
+			return FAIL(b, peer->line, "peer: expected no key-file "
+			    "with protection = none, found ",
+			    config_quoted(b, peer->key_files[0]));
+	}
+	return 0;
+}
+
+static int
+finish_peer(struct config_builder *b, struct config_peer *peer)
+{
+	const struct config *c = b->config;
+	char found[UNITS_TEXT_MAX], most[UNITS_TEXT_MAX];
+
+	if (c->memory_limit_bytes > 0 &&
+	    peer->memory_bytes > c->memory_limit_bytes)
+		return FAIL(b, peer->line, "peer: expected memory of at most ",
+		    units_format(most, UNITS_SIZE, c->memory_limit_bytes),
+		    ", which is memory-limit, found ",
+		    units_format(found, UNITS_SIZE, peer->memory_bytes));
+	peer->socket.mark = c->socket.mark;
+	return finish_socket(b, &peer->socket, &c->socket);
+}
+
 static int
 finish_relay(struct config_builder *b)
 {
@@ -542,14 +641,18 @@ finish_relay(struct config_builder *b)
 	if (c->nlisten == 0)
 		return FAIL(b, 0, "expected the option listen with role = "
 		    "relay, found none");
-	c->protection_given = is_given(b, "protection");
 	int result = check_exposure(b);
+	if (result == 0)
+		result = check_peer_keys(b);
 	if (result == 0 && c->npeers == 0) {
 		b->line = 0;
 		result = add_object(b, CONFIG_IN_PEER, "default");
 	}
+	if (result == 0 && c->socket.congestion == NULL)
+		result = config_store_text(b, &c->socket.congestion,
+		    DEFAULT_CONGESTION);
 	for (size_t i = 0; result == 0 && i < c->npeers; i++)
-		result = finish_socket(b, &c->peers[i].socket, &c->socket);
+		result = finish_peer(b, &c->peers[i]);
 	return result;
 }
 

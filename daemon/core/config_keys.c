@@ -21,6 +21,8 @@
 #define TIB (MIB * MIB)
 
 #define SESSIONS_MAX 65536	/* numbers that a relay remembers */
+#define SUBFLOWS_MAX 4096	/* of a peer: 170 groups that have all they may */
+#define NEW_SESSIONS_MAX 65536	/* a second */
 
 const struct section config_sections[CONFIG_NSECTIONS] = {
 	[CONFIG_IN_TOP] = { .info = { "", CONFIG_IN_TOP, false } },
@@ -46,7 +48,8 @@ const struct section config_sections[CONFIG_NSECTIONS] = {
 	[CONFIG_IN_PEER] = {
 		.info = { "peer", CONFIG_IN_TOP, true },
 		.role = FOR_RELAY,
-		.later = true,
+		.many = true,
+		.reload = true,
 	},
 	[CONFIG_IN_BASE] = {
 		.info = { "base", CONFIG_IN_TOP, false },
@@ -111,6 +114,10 @@ const struct key config_keys[] = {
 	    FIELD(struct config, log_level) },
 	{ TOP("log"), .kind = KIND_WORD, .words = log_words, .reload = true,
 	    FIELD(struct config, log_syslog) },
+	{ TOP("user"), .kind = KIND_ACCOUNT,
+	    FIELD(struct config, user) },
+	{ TOP("group"), .kind = KIND_ACCOUNT,
+	    FIELD(struct config, group) },
 	{ TOP("max-sessions"), NUMBER, .max = SESSIONS_MAX,
 	    .reload = true,
 	    FIELD(struct config, max_sessions) },
@@ -145,8 +152,9 @@ const struct key config_keys[] = {
 	{ IN_RELAY("protocol"), .kind = KIND_WORD, .words = protocol_words,
 	    FIELD(struct config_relay, protocol) },
 	{ IN_RELAY("protection"), .kind = KIND_WORD, .words = protection_words,
-	    .built = 1, .required = true,
 	    FIELD(struct config_relay, protection) },
+	{ IN_RELAY("key-file"), .kind = KIND_FILE, .reload = true,
+	    FIELD(struct config_relay, key_file) },
 	{ IN_RELAY("subflows"), NUMBER, .min = 1, .max = CONFIG_SUBFLOWS_MAX,
 	    FIELD(struct config_relay, subflows) },
 	{ IN_RELAY("congestion"), .kind = KIND_CONGESTION,
@@ -176,7 +184,7 @@ const struct key config_keys[] = {
 	{ TOP("listen"), .kind = KIND_LISTEN, .role = FOR_RELAY,
 	    FIELDS(struct config, listen, nlisten) },
 	{ TOP("protection"), .kind = KIND_WORD, .words = protection_words,
-	    .built = 1, .role = FOR_RELAY,
+	    .role = FOR_RELAY,
 	    FIELD(struct config, protection) },
 	{ TOP("trusted-interfaces"), .kind = KIND_INTERFACE, .role = FOR_RELAY,
 	    FIELDS(struct config, trusted_interfaces, ntrusted) },
@@ -188,13 +196,27 @@ const struct key config_keys[] = {
 	{ TOP("user-timeout"), TIME, .min = SECOND, .max = HOUR,
 	    .or_zero = true, .role = FOR_RELAY,
 	    FIELD(struct config, socket.user_timeout_ms) },
+	{ TOP("mark"), NUMBER, .max = UINT32_MAX, .role = FOR_RELAY,
+	    FIELD(struct config, socket.mark) },
 
-	{ IN_PEER("rate"), RATE,
+	{ IN_PEER("key-file"), .kind = KIND_FILE, .most = 2, .reload = true,
+	    FIELDS(struct config_peer, key_files, nkey_files) },
+	{ IN_PEER("rate"), RATE, .reload = true,
 	    FIELD(struct config_peer, socket.rate_bps) },
-	{ IN_PEER("delay"), TIME, .max = 60 * SECOND,
+	{ IN_PEER("delay"), TIME, .max = 60 * SECOND, .reload = true,
 	    FIELD(struct config_peer, socket.delay_ms) },
-	{ IN_PEER("mark"), NUMBER, .max = UINT32_MAX,
-	    FIELD(struct config_peer, socket.mark) },
+	{ IN_PEER("max-sessions"), NUMBER, .max = SESSIONS_MAX,
+	    .reload = true,
+	    FIELD(struct config_peer, max_sessions) },
+	{ IN_PEER("max-subflows"), NUMBER, .min = 1, .max = SUBFLOWS_MAX,
+	    .reload = true,
+	    FIELD(struct config_peer, max_subflows) },
+	{ IN_PEER("new-sessions"), NUMBER, .max = NEW_SESSIONS_MAX,
+	    .reload = true,
+	    FIELD(struct config_peer, new_sessions_per_s) },
+	{ IN_PEER("memory"), SIZE, .min = MIB, .max = TIB, .or_zero = true,
+	    .reload = true,
+	    FIELD(struct config_peer, memory_bytes) },
 	{ IN_PEER("permit"), .kind = KIND_RULE, .reload = true },
 	{ IN_PEER("deny"), .kind = KIND_RULE, .reload = true },
 

@@ -31,6 +31,7 @@ struct section {
 	enum belongs role;
 	bool many;
 	bool later;		/* several will be possible one day */
+	bool reload;		/* they can come and go, all of them can change */
 };
 
 extern const struct section config_sections[CONFIG_NSECTIONS];
@@ -40,6 +41,8 @@ enum kind {
 	KIND_WORD,
 	KIND_CONGESTION,
 	KIND_INTERFACE,
+	KIND_ACCOUNT,
+	KIND_FILE,
 	KIND_SOURCE,
 	KIND_LISTEN,
 	KIND_ENDPOINT,
@@ -59,6 +62,7 @@ struct key {
 	size_t offset, size;		/* in the section's object */
 	size_t count;			/* of a list: where its length is */
 	bool list;
+	size_t most;			/* of a list; 0: any number */
 
 	enum units units;		/* of a KIND_INTEGER */
 	uint64_t min, max;
@@ -66,7 +70,6 @@ struct key {
 	uint64_t scale;			/* stored divided by this; 0: by 1 */
 
 	const char *const *words;	/* of a KIND_WORD, by value */
-	size_t built;			/* only so many of them; 0: all */
 };
 
 extern const struct key config_keys[];

@@ -11,6 +11,8 @@
 #define HOST_MAX 253		/* of a name in the DNS */
 #define INTERFACE_MAX 15	/* IFNAMSIZ without its terminator */
 #define CONGESTION_MAX 15	/* TCP_CA_NAME_MAX, the same */
+#define ACCOUNT_MAX 32		/* of useradd(8) and groupadd(8) */
+#define FILE_NAME_MAX 4095	/* PATH_MAX, the same */
 
 static_assert(sizeof(enum config_role) == sizeof(uint32_t),
     "store() writes an enum as a number of its size");
@@ -107,9 +109,6 @@ set_word(struct config_builder *b, const struct key *k, void *field,
 		n++;
 	if (k->words[n] == NULL)
 		return bad_word(b, k, value);
-	if (k->built > 0 && n >= k->built)
-		return FAIL(b, b->line, k->label, ": expected ", k->words[0],
-		    ", found ", value, ", which is not built yet");
 	store(field, k->size, n);
 	return 0;
 }
@@ -138,6 +137,29 @@ set_interface(struct config_builder *b, const struct key *k, void *field,
 		if (strcmp(c->trusted_interfaces[i], value) == 0)
 			return FAIL(b, b->line, k->label, ": ",
 			    config_quoted(b, value), " is there twice");
+	return config_store_text(b, field, value);
+}
+
+static int
+set_account(struct config_builder *b, const struct key *k, void *field,
+    const char *value)
+{
+	if (!config_is_name(value, ACCOUNT_MAX, "_.-") || value[0] == '-')
+		return expected(b, k, "a name of this system's, 1 to 32 "
+		    "letters, digits or _.-", value);
+	return config_store_text(b, field, value);
+}
+
+/* One from / on: a daemon's working directory is nobody's business. */
+static int
+set_file(struct config_builder *b, const struct key *k, void *field,
+    const char *value)
+{
+	size_t len = strlen(value);
+
+	if (value[0] != '/' || value[len - 1] == '/' || len > FILE_NAME_MAX)
+		return expected(b, k, "a file, from / on, such as "
+		    "/etc/rorod/earth.key", value);
 	return config_store_text(b, field, value);
 }
 
@@ -307,6 +329,8 @@ static const struct {
 	[KIND_WORD] = { set_word, same_bytes },
 	[KIND_CONGESTION] = { set_congestion, same_text },
 	[KIND_INTERFACE] = { set_interface, same_text },
+	[KIND_ACCOUNT] = { set_account, same_text },
+	[KIND_FILE] = { set_file, NULL },
 	[KIND_SOURCE] = { set_source, same_addr },
 	[KIND_LISTEN] = { set_listen, same_addr },
 	[KIND_ENDPOINT] = { set_endpoint, same_endpoint },
@@ -321,6 +345,13 @@ set_list(struct config_builder *b, const struct key *k, uint8_t *object,
 	size_t count;
 
 	memcpy(&count, object + k->count, sizeof(count));
+	if (k->most > 0 && n > k->most) {
+		char most[UNITS_TEXT_MAX];
+
+		return FAIL(b, b->line, k->label, ": expected at most ",
+		    units_format(most, UNITS_NONE, k->most),
+		    " values, found more");
+	}
 	for (size_t i = 0; i < n; i++) {
 		void *element = config_grow(object + k->offset, count, k->size);
 
