@@ -4,18 +4,18 @@
 # Measuring.  The hosts are made here, as for the demo; what is done on them,
 # and why so, is in tests/bench/bench.py.
 #
-# HAProxy, which two hops are compared with, would be started by installing
-# its package.  So it is only unpacked, beside the build, and the libraries
-# that it needs are installed.  Without it there is no comparison, but all the
-# rest.
+# What two hops are compared with, HAProxy and Shadowsocks, would be started by
+# installing their packages.  So these are only unpacked, beside the build, and
+# the libraries that they need are installed.  Without them there is no
+# comparison, but all the rest.
 
 bench_options()
 {
-	bench_quick='' bench_output=
+	bench_plan=full bench_output=
 	while [[ $# -gt 0 ]]; do
 		case $1 in
-		--quick)
-			bench_quick=--quick
+		--quick|--hops)
+			bench_plan=${1#--}
 			;;
 		--output=*)
 			bench_output=${1#*=}
@@ -35,28 +35,43 @@ bench_options()
 	link_options
 }
 
-# Sets $bench_haproxy to a program that runs, or to nothing.
-bench_find_haproxy()
+# A package's program that runs with that option, which makes it say something
+# and end: sets $bench_program, to nothing if it cannot be had.
+bench_find()	# package, program, option
 {
-	local unpacked=$top/build-lab/haproxy package libraries
+	local unpacked=$top/build-lab/$1 download libraries
 
-	bench_haproxy=$(command -v haproxy) && return
-	bench_haproxy=$unpacked/usr/sbin/haproxy
-	"$bench_haproxy" -v >/dev/null 2>&1 && return
-	bench_haproxy=
+	bench_program=$(command -v "${2##*/}") && return
+	bench_program=$unpacked/$2
+	"$bench_program" "$3" >/dev/null 2>&1 && return
+	bench_program=
 	command -v apt-get >/dev/null || return
-	mapfile -t libraries < <(apt-cache depends haproxy 2>/dev/null |
+	mapfile -t libraries < <(apt-cache depends "$1" 2>/dev/null |
 	    sed -n 's/^ *Depends: \(lib.*\)/\1/p')
 	[[ ${#libraries[@]} -gt 0 ]] || return
 	dpkg -s "${libraries[@]}" >/dev/null 2>&1 || install "${libraries[@]}"
-	package=$(mktemp -d) || return
-	( cd "$package" && apt download haproxy >/dev/null 2>&1 &&
+	download=$(mktemp -d) || return
+	( cd "$download" && apt download "$1" >/dev/null 2>&1 &&
 	    chmod -R a+rX . ) &&
 	    as_owner mkdir -p "$unpacked" &&
-	    as_owner dpkg-deb -x "$package"/haproxy_*.deb "$unpacked" &&
-	    "$unpacked/usr/sbin/haproxy" -v >/dev/null 2>&1 &&
-	    bench_haproxy=$unpacked/usr/sbin/haproxy
-	rm -rf "$package"
+	    as_owner dpkg-deb -x "$download"/*.deb "$unpacked" &&
+	    "$unpacked/$2" "$3" >/dev/null 2>&1 &&
+	    bench_program=$unpacked/$2
+	rm -rf "$download"
+}
+
+# Sets $bench_haproxy, and $bench_shadowsocks to where both of its programs
+# are; or to nothing.
+bench_find_others()
+{
+	bench_find haproxy usr/sbin/haproxy -v
+	bench_haproxy=$bench_program
+	bench_find shadowsocks-libev usr/bin/ss-tunnel -h
+	bench_shadowsocks=${bench_program%/*}
+	[[ -n $bench_haproxy ]] ||
+	    say 'HAProxy cannot be had: two hops are measured without it'
+	[[ -n $bench_shadowsocks ]] ||
+	    say 'Shadowsocks cannot be had: two hops are measured without it'
 }
 
 # Both ends of that cable speak cubic, unless a program says otherwise.
@@ -81,9 +96,7 @@ lab_bench()
 
 	check_kernel
 	require "${needs_build[@]}" "${needs_lab[@]}" "${needs_bench[@]}"
-	bench_find_haproxy
-	[[ -n $bench_haproxy ]] ||
-	    say 'HAProxy cannot be had: two hops are measured without it'
+	bench_find_others
 	clear_proxy_variables
 	build_hold run
 	build_make rorod tests/link --
@@ -101,7 +114,8 @@ lab_bench()
 	    --dir "$net_dir" --build "$build/obj" --parts "$parts" \
 	    --server "$net_server4" --relay "$net_relay4" \
 	    --output "$bench_output" --haproxy "$bench_haproxy" \
-	    --spent "$((SECONDS - began))" $bench_quick
+	    --shadowsocks "$bench_shadowsocks" \
+	    --spent "$((SECONDS - began))" --plan "$bench_plan"
 	status=$?
 	bench_give_back
 	exit $status

@@ -84,6 +84,13 @@ QUICK = {
     "hops": {"rounds": 3, "seconds": 1},
 }
 
+HOPS = {
+    "links": [], "losses": [], "rounds": 0, "gets": {}, "repeats": 0,
+    "deadline": 180,
+    "hops": {"rounds": 7, "seconds": 2},
+}
+PLANS = {"full": FULL, "quick": QUICK, "hops": HOPS}
+
 LARGEST = 20 * MB
 PING_AFTER_S = 2        # slow start is over where it is going to be
 IDLE_S = 0.2            # after a download that ended by itself
@@ -118,6 +125,8 @@ class Lab:
         self.parts = options.parts
         self.server = options.server
         self.relay = options.relay
+        self.haproxy = options.haproxy
+        self.shadowsocks = options.shadowsocks
         self.hosts = Hosts(options.prefix)
         self.link = Link(options.dir)
 
@@ -355,23 +364,24 @@ def options():
             ("output", "directory for the results")):
         parser.add_argument(f"--{name}", required=True, help=what)
     parser.add_argument("--haproxy", default="", help="program, if there")
+    parser.add_argument("--shadowsocks", default="",
+                        help="where its programs are, if there")
     parser.add_argument("--spent", type=float, default=0,
                         help="seconds since the build")
-    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--plan", choices=PLANS, default="full")
     return parser.parse_args()
 
 
 def main():
     opts = options()
-    plan_name = "quick" if opts.quick else "full"
-    plan = QUICK if opts.quick else FULL
+    plan = PLANS[opts.plan]
     lab = Lab(opts)
     results = Results(opts.output)
-    results.add(**machine(lab, plan_name, plan))
+    results.add(**machine(lab, opts.plan, plan))
     bench = None
     try:
         bench = Bench(lab, plan, results, time.monotonic() - opts.spent)
-        hops.run(lab, bench.client, plan["hops"], opts.haproxy, results)
+        hops.run(lab, bench.client, plan["hops"], results)
         load_rules(lab)
         bench.run()
         results.add(kind="time", all_s=round(bench.elapsed(), 1),

@@ -1,20 +1,24 @@
 # SPDX-License-Identifier: ISC
-"""Throughput over two hops without an emulated link, beside HAProxy.
+"""Throughput over two hops without an emulated link, beside others.
 
     client -- gateway -- relay -- server
 
 are joined by Ethernet here, so what is measured is what the programs cost:
 two proxies in a row, one connection from the server to the client, as fast
-as it goes.  HAProxy does the same with two processes in TCP mode, once
-copying and once with splice().  All speak cubic, but for rorod as shipped,
-which speaks BBR between the two.  On the LANs nothing is configured: one
-destination, no rules, so that no program has connection tracking in its way.
+as it goes.  The others do the same with two processes each: HAProxy in TCP
+mode, once copying and once with splice(), and Shadowsocks, which seals what
+goes from the one to the other with ChaCha20-Poly1305.  All speak cubic, but
+for rorod as shipped, which speaks BBR between the two.  On the LANs nothing is
+configured: one destination, no rules, so that no program has connection
+tracking in its way.
 
 The absolute speeds are those of this machine and its few processors, which
 the two ends have to share; so the ratios are what counts.
 """
 
 import contextlib
+import json
+import os
 
 from hosts import Daemon, Pair
 
@@ -60,25 +64,26 @@ listen hop
 SPLICE = "option splice-request\n\toption splice-response"
 
 
-class HaproxyPair:
-    def __init__(self, lab, name, program, port, options):
-        self.lab, self.name, self.program = lab, name, program
-        self.port, self.options = port, options
+SHADOWSOCKS_METHOD = "chacha20-ietf-poly1305"
+
+
+class OtherPair:
+    """Another program on the gateway and on the relay, at the same port."""
+
+    def __init__(self, lab, name, port, daemons):
+        """`daemons`: by host, the words of a command that the name of the
+        configuration follows, and its text; in the order of their start."""
+        self.lab, self.name, self.port = lab, name, port
+        self.commands = daemons
         self.daemons = []
 
     @contextlib.contextmanager
     def running(self):
-        hops = (("relay", RELAY, f"{SERVER}:{SERVER_PORT}"),
-                ("gateway", GATEWAY, f"{RELAY}:{self.port}"))
         try:
-            for host, address, to in hops:
-                config = HAPROXY_CONFIG.format(
-                    listen=f"{address}:{self.port}", to=to,
-                    options=self.options)
+            for host, (words, config) in self.commands.items():
                 self.daemons.append(Daemon(
                     self.lab.hosts, host, f"{self.name}-{host}",
-                    self.lab.directory,
-                    [self.program, "-db", "-f"], config))
+                    self.lab.directory, words, config))
                 self.wait(host)
             yield self
         finally:
@@ -92,6 +97,34 @@ class HaproxyPair:
         return sum(daemon.cpu_s() for daemon in self.daemons)
 
 
+def haproxy_running(lab, name, port, options):
+    words = [lab.haproxy, "-db", "-f"]
+
+    def config(address, to):
+        return HAPROXY_CONFIG.format(listen=f"{address}:{port}", to=to,
+                                     options=options)
+
+    return OtherPair(lab, name, port, {
+        "relay": (words, config(RELAY, f"{SERVER}:{SERVER_PORT}")),
+        "gateway": (words, config(GATEWAY, f"{RELAY}:{port}")),
+    }).running()
+
+
+def shadowsocks_running(lab, name, port):
+    """ss-tunnel is told where to; ss-server connects to what it is asked."""
+    def words(program):
+        return [os.path.join(lab.shadowsocks, program), "-c"]
+
+    both = {"server": RELAY, "server_port": port, "no_delay": True,
+            "method": SHADOWSOCKS_METHOD, "password": "hop", "timeout": 60}
+    tunnel = {**both, "local_address": GATEWAY, "local_port": port,
+              "tunnel_address": f"{SERVER}:{SERVER_PORT}"}
+    return OtherPair(lab, name, port, {
+        "relay": (words("ss-server"), json.dumps(both)),
+        "gateway": (words("ss-tunnel"), json.dumps(tunnel)),
+    }).running()
+
+
 def rorod_running(lab, name, port, congestion):
     """A pair; its forward listener has the port two below."""
     values = {"gateway": GATEWAY, "relay": RELAY, "server": SERVER,
@@ -101,19 +134,23 @@ def rorod_running(lab, name, port, congestion):
         PROXY_CONFIG.format(**values), RELAY_CONFIG.format(**values))
 
 
-def contenders(lab, haproxy, stack):
+def contenders(lab, stack):
     """(name, pair, port), all running until the stack is closed."""
     pairs = [
         ("rorod", rorod_running(lab, "hop-rorod", 9010, ""), 9010),
         ("rorod, cubic", rorod_running(
             lab, "hop-rorod-cubic", 9020, "congestion = cubic"), 9020),
     ]
-    if haproxy:
+    if lab.shadowsocks:
         pairs += [
-            ("haproxy", HaproxyPair(lab, "hop-haproxy", haproxy, 9030,
-                                    "").running(), 9030),
-            ("haproxy, splice", HaproxyPair(lab, "hop-splice", haproxy, 9040,
-                                            SPLICE).running(), 9040),
+            ("shadowsocks", shadowsocks_running(lab, "hop-shadowsocks", 9030),
+             9030),
+        ]
+    if lab.haproxy:
+        pairs += [
+            ("haproxy", haproxy_running(lab, "hop-haproxy", 9040, ""), 9040),
+            ("haproxy, splice", haproxy_running(lab, "hop-splice", 9050,
+                                                SPLICE), 9050),
         ]
     return [(name, stack.enter_context(pair), port)
             for name, pair, port in pairs]
@@ -127,11 +164,11 @@ def measure(client, pair, port, seconds):
     return result
 
 
-def run(lab, client, plan, haproxy, results):
+def run(lab, client, plan, results):
     """Rounds of all contenders in turn, each round in the other direction."""
     print("  two hops without an emulated link", flush=True)
     with contextlib.ExitStack() as stack:
-        running = contenders(lab, haproxy, stack)
+        running = contenders(lab, stack)
         for number in range(plan["rounds"]):
             for name, pair, port in running:
                 results.add(kind="hops", round=number, name=name,

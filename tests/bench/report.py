@@ -183,7 +183,7 @@ def hops_table(records):
     rates = hops_rates(records)
     if not rates:
         return []
-    others = [name for name in rates if name.startswith("haproxy")]
+    others = [name for name in rates if not name.startswith("rorod")]
     lines = ["", "Two hops without an emulated link",
              f"  {'':20}{'Gbit/s':>9}{'CPU s/GB':>10}" +
              "".join(f"{'/ ' + name:>18}" for name in others)]
@@ -201,25 +201,26 @@ def time_note(records):
     """How much of it there was; nothing if the bench has not ended well."""
     used = of_kind(records, "time")
     if not used:
-        return "  It broke off before its end."
+        return "It broke off before its end."
     left = sum(r["planned"] - r["made"]
                for r in of_kind(records, "left out"))
-    return (f"  It took {clock(used[0]['all_s']).strip()} minutes"
+    return (f"It took {clock(used[0]['all_s']).strip()} minutes"
             " (without building), "
             f"{clock(used[0]['repeating_s']).strip()} of them to repeat; "
             + (f"{left} LEFT OUT." if left else "nothing was left out."))
 
 
-def notes(records):
-    machine = records[0]
+def download_notes(records):
     downloads = of_kind(records, "download")
+    if not downloads:
+        return []
     rejected = sum(r["rejected"] in ("late", "stolen") for r in downloads)
     failed = sum(bool(r["rejected"]) for r in downloads) - rejected
     return [
         "",
         "Seconds until all of an object is there, from before connect();",
-        f"medians of {machine['rounds']} rounds.  Mbit/s and ping (ms, median"
-        " and 95 %): with the largest.",
+        f"medians of {records[0]['rounds']} rounds.  Mbit/s and ping (ms,"
+        " median and 95 %): with the largest.",
         "* how many were stopped; they count with that, and Mbit/s are of what"
         " had arrived",
         "! the machine was late with all of them; they are shown nevertheless",
@@ -227,6 +228,13 @@ def notes(records):
         f"{len(downloads)} downloads, {rejected} of them rejected because the"
         " machine was late." + (f"  {failed} FAILED." if failed else ""),
         time_note(records),
+    ]
+
+
+def notes(records):
+    machine = records[0]
+    return download_notes(records) + [
+        "",
         f"rorod {machine['version']}, Linux {machine['kernel']},"
         f" {machine['processors']} processors, {machine['date']}",
     ]
@@ -298,22 +306,57 @@ def plot_script(records, terminal, output):
     return "\n".join(lines + ["unset multiplot"]) + "\n"
 
 
-def plot(directory, records):
-    """plot.svg, and plot.png where gnuplot can; both can be made again with
-    gnuplot plot.gp."""
-    with open(os.path.join(directory, "plot.dat"), "w",
-              encoding="ascii") as file:
-        file.write(plot_data(records))
-    script = plot_script(records, "svg", "plot.svg")
-    with open(os.path.join(directory, "plot.gp"), "w",
-              encoding="ascii") as file:
-        file.write(script)
+HOPS_COLOURS = {"rorod": 0x1f6fb4, "shadowsocks": 0x8e44ad,
+                "haproxy": 0x888888}
+
+
+def hops_data(records):
+    """A line a contender: place, Gbit/s, colour, name."""
+    return "".join(
+        f'{place} {rate:.4f} {HOPS_COLOURS[name.partition(",")[0]]} "{name}"\n'
+        for place, (name, (rate, _)) in
+        enumerate(reversed(hops_rates(records).items())))
+
+
+def hops_script(records, terminal, output):
+    return "\n".join([
+        f"set terminal {terminal} size 640,"
+        f"{110 + 36 * len(hops_rates(records))} background 'white'",
+        f"set output '{output}'",
+        "set title 'Two hops without an emulated link'",
+        "set xlabel 'Gbit/s'",
+        "set xrange [0:*]",
+        "set offsets 0,0,0.3,0.3",
+        "set grid xtics",
+        "set style fill solid",
+        "plot 'hops.dat' using ($2/2):1:($2/2):(0.35):3:ytic(4) "
+        "with boxxyerror linecolor rgb variable notitle",
+    ]) + "\n"
+
+
+def draw(directory, name, data, script):
+    """NAME.svg, and NAME.png where gnuplot can; both can be made again with
+    gnuplot NAME.gp.  `script` is asked for a terminal and a file."""
+    for suffix, text in (("dat", data),
+                         ("gp", script("svg", f"{name}.svg"))):
+        path = os.path.join(directory, f"{name}.{suffix}")
+        with open(path, "w", encoding="ascii") as file:
+            file.write(text)
     if shutil.which("gnuplot"):
-        subprocess.run(["gnuplot", "plot.gp"], cwd=directory, check=True)
+        subprocess.run(["gnuplot", f"{name}.gp"], cwd=directory, check=True)
         subprocess.run(
             ["gnuplot"], cwd=directory, check=False, text=True,
-            input=plot_script(records, "pngcairo", "plot.png"),
+            input=script("pngcairo", f"{name}.png"),
             stderr=subprocess.DEVNULL)
+
+
+def plot(directory, records):
+    if cells(records):
+        draw(directory, "plot", plot_data(records),
+             lambda *words: plot_script(records, *words))
+    if hops_rates(records):
+        draw(directory, "hops", hops_data(records),
+             lambda *words: hops_script(records, *words))
 
 
 def make(directory):
@@ -323,8 +366,7 @@ def make(directory):
               encoding="ascii") as file:
         file.write(text)
     print(text)
-    if cells(records):
-        plot(directory, records)
+    plot(directory, records)
 
 
 if __name__ == "__main__":
