@@ -46,7 +46,7 @@ extra_headers()
 	core/addr.[ch]) echo arpa/inet.h ;;
 	core/secure.c) echo sodium.h ;;
 	conffile.c) echo confuse.h ;;
-	main.c) echo sodium.h ;;
+	keyfile.c|main.c) echo sodium.h ;;
 	esac
 }
 

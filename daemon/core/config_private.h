@@ -31,7 +31,7 @@ struct section {
 	enum belongs role;
 	bool many;
 	bool later;		/* several will be possible one day */
-	bool reload;		/* they can come and go, all of them can change */
+	bool reload;		/* they can come and go, and all can change */
 };
 
 extern const struct section config_sections[CONFIG_NSECTIONS];

@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: ISC
 #
-# A relay without protection: it starts only when that is written out, on the loopback
-# or on interfaces that are listed as trusted, and its address cannot be reached
-# over any other interface.  Whatever is missing is said in one line.
+# A relay without protection: it starts only when that is written out, on the
+# loopback or on interfaces that are listed as trusted, and its address cannot be
+# reached over any other interface.  Whatever is missing is said in one line.
 
 . "${srcdir:-.}/tests/e2e/lib.sh"
 
