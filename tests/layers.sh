@@ -46,7 +46,7 @@ extra_headers()
 	core/addr.[ch]) echo arpa/inet.h ;;
 	core/secure.c) echo sodium.h ;;
 	conffile.c) echo confuse.h ;;
-	keyfile.c|main.c) echo sodium.h ;;
+	keyfile.c|main.c|roroctl.c) echo sodium.h ;;
 	esac
 }
 
@@ -113,7 +113,7 @@ may_include()
 		core:core/*|net:core/*|role:core/*) ;;
 		net:net/*|role:net/*) ;;
 		*:*/*) false ;;
-		role:autoconf.h) test "$name" = main.c ;;
+		role:autoconf.h) has "$name" "main.c roroctl.c" ;;
 		role:main.h) false ;;
 		*) ;;	# its own folder: the preprocessor looks there first
 		esac ;;
