@@ -221,7 +221,7 @@ make_session(struct carried *c, int fd)
 		.loop = o->loop,
 		.hangup = o->hangup,
 		.budget = &o->quota->budget,
-		.limit_bytes = quota_window_max(o->quota, o->config, 0, 0),
+		.limit_bytes = quota_window_max(&o->quota->budget, o->config, 0, 0),
 		.proxy = false,
 		.keepalive_s = o->config->keepalive_s,
 		.peer = c->proxy,

@@ -15,6 +15,7 @@
 
 struct call {
 	struct call_host *host;
+	struct peer *peer;
 	struct session *session;	/* as long as the leg */
 	struct leg *leg;
 	struct dial *dial;		/* NULL when it is over */
@@ -51,6 +52,7 @@ on_gone(void *user)
 	struct call *call = user;
 
 	dial_cancel(call->dial);
+	peer_drop_session(call->peer);
 	call->host->count--;
 	free(call);
 }
@@ -82,27 +84,66 @@ refuse(struct session *s, uint8_t code)
 	session_release(s, now);
 }
 
+/* Has it room for one more?  Then the peer has one more. */
 static bool
-is_allowed(const struct call_host *host, const struct acl *acl,
+may_begin(const struct call_host *host, struct peer *peer,
     const struct session *s)
 {
-	static struct log_limit limit;
+	const char *refused = host->count >= host->max ?
+	    "max-sessions of the relay" : peer_take_session(peer, clock_us());
+	char text[LEG_TEXT_MAX];
+
+	if (refused == NULL)
+		return true;
+	log_limited(peer_limit(peer, PEER_LINE_SESSION), LOG_LEVEL_WARN,
+	    "peer \"%s\": %s: refused: %s", peer_name(peer),
+	    leg_session_text(s, text), refused);
+	return false;
+}
+
+static bool
+is_allowed(const struct call_host *host, struct peer *peer,
+    const struct session *s)
+{
 	const struct addr *destination = &session_open_info(s)->destination;
-	enum acl_verdict verdict = acl_check(acl, destination, host->own,
-	    host->nown);
+	enum acl_verdict verdict = acl_check(peer_config(peer)->acl,
+	    destination, host->own, host->nown);
 	char text[LEG_TEXT_MAX], to[ADDR_TEXT_MAX];
 
 	if (verdict == ACL_PERMIT)
 		return true;
-	log_limited(&limit, LOG_LEVEL_WARN, "%s: to %s: %s",
+	log_limited(peer_limit(peer, PEER_LINE_DENIED), LOG_LEVEL_WARN,
+	    "peer \"%s\": %s: to %s: %s", peer_name(peer),
 	    leg_session_text(s, text), addr_format(destination, to),
 	    acl_verdict_text(verdict));
 	return false;
 }
 
+/* NULL if out of memory. */
+static struct call *
+make_call(struct call_host *host, struct leg_host *legs, struct peer *peer,
+    struct session *s)
+{
+	struct call *call = calloc(1, sizeof(*call));
+
+	if (call == NULL)
+		return NULL;
+	call->host = host;
+	call->peer = peer;
+	call->session = s;
+	call->leg = leg_new(&(struct leg_options){ .host = legs,
+	    .session = s, .on_gone = on_gone, .user = call });
+	if (call->leg == NULL) {
+		free(call);
+		return NULL;
+	}
+	host->count++;
+	return call;
+}
+
 void
-call_start(struct call_host *host, struct leg_host *legs,
-    const struct acl *acl, struct session *s)
+call_start(struct call_host *host, struct leg_host *legs, struct peer *peer,
+    struct session *s)
 {
 	char text[LEG_TEXT_MAX], to[ADDR_TEXT_MAX];
 	struct call *call;
@@ -112,25 +153,21 @@ call_start(struct call_host *host, struct leg_host *legs,
 		session_release(s, clock_us());
 		return;
 	}
-	if (!is_allowed(host, acl, s)) {
+	if (!may_begin(host, peer, s)) {
+		refuse(s, WIRE_CODE_RESOURCES);
+		return;
+	}
+	/* Looking for what is allowed counts as a new session, too. */
+	if (!is_allowed(host, peer, s)) {
+		peer_drop_session(peer);
 		refuse(s, WIRE_CODE_DENIED);
 		return;
 	}
-	call = host->count < host->max ? calloc(1, sizeof(*call)) : NULL;
-	if (call == NULL) {
+	if ((call = make_call(host, legs, peer, s)) == NULL) {
+		peer_drop_session(peer);
 		refuse(s, WIRE_CODE_RESOURCES);
 		return;
 	}
-	call->host = host;
-	call->session = s;
-	call->leg = leg_new(&(struct leg_options){ .host = legs,
-	    .session = s, .on_gone = on_gone, .user = call });
-	if (call->leg == NULL) {
-		free(call);
-		refuse(s, WIRE_CODE_RESOURCES);
-		return;
-	}
-	host->count++;
 	log_debug("%s: to %s", leg_session_text(s, text),
 	    addr_format(&session_open_info(s)->destination, to));
 	call->dial = dial_start(host->loop, &(struct dial_options){

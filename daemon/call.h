@@ -10,9 +10,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "core/acl.h"
 #include "core/session.h"
 #include "leg.h"
+#include "peers.h"
 
 #define CALL_OWN_MAX 256
 
@@ -26,9 +26,9 @@ struct call_host {
 	size_t nown;
 };
 
-/* Takes the session: it becomes a call, or it is aborted with the reason and
- * released. */
-void call_start(struct call_host *, struct leg_host *, const struct acl *,
+/* Takes the session: it becomes a call of the peer, which outlives it, or it is
+ * aborted with the reason and released. */
+void call_start(struct call_host *, struct leg_host *, struct peer *,
     struct session *);
 
 #endif

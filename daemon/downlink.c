@@ -4,9 +4,11 @@
  * there are few of them for each source, and fewer get in the more there are
  * (as OpenSSH does it: early, at random, before the limit is hit).
  *
- * A group is made by its first subflow and found by the others under its name.
- * When all of them are gone it waits: its sessions and its name are all that a
- * proxy behind a bad link has to come back to.
+ * A group is made by its first subflow and found by the others under its name,
+ * among those of the same peer: who knows another key cannot join it.  When all
+ * of them are gone it waits: its sessions and its name are all that a proxy
+ * behind a bad link has to come back to.  But a peer that makes group after
+ * group loses the oldest of those that wait.
  */
 #include "downlink.h"
 
@@ -18,6 +20,7 @@
 
 #include "call.h"
 #include "chance.h"
+#include "clock.h"
 #include "core/list.h"
 #include "core/tally.h"
 #include "net/log.h"
@@ -26,18 +29,21 @@
 #include "net/sockopt.h"
 #include "net/stream.h"
 #include "net/subflow.h"
+#include "peers.h"
 #include "trunk.h"
 
 #define STRANGERS_OF_ONE 16	/* of one address, or /64 */
 #define STRANGERS_EASY 100	/* from here some are dropped, */
 #define STRANGERS_MAX 400	/* and from here all */
-#define GROUPS_MAX 256
 #define HOUSEKEEPING_S 1.
 #define LOOK_AROUND 10		/* times that, for addresses and routes */
+/* Sessions of a group that are refused wait for the peer to know it. */
+#define REFUSED_MAX 64
 
 struct group_entry {
 	struct list list;
 	struct downlink *downlink;
+	struct peer *peer;
 	struct trunk *trunk;
 	unsigned long number;	/* for the log: the name is a secret */
 	uint8_t name[WIRE_GROUP_NAME];
@@ -48,6 +54,7 @@ struct member {
 	struct trunk_subflow line;	/* first: callbacks find us by it */
 	struct list list;
 	struct downlink *downlink;
+	struct peer *peer;		/* NULL: not known yet */
 	struct group_entry *group;	/* NULL: a stranger */
 	struct addr source;
 	uint8_t name[WIRE_GROUP_NAME];	/* that its hello gave, */
@@ -58,9 +65,9 @@ struct member {
 struct downlink {
 	struct downlink_options options;
 	struct call_host calls;
+	struct peers *peers;
 	struct tally *strangers;
 	struct list members, groups;
-	size_t ngroups;
 	unsigned long last_group;
 	uint32_t features;
 	ev_timer housekeeping;
@@ -81,6 +88,8 @@ free_member(struct member *m)
 {
 	if (m->group == NULL)
 		tally_remove(m->downlink->strangers, &m->source);
+	else
+		peer_drop_subflow(m->peer);
 	list_unlink(&m->list);
 	free(m);
 }
@@ -88,15 +97,16 @@ free_member(struct member *m)
 /* ---- groups ---- */
 
 static struct group_entry *
-find_group(struct downlink *d, const uint8_t name[static WIRE_GROUP_NAME])
+find_group(const struct member *m)
 {
 	struct list *node;
 
-	list_each(node, &d->groups) {
+	list_each(node, &m->downlink->groups) {
 		struct group_entry *g = list_object(node, struct group_entry,
 		    list);
 
-		if (memcmp(g->name, name, WIRE_GROUP_NAME) == 0)
+		if (g->peer == m->peer &&
+		    memcmp(g->name, m->name, WIRE_GROUP_NAME) == 0)
 			return g;
 	}
 	return NULL;
@@ -116,7 +126,7 @@ remove_group(struct group_entry *g)
 			free_member(m);
 	}
 	list_unlink(&g->list);
-	d->ngroups--;
+	peer_drop_group(g->peer);
 	free(g);
 }
 
@@ -135,8 +145,7 @@ on_session(void *user, struct session *s)
 	struct group_entry *g = user;
 	struct downlink *d = g->downlink;
 
-	call_start(&d->calls, trunk_host(g->trunk),
-	    d->options.config->peers[0].acl, s);
+	call_start(&d->calls, trunk_host(g->trunk), g->peer, s);
 }
 
 static void
@@ -155,12 +164,12 @@ on_lost(void *user, struct trunk_subflow *line, const char *why)
 static void
 on_shed(void *user)
 {
-	static struct log_limit limit;
 	struct group_entry *g = user;
 
-	log_limited(&limit, LOG_LEVEL_WARN, "group %lu: memory is used up: the "
-	    "session that held most for somebody who does not read was reset",
-	    g->number);
+	log_limited(peer_limit(g->peer, PEER_LINE_MEMORY), LOG_LEVEL_WARN,
+	    "peer \"%s\": group %lu: memory is used up: the session that held "
+	    "most for somebody who does not read was reset",
+	    peer_name(g->peer), g->number);
 }
 
 static void
@@ -192,26 +201,35 @@ static const struct trunk_callbacks trunk_callbacks = {
 	.on_idle = on_group_idle,
 };
 
+/* Those beyond what there may be are refused by us, with a word in the log; the
+ * group is there to bound what waits to be refused. */
+static uint32_t
+most_sessions(const struct downlink *d, const struct peer *peer)
+{
+	return peer_max_sessions(peer, d->options.quota->max_sessions) +
+	    REFUSED_MAX;
+}
+
 static struct trunk *
 make_trunk(struct downlink *d, struct group_entry *g)
 {
 	const struct config *c = d->options.config;
-	const struct config_socket *s = &c->peers[0].socket;
-	struct quota *quota = d->options.quota;
-	uint32_t most = quota_window_max(quota, c, s->rate_bps, s->delay_ms);
+	const struct config_socket *s = &peer_config(g->peer)->socket;
+	struct budget *budget = peer_budget(g->peer);
+	uint32_t most = quota_window_max(budget, c, s->rate_bps, s->delay_ms);
 
 	return trunk_new(&(struct trunk_options){
 		.loop = d->options.loop,
 		.hangup = d->options.hangup,
 		.group = {
-			.initial_window = quota_window_initial(d->options.quota,
+			.initial_window = quota_window_initial(budget,
 			    CONFIG_RELAY),
 			.start_window = quota_window_start(most, s->rate_bps,
 			    s->delay_ms),
 			.window_max = most,
-			.max_sessions = quota->descriptors,
+			.max_sessions = most_sessions(d, g->peer),
 			.datagram_max = quota_datagram_max(s->rate_bps),
-			.budget = &quota->budget,
+			.budget = budget,
 		},
 		.keepalive_s = c->keepalive_s,
 		.first_ms = c->resume_timeout_ms,
@@ -221,18 +239,57 @@ make_trunk(struct downlink *d, struct group_entry *g)
 	});
 }
 
+/* The oldest of a peer's groups that has no subflow, or NULL. */
+static struct group_entry *
+find_waiting(const struct downlink *d, const struct peer *peer)
+{
+	struct list *node;
+
+	list_each(node, &d->groups) {
+		struct group_entry *g = list_object(node, struct group_entry,
+		    list);
+
+		if (g->peer == peer && trunk_up(g->trunk) == 0)
+			return g;
+	}
+	return NULL;
+}
+
+/* Has the peer room for one more group?  Then it has one more. */
+static bool
+take_group(struct downlink *d, struct peer *peer)
+{
+	struct group_entry *oldest;
+
+	if (peer_take_group(peer))
+		return true;
+	oldest = find_waiting(d, peer);
+	log_limited(peer_limit(peer, PEER_LINE_GROUP), LOG_LEVEL_WARN,
+	    "peer \"%s\": it has %d groups: %s", peer_name(peer), PEER_GROUPS,
+	    oldest != NULL ? "the oldest without a subflow is given up" :
+	    "a subflow was refused");
+	if (oldest == NULL)
+		return false;
+	remove_group(oldest);
+	return peer_take_group(peer);
+}
+
 static struct group_entry *
 add_group(struct downlink *d, const struct member *m)
 {
-	static struct log_limit limit;
 	struct group_entry *g;
 	char text[ADDR_TEXT_MAX];
 
-	if (d->ngroups >= GROUPS_MAX || d->draining ||
-	    (g = calloc(1, sizeof(*g))) == NULL)
+	if (d->draining || (g = calloc(1, sizeof(*g))) == NULL)
 		return NULL;
+	if (!take_group(d, m->peer)) {
+		free(g);
+		return NULL;
+	}
 	g->downlink = d;
+	g->peer = m->peer;
 	if ((g->trunk = make_trunk(d, g)) == NULL) {
+		peer_drop_group(g->peer);
 		free(g);
 		return NULL;
 	}
@@ -240,13 +297,29 @@ add_group(struct downlink *d, const struct member *m)
 	memcpy(g->name, m->name, sizeof(g->name));
 	g->number = ++d->last_group;
 	list_append(&d->groups, &g->list);
-	d->ngroups++;
-	log_limited(&limit, LOG_LEVEL_INFO, "group %lu: made by %s", g->number,
-	    addr_format(&m->source, text));
+	log_limited(peer_limit(g->peer, PEER_LINE_GROUP), LOG_LEVEL_INFO,
+	    "peer \"%s\": group %lu: made by %s", peer_name(g->peer),
+	    g->number, addr_format(&m->source, text));
 	return g;
 }
 
 /* ---- subflows ---- */
+
+/* Has the peer room for it? */
+static bool
+may_attach(const struct member *m, const struct group_entry *g)
+{
+	const char *refused = peer_may_attach(m->peer, g != NULL &&
+	    trunk_has(g->trunk, m->line.path, m->line.slot));
+	char text[ADDR_TEXT_MAX];
+
+	if (refused == NULL)
+		return true;
+	log_limited(peer_limit(m->peer, PEER_LINE_SUBFLOW), LOG_LEVEL_WARN,
+	    "peer \"%s\": subflow from %s: refused: %s", peer_name(m->peer),
+	    addr_format(&m->source, text), refused);
+	return false;
+}
 
 static bool
 on_hello(struct subflow *subflow, const struct wire_hello *hello,
@@ -255,22 +328,28 @@ on_hello(struct subflow *subflow, const struct wire_hello *hello,
 	struct member *m = member_of(subflow);
 	struct downlink *d = m->downlink;
 	const struct config *c = d->options.config;
+	const struct group_entry *g;
 
-	if (hello->protection != c->protection)
+	if (hello->protection != c->protection ||
+	    (m->peer = peers_at(d->peers, 0)) == NULL)
 		return false;
 	memcpy(m->name, hello->group, sizeof(m->name));
 	m->window = hello->initial_window;
-	m->told_known = find_group(d, m->name) != NULL;
 	m->line.path = hello->path;
 	m->line.slot = hello->slot;
-	m->line.rate_bps = c->peers[0].socket.rate_bps;
+	m->line.rate_bps = peer_config(m->peer)->socket.rate_bps;
+	g = find_group(m);
+	if (!may_attach(m, g))
+		return false;
+	m->told_known = g != NULL;
 	*answer = (struct wire_answer){
 		.protection = hello->protection,
 		.group_known = m->told_known,
 		.features = d->features,
-		.initial_window = quota_window_initial(d->options.quota,
-			    CONFIG_RELAY),
-		.max_sessions = d->options.quota->max_sessions,
+		.initial_window = quota_window_initial(peer_budget(m->peer),
+		    CONFIG_RELAY),
+		.max_sessions = peer_max_sessions(m->peer,
+		    d->options.quota->max_sessions),
 	};
 	return true;
 }
@@ -281,20 +360,21 @@ on_up(struct subflow *subflow, const struct wire_answer *answer)
 	static struct log_limit limit = { .burst = 50 };
 	struct member *m = member_of(subflow);
 	struct downlink *d = m->downlink;
-	struct group_entry *g = find_group(d, m->name);
+	struct group_entry *g = find_group(m);
 	char text[ADDR_TEXT_MAX];
 
 	(void)answer;
 	/* One that was told that its group is known goes on in the middle of
 	 * what it says: if the group has expired since, that begins
-	 * nothing. */
-	if (g == NULL && !m->told_known)
-		g = add_group(d, m);
-	if (g == NULL || trunk_attach(g->trunk, &m->line) != 0) {
+	 * nothing.  Others may have come up since it was let in. */
+	if (!may_attach(m, g) ||
+	    (g == NULL && (m->told_known || (g = add_group(d, m)) == NULL)) ||
+	    trunk_attach(g->trunk, &m->line) != 0) {
 		free_member(m);
 		return false;
 	}
 	tally_remove(d->strangers, &m->source);
+	peer_take_subflow(m->peer);
 	m->group = g;
 	log_limited(&limit, LOG_LEVEL_INFO, "group %lu: subflow from %s: up",
 	    g->number, addr_format(&m->source, text));
@@ -403,10 +483,13 @@ on_housekeeping(struct ev_loop *loop, ev_timer *w, int revents)
 		look_around(d);
 	}
 	/* Who holds most may be in a group where nothing happens. */
-	if (budget_yields(&d->options.quota->budget))
-		list_each(node, &d->groups)
-			trunk_change(list_object(node, struct group_entry,
-			    list)->trunk);
+	list_each(node, &d->groups) {
+		struct group_entry *g = list_object(node, struct group_entry,
+		    list);
+
+		if (budget_yields(peer_budget(g->peer)))
+			trunk_change(g->trunk);
+	}
 	check_idle(d);
 }
 
@@ -429,7 +512,9 @@ downlink_new(const struct downlink_options *o)
 	if (d == NULL)
 		return NULL;
 	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed) ||
-	    (d->strangers = tally_new(64, seed)) == NULL) {
+	    (d->strangers = tally_new(64, seed)) == NULL ||
+	    (d->peers = peers_new(&o->quota->budget)) == NULL) {
+		tally_free(d->strangers);
 		free(d);
 		return NULL;
 	}
@@ -462,8 +547,37 @@ downlink_free(struct downlink *d)
 		subflow_close(m->line.subflow);
 		free_member(m);
 	}
+	peers_free(d->peers);
 	tally_free(d->strangers);
 	free(d);
+}
+
+/* The peers that are gone, and all that they have. */
+static void
+remove_gone(struct downlink *d)
+{
+	struct list *node, *after;
+
+	list_each_safe(node, after, &d->groups) {
+		struct group_entry *g = list_object(node, struct group_entry,
+		    list);
+
+		if (peer_config(g->peer) != NULL)
+			continue;
+		log_info("peer \"%s\": group %lu: the peer is removed: %lu "
+		    "sessions are reset", peer_name(g->peer), g->number,
+		    (unsigned long)group_sessions(trunk_group(g->trunk)));
+		remove_group(g);
+	}
+	list_each_safe(node, after, &d->members) {
+		struct member *m = list_object(node, struct member, list);
+
+		if (m->peer == NULL || peer_config(m->peer) != NULL)
+			continue;
+		subflow_close(m->line.subflow);
+		free_member(m);
+	}
+	peers_forget(d->peers);
 }
 
 void
@@ -474,9 +588,16 @@ downlink_configure(struct downlink *d, const struct config *c)
 	d->options.config = c;
 	d->calls.connect_timeout_ms = c->connect_timeout_ms;
 	d->calls.max = d->options.quota->max_sessions;
-	list_each(node, &d->groups)
-		trunk_configure(list_object(node, struct group_entry,
-		    list)->trunk, c->keepalive_s, c->resume_timeout_ms);
+	peers_configure(d->peers, c, clock_us());
+	remove_gone(d);
+	list_each(node, &d->groups) {
+		struct group_entry *g = list_object(node, struct group_entry,
+		    list);
+
+		trunk_configure(g->trunk, c->keepalive_s,
+		    c->resume_timeout_ms);
+		group_limit(trunk_group(g->trunk), most_sessions(d, g->peer));
+	}
 }
 
 void

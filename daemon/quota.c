@@ -106,9 +106,9 @@ quota_sessions_of(const struct quota *l, uint32_t descriptors)
 }
 
 uint32_t
-quota_window_initial(const struct quota *l, enum config_role role)
+quota_window_initial(const struct budget *b, enum config_role role)
 {
-	uint64_t window = l->budget.limit_bytes / INITIAL_SHARES;
+	uint64_t window = budget_limit(b) / INITIAL_SHARES;
 
 	if (role == CONFIG_PROXY || window < INITIAL_MIN)
 		return INITIAL_MIN;
@@ -122,17 +122,18 @@ bandwidth_delay_product(uint64_t rate_bps, uint32_t delay_ms)
 }
 
 uint32_t
-quota_window_max(const struct quota *l, const struct config *c,
+quota_window_max(const struct budget *b, const struct config *c,
     uint64_t rate_bps, uint32_t delay_ms)
 {
+	uint64_t most = budget_limit(b) / 4;
 	uint64_t window = c->window_bytes;
 	/* A hole may live for two round trips without a pause. */
 	uint64_t wanted = 4 * bandwidth_delay_product(rate_bps, delay_ms);
 
 	if (window == 0)
 		window = wanted > WINDOW_DEFAULT ? wanted : WINDOW_DEFAULT;
-	if (window > l->budget.limit_bytes / 4)
-		window = l->budget.limit_bytes / 4;
+	if (window > most)
+		window = most;
 	if (window < INITIAL_MAX)
 		window = INITIAL_MAX;
 	return window > UINT32_MAX / 2 ? UINT32_MAX / 2 : (uint32_t)window;

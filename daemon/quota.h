@@ -30,12 +30,12 @@ uint32_t quota_sessions_of(const struct quota *, uint32_t descriptors);
 /* What a hello promises to every session, whatever memory is left.  A proxy
  * promises one datagram: an ACK right behind OPEN offers more while there is
  * memory.  A relay's sessions begin with what it promises, so that is more, but
- * a thousand of them stay within a quarter of the limit. */
-uint32_t quota_window_initial(const struct quota *, enum config_role);
+ * a thousand of them stay within a quarter of the limit of their budget. */
+uint32_t quota_window_initial(const struct budget *, enum config_role);
 
 /* Most that one session is offered, and what it is offered at once, on a link
  * of this rate and round trip (0: not known). */
-uint32_t quota_window_max(const struct quota *, const struct config *,
+uint32_t quota_window_max(const struct budget *, const struct config *,
     uint64_t rate_bps, uint32_t delay_ms);
 uint32_t quota_window_start(uint32_t window_max, uint64_t rate_bps,
     uint32_t delay_ms);

@@ -336,6 +336,18 @@ trunk_up(const struct trunk *t)
 }
 
 bool
+trunk_has(const struct trunk *t, uint8_t path, uint8_t slot)
+{
+	for (int i = 0; i < GROUP_SUBFLOWS; i++) {
+		const struct trunk_subflow *f = t->subflows[i];
+
+		if (f != NULL && f->path == path && f->slot == slot)
+			return true;
+	}
+	return false;
+}
+
+bool
 trunk_waits(const struct trunk *t)
 {
 	return t->up > 0 || t->expires != 0;

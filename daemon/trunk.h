@@ -96,6 +96,8 @@ int trunk_attach(struct trunk *, struct trunk_subflow *);
 void trunk_detach(struct trunk_subflow *);
 
 unsigned int trunk_up(const struct trunk *);
+/* Is there one of this path and slot, which another would replace? */
+bool trunk_has(const struct trunk *, uint8_t path, uint8_t slot);
 /* Do sessions wait for a subflow, or have they one?  false: there was none for
  * too long. */
 bool trunk_waits(const struct trunk *);

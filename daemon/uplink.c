@@ -189,14 +189,15 @@ make_trunk(struct uplink *u)
 		if (s->delay_ms > delay_ms)
 			delay_ms = s->delay_ms;
 	}
-	uint32_t most = quota_window_max(quota, c, rate_bps, delay_ms);
+	uint32_t most = quota_window_max(&quota->budget, c, rate_bps,
+	    delay_ms);
 
 	return trunk_new(&(struct trunk_options){
 		.loop = u->options.loop,
 		.hangup = u->options.hangup,
 		.group = {
 			.proxy = true,
-			.initial_window = quota_window_initial(u->options.quota,
+			.initial_window = quota_window_initial(&quota->budget,
 			    CONFIG_PROXY),
 			.start_window = quota_window_start(most, rate_bps,
 			    delay_ms),
@@ -368,8 +369,8 @@ on_dialed(void *user, int fd, int error)
 		.path = slot->line.path,
 		.slot = slot->line.slot,
 		.protection = (uint8_t)relay_of(u)->protection,
-		.initial_window = quota_window_initial(u->options.quota,
-			    CONFIG_PROXY),
+		.initial_window = quota_window_initial(
+		    &u->options.quota->budget, CONFIG_PROXY),
 	};
 
 	slot->dial = NULL;

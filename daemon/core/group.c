@@ -84,6 +84,12 @@ group_peer_window(struct group *g, uint32_t bytes)
 }
 
 void
+group_limit(struct group *g, uint32_t max_sessions)
+{
+	g->max_sessions = max_sessions;
+}
+
+void
 group_bury(struct group *g)
 {
 	struct list *node;

@@ -53,6 +53,9 @@ void group_free(struct group *);
  * before the first subflow is attached. */
 void group_peer_window(struct group *, uint32_t bytes);
 
+/* Another limit of the peer's sessions, for those that begin from now on. */
+void group_limit(struct group *, uint32_t max_sessions);
+
 /* ---- subflows ---- */
 
 /* A subflow that finished its handshake.  Its number in the group, or -ENOSPC.
