@@ -626,7 +626,7 @@ error_says_where_what_was_expected_and_what_was_found(void **state)
 		    "to 65536, found '65537'" },
 		{ "peer a {\nmax-subflows = 0\n",
 		    "test.conf:2: peer max-subflows: expected a number from 1 "
-		    "to 4096, found '0'" },
+		    "to 1024, found '0'" },
 		{ "peer a {\nnew-sessions = 100/s\n",
 		    "test.conf:2: peer new-sessions: expected a number from 0 "
 		    "to 65536, found '100/s'" },

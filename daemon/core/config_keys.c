@@ -21,7 +21,7 @@
 #define TIB (MIB * MIB)
 
 #define SESSIONS_MAX 65536	/* numbers that a relay remembers */
-#define SUBFLOWS_MAX 4096	/* of a peer: 170 groups that have all they may */
+#define SUBFLOWS_MAX 1024	/* of a peer: 16 groups that have all they may */
 #define NEW_SESSIONS_MAX 65536	/* a second */
 
 const struct section config_sections[CONFIG_NSECTIONS] = {
