@@ -23,6 +23,7 @@
 #include "net/log.h"
 #include "net/reap.h"
 #include "net/reserve.h"
+#include "net/wake.h"
 #include "proxy.h"
 #include "relay.h"
 
@@ -216,6 +217,7 @@ run(struct daemon *d)
 	}
 	start_log(d);
 	reap_start(d->loop);
+	wake_start(d->loop);
 	start_signals(d);
 	int status = 1;
 	if (role_start(d, error, sizeof(error))) {
@@ -229,6 +231,7 @@ run(struct daemon *d)
 		log_error("%s", error);
 	}
 	stop_signals(d);
+	wake_stop(d->loop);
 	reap_stop(d->loop);
 	ev_loop_destroy(d->loop);
 	return status;

@@ -9,7 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "net/dial.h"
@@ -19,6 +21,7 @@
 #include "net/resolve.h"
 #include "net/sockopt.h"
 #include "net/stream.h"
+#include "net/wake.h"
 
 /* ---- stream ---- */
 
@@ -407,6 +410,44 @@ a_paused_listener_leaves_them_in_the_backlog(void **state)
 	assert_true(run_until(&accepted, 1));
 	close(fd);
 	listen_end(l);
+}
+
+/* libev's own calls come here as well. */
+static int refused_watches;
+
+int
+epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event)
+{
+	if (operation == EPOLL_CTL_ADD && refused_watches > 0) {
+		refused_watches--;
+		errno = ENOMEM;
+		return -1;
+	}
+	return (int)syscall(SYS_epoll_ctl, epoll, operation, fd, event);
+}
+
+static void
+a_listener_that_the_kernel_would_not_watch_tries_again(void **state)
+{
+	const char *step;
+	int error, fd;
+	struct listener *l = listen_on("127.0.0.1:0", &error, &step);
+
+	(void)state;
+	wake_start(loop);
+	ev_run(loop, EVRUN_NOWAIT);	/* what the loop watches for itself */
+	listener_pause(l, true);
+	ev_run(loop, EVRUN_NOWAIT);
+	fd = connect_to("127.0.0.1", listener_address(l)->port);
+	ev_run(loop, EVRUN_NOWAIT);	/* the kernel forgets the listener */
+	listener_pause(l, false);
+	refused_watches = 1;
+	/* Nothing else would wake it up before the guard does. */
+	assert_true(run_until(&accepted, 1));
+	assert_int_equal(refused_watches, 0);
+	close(fd);
+	listen_end(l);
+	wake_stop(loop);
 }
 
 static void
@@ -906,6 +947,7 @@ main(void)
 		TEST(any_address_serves_both_families),
 		TEST(an_address_in_use_is_told_with_its_step),
 		TEST(a_paused_listener_leaves_them_in_the_backlog),
+		TEST(a_listener_that_the_kernel_would_not_watch_tries_again),
 		TEST(a_listener_may_be_paused_or_freed_by_whom_it_calls),
 		TEST(without_descriptors_it_waits_and_does_not_spin),
 		TEST(dial_gives_a_connected_socket),
