@@ -100,13 +100,27 @@ set_u32(int fd, int level, int name, uint32_t value, enum kind kind)
 		    (unsigned int)value, strerror(errno));
 }
 
+static bool
+choose(int fd, const char *name)
+{
+	return setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name,
+	    (socklen_t)strlen(name)) == 0;
+}
+
+/* It was that of the system, of its listener or of its route. */
 static void
 set_congestion(int fd, const char *name)
 {
-	if (setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name,
-	    (socklen_t)strlen(name)) == -1 && warn_now(KIND_CONGESTION))
-		log_warn("subflow: congestion control %s: %s; the system's is "
-		    "used", name, strerror(errno));
+	char now[16] = "";
+	socklen_t len = sizeof(now) - 1;
+	int error;
+
+	if (choose(fd, name) || !warn_now(KIND_CONGESTION))
+		return;
+	error = errno;
+	(void)getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, now, &len);
+	log_warn("subflow: congestion control %s: %s; it stays %s", name,
+	    strerror(error), now);
 }
 
 /* Beyond the system's limit where we may (CAP_NET_ADMIN), else up to it. */
@@ -216,29 +230,26 @@ sockopt_unsent(int fd)
 	return queue_bytes(fd, SIOCOUTQNSD);
 }
 
-static bool
-choose(int fd, const char *name)
-{
-	return setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name,
-	    (socklen_t)strlen(name)) == 0;
-}
-
-/* Would BBR be given back to a socket that gave it up?  Tried once, on a socket
- * of its own. */
+/* Would BBR be given back to a socket that gave it up?  Tried each time, since
+ * the operator can change what is allowed, and on a socket of its own, since one
+ * that already has it is never refused it.  After the first refusal we do not
+ * ask again. */
 static bool
 may_choose_bbr(void)
 {
-	static int may = -1;
+	static bool refused;
+	int fd;
 
-	if (may < 0) {
-		int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-		may = fd >= 0 && choose(fd, "reno") &&
-		    choose(fd, "bbr");
-		if (fd >= 0)
-			close(fd);
-	}
-	return may == 1;
+	if (refused || (fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) ==
+	    -1)
+		return false;
+	refused = !choose(fd, "reno") || !choose(fd, "bbr");
+	if (refused)
+		log_warn("subflow: BBR cannot begin anew: %s: is it in "
+		    "net.ipv4.tcp_allowed_congestion_control?",
+		    strerror(errno));
+	close(fd);
+	return !refused;
 }
 
 void
@@ -261,14 +272,14 @@ sockopt_restart_congestion(int fd, bool in_recovery)
 	socklen_t len = sizeof(name) - 1;
 
 	if (getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, &len) != 0 ||
-	    strcmp(name, "bbr") != 0 || !may_choose_bbr())
+	    strcmp(name, "bbr") != 0)
 		return false;
 	len = sizeof(info);
 	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0 ||
 	    info.tcpi_ca_state == TCP_CA_Loss ||
 	    (!in_recovery && info.tcpi_ca_state != TCP_CA_Open))
 		return false;
-	return choose(fd, "reno") && choose(fd, "bbr");
+	return may_choose_bbr() && choose(fd, "reno") && choose(fd, "bbr");
 }
 
 void
