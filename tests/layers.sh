@@ -47,6 +47,7 @@ extra_headers()
 	core/secure.c) echo sodium.h ;;
 	conffile.c) echo confuse.h ;;
 	keyfile.c|main.c|roroctl.c) echo sodium.h ;;
+	privs.c) echo linux/capability.h sys/syscall.h ;;
 	esac
 }
 
