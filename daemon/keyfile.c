@@ -50,6 +50,16 @@ key_new(void)
 	return key;
 }
 
+struct key *
+key_copy(const struct key *key)
+{
+	struct key *copy = key_alloc();
+
+	if (copy != NULL)
+		memcpy(copy, key, sizeof(*copy));
+	return copy;
+}
+
 const char *
 key_id_format(char text[static KEY_ID_TEXT],
     const uint8_t id[static SECURE_KEY_ID])

@@ -28,8 +28,9 @@ struct key {
 struct key *keyfile_read(const char *file, uid_t owner, char *error,
     size_t size);
 
-/* A new one.  NULL if out of memory. */
+/* A new one; another one like it.  NULL if out of memory. */
 struct key *key_new(void);
+struct key *key_copy(const struct key *);
 
 /* NULL is accepted. */
 void key_free(struct key *);
