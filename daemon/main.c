@@ -24,6 +24,7 @@
 #include "net/reap.h"
 #include "net/reserve.h"
 #include "net/wake.h"
+#include "privs.h"
 #include "proxy.h"
 #include "relay.h"
 
@@ -204,6 +205,22 @@ stop_signals(struct daemon *d)
 
 /* ---- start ---- */
 
+/* All that needs more rights than the role keeps is done when it has started. */
+static bool
+start(struct daemon *d, char *error, size_t size)
+{
+	const struct config *c = d->config;
+	struct privs *privs = privs_find(c->user, c->group, error, size);
+	bool started;
+
+	if (privs == NULL)
+		return false;
+	started = role_start(d, error, size) && privs_drop(privs,
+	    c->role == CONFIG_PROXY, error, size) == 0;
+	privs_free(privs);
+	return started;
+}
+
 static int
 run(struct daemon *d)
 {
@@ -220,16 +237,17 @@ run(struct daemon *d)
 	wake_start(d->loop);
 	start_signals(d);
 	int status = 1;
-	if (role_start(d, error, sizeof(error))) {
+	if (start(d, error, sizeof(error))) {
 		log_info("rorod: %s started", PACKAGE_VERSION);
 		ev_run(d->loop, 0);
-		proxy_stop(d->proxy);
-		relay_stop(d->relay);
-		log_info("rorod: ended");
 		status = 0;
 	} else {
 		log_error("%s", error);
 	}
+	proxy_stop(d->proxy);
+	relay_stop(d->relay);
+	if (status == 0)
+		log_info("rorod: ended");
 	stop_signals(d);
 	wake_stop(d->loop);
 	reap_stop(d->loop);
