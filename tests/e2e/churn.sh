@@ -11,7 +11,7 @@
 
 begin
 redirect 1100-2099
-GROWTH_KIB=4096
+GROWTH_KIB=256	# a quarter of them
 sanitized && GROWTH_KIB=1000000	# freed memory is kept for a while
 export GROWTH_KIB
 ulimit -n 8192 2>/dev/null || skip "needs 8192 open files"
