@@ -112,8 +112,8 @@ refused()	# address
 {
 	[ "$(on client timeout 5 python3 -c '
 import socket, sys
-s = socket.create_connection((sys.argv[1], 1150), 3)
 try:
+    s = socket.create_connection((sys.argv[1], 1150), 3)
     print(s.recv(1))
 except OSError as e:
     print(type(e).__name__)' "$1")" = ConnectionResetError ]
