@@ -2,12 +2,10 @@
 #include "keyring.h"
 
 #include <errno.h>
-#include <pwd.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "net/log.h"
 
@@ -29,7 +27,7 @@ struct keyring {
 struct loading {
 	struct keyring *ring;
 	const struct keyring *old;
-	uid_t user;			/* key files may be this one's */
+	uid_t user;
 	const char *kind;		/* of owners */
 	char *error;
 	size_t size;
@@ -42,17 +40,6 @@ struct owner {
 	char *const *files;
 	size_t nfiles;
 };
-
-/* At start as root, those of the user that the daemon will be.  Later it is
- * that user. */
-static uid_t
-future_user(const struct config *c)
-{
-	struct passwd *pw = c->user != NULL && geteuid() == 0 ?
-	    getpwnam(c->user) : NULL;
-
-	return pw != NULL ? pw->pw_uid : KEYFILE_NOBODY;
-}
 
 static bool
 out_of_memory(struct loading *l)
@@ -199,15 +186,15 @@ check_owners(struct loading *l)
 }
 
 struct keyring *
-keyring_load(const struct config *c, const struct keyring *old, char *error,
-    size_t size)
+keyring_load(const struct config *c, uid_t user, const struct keyring *old,
+    char *error, size_t size)
 {
 	size_t most = (c->nrelays + c->npeers) * FILES_MAX;
 	struct loading l = {
 		.ring = calloc(1, sizeof(*l.ring) +
 		    most * sizeof(l.ring->held[0])),
 		.old = old,
-		.user = future_user(c),
+		.user = user,
 		.kind = c->role == CONFIG_PROXY ? "relay" : "peer",
 		.error = error,
 		.size = size,

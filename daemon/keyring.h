@@ -15,6 +15,7 @@ struct keyring;
 
 /*
  * At start (`old` NULL), reads all key files; what cannot be read is an error.
+ * They belong to root, the effective user or `user`, whom the daemon will be.
  * On reload, a file that cannot be read keeps the key that it held, and whoever
  * has no other key keeps all that it had; one line of the log says so.  Only
  * for somebody new that is an error.
@@ -22,8 +23,8 @@ struct keyring;
  * So is one key for two peers.  NULL with one sentence in the `size` bytes at
  * `error`, which names the file.
  */
-struct keyring *keyring_load(const struct config *, const struct keyring *old,
-    char *error, size_t size);
+struct keyring *keyring_load(const struct config *, uid_t user,
+    const struct keyring *old, char *error, size_t size);
 
 /* NULL is accepted. */
 void keyring_free(struct keyring *);

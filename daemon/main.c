@@ -18,8 +18,10 @@
 #include <unistd.h>
 
 #include "autoconf.h"
+#include "check.h"
 #include "conffile.h"
 #include "core/config.h"
+#include "keyring.h"
 #include "net/log.h"
 #include "net/reap.h"
 #include "net/reserve.h"
@@ -29,7 +31,7 @@
 #include "relay.h"
 
 #define FAREWELL_S 1.
-#define ERROR_MAX 512
+#define ERROR_MAX 1024
 
 enum phase { PHASE_RUNNING, PHASE_DRAINING, PHASE_FAREWELL };
 
@@ -38,6 +40,7 @@ struct daemon {
 	const char *file;
 	bool debug;
 	struct config *config;
+	struct keyring *keys;
 	struct proxy *proxy;		/* this */
 	struct relay *relay;		/* or that */
 	enum phase phase;
@@ -51,19 +54,21 @@ static bool
 role_start(struct daemon *d, char *error, size_t size)
 {
 	if (d->config->role == CONFIG_PROXY)
-		d->proxy = proxy_start(d->loop, d->config, error, size);
+		d->proxy = proxy_start(d->loop, d->config, d->keys, error,
+		    size);
 	else
-		d->relay = relay_start(d->loop, d->config, error, size);
+		d->relay = relay_start(d->loop, d->config, d->keys, error,
+		    size);
 	return d->proxy != NULL || d->relay != NULL;
 }
 
 static void
-role_reload(struct daemon *d, const struct config *c)
+role_reload(struct daemon *d)
 {
 	if (d->proxy != NULL)
-		proxy_reload(d->proxy, c);
+		proxy_reload(d->proxy, d->config, d->keys);
 	else
-		relay_reload(d->relay, c);
+		relay_reload(d->relay, d->config, d->keys);
 }
 
 static void
@@ -94,34 +99,49 @@ start_log(const struct daemon *d)
 	log_init(d->debug ? LOG_LEVEL_DEBUG : level, d->config->log_syslog);
 }
 
+/* NULL with one sentence at `error`. */
+static struct config *
+read_again(const struct daemon *d, char *error, size_t size)
+{
+	struct config *new = conffile_read(d->file, error, size);
+	const char *fixed = new != NULL ?
+	    config_fixed_difference(d->config, new) : NULL;
+
+	if (fixed == NULL)
+		return new;
+	snprintf(error, size, "%s: %s cannot change while rorod runs", d->file,
+	    fixed);
+	config_free(new);
+	return NULL;
+}
+
 static void
 on_hangup(struct ev_loop *loop, ev_signal *w, int revents)
 {
 	struct daemon *d = w->data;
 	struct config *old = d->config, *new;
-	char error[CONFFILE_ERROR_MAX];
-	const char *fixed;
+	struct keyring *old_keys = d->keys, *keys = NULL;
+	char error[ERROR_MAX];
 
 	(void)loop;
 	(void)revents;
 	if (d->phase != PHASE_RUNNING)
 		return;
-	new = conffile_read(d->file, error, sizeof(error));
-	if (new == NULL) {
+	new = read_again(d, error, sizeof(error));
+	if (new != NULL)
+		keys = keyring_load(new, KEYFILE_NOBODY, old_keys, error,
+		    sizeof(error));
+	if (keys == NULL) {
 		log_error("%s; the configuration is left as it was", error);
-		return;
-	}
-	fixed = config_fixed_difference(old, new);
-	if (fixed != NULL) {
-		log_error("%s: %s cannot change while rorod runs; the "
-		    "configuration is left as it was", d->file, fixed);
 		config_free(new);
 		return;
 	}
 	d->config = new;
+	d->keys = keys;
 	start_log(d);
-	role_reload(d, new);
+	role_reload(d);
 	config_free(old);
+	keyring_free(old_keys);
 	log_info("%s: read again", d->file);
 }
 
@@ -215,7 +235,8 @@ start(struct daemon *d, char *error, size_t size)
 
 	if (privs == NULL)
 		return false;
-	started = role_start(d, error, size) && privs_drop(privs,
+	d->keys = keyring_load(c, privs->uid, NULL, error, size);
+	started = d->keys != NULL && role_start(d, error, size) && privs_drop(privs,
 	    c->role == CONFIG_PROXY, error, size) == 0;
 	privs_free(privs);
 	return started;
@@ -246,6 +267,7 @@ run(struct daemon *d)
 	}
 	proxy_stop(d->proxy);
 	relay_stop(d->relay);
+	keyring_free(d->keys);
 	if (status == 0)
 		log_info("rorod: ended");
 	stop_signals(d);
@@ -339,7 +361,7 @@ main(int argc, char *argv[])
 		fprintf(stderr, "rorod: %s\n", error);
 		return 1;
 	}
-	int status = check ? 0 : run(&d);
+	int status = check ? check_config(d.file, d.config) : run(&d);
 	config_free(d.config);
 	return status;
 }

@@ -50,6 +50,7 @@ struct client {
 struct proxy {
 	struct ev_loop *loop;
 	const struct config *config;
+	const struct keyring *keys;
 	struct hangup *hangup;
 	struct quota quota;
 	struct tally *clients;		/* sessions of each */
@@ -391,8 +392,8 @@ start(struct proxy *p, char *error, size_t size)
 }
 
 struct proxy *
-proxy_start(struct ev_loop *loop, const struct config *c, char *error,
-    size_t size)
+proxy_start(struct ev_loop *loop, const struct config *c,
+    const struct keyring *keys, char *error, size_t size)
 {
 	struct proxy *p = calloc(1, sizeof(*p) +
 	    (1 + c->nforwards) * sizeof(p->fronts[0]));
@@ -403,6 +404,7 @@ proxy_start(struct ev_loop *loop, const struct config *c, char *error,
 	}
 	p->loop = loop;
 	p->config = c;
+	p->keys = keys;
 	quota_start(&p->quota, c);
 	if (start(p, error, size))
 		return p;
@@ -427,12 +429,14 @@ resolve_again(const struct config_endpoint *e, struct addr *a,
 }
 
 void
-proxy_reload(struct proxy *p, const struct config *c)
+proxy_reload(struct proxy *p, const struct config *c,
+    const struct keyring *keys)
 {
 	const struct config_relay *relay = &c->relays[0];
 	size_t first = c->redirect_listen.family != 0 ? 1 : 0;
 
 	p->config = c;
+	p->keys = keys;
 	quota_configure(&p->quota, c);
 	resolve_again(&relay->address, &p->relay, "relay", relay->name);
 	for (size_t i = 0; i < c->nforwards && first + i < p->nfronts; i++)

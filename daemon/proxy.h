@@ -10,16 +10,17 @@
 #include <stddef.h>
 
 #include "core/config.h"
+#include "keyring.h"
 
 struct proxy;
 
-/* `config` stays the caller's, until another one is given or proxy_stop().
- * NULL with one sentence in the `size` bytes at `error`. */
-struct proxy *proxy_start(struct ev_loop *, const struct config *, char *error,
-    size_t size);
+/* Configuration and its keys stay the caller's, until others are given or
+ * proxy_stop().  NULL with one sentence in the `size` bytes at `error`. */
+struct proxy *proxy_start(struct ev_loop *, const struct config *,
+    const struct keyring *, char *error, size_t size);
 
 /* Take another configuration, which differs only in what can change. */
-void proxy_reload(struct proxy *, const struct config *);
+void proxy_reload(struct proxy *, const struct config *, const struct keyring *);
 
 /* Accept nothing more; on_idle(user) when the last session is gone. */
 void proxy_drain(struct proxy *, void (*on_idle)(void *user), void *user);

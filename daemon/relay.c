@@ -23,6 +23,7 @@
 struct relay {
 	struct ev_loop *loop;
 	const struct config *config;
+	const struct keyring *keys;
 	struct hangup *hangup;
 	struct quota quota;
 	struct downlink *downlink;
@@ -212,8 +213,8 @@ start(struct relay *r, char *error, size_t size)
 }
 
 struct relay *
-relay_start(struct ev_loop *loop, const struct config *c, char *error,
-    size_t size)
+relay_start(struct ev_loop *loop, const struct config *c,
+    const struct keyring *keys, char *error, size_t size)
 {
 	size_t most = c->nlisten * (c->ntrusted > 0 ? c->ntrusted : 1);
 	struct relay *r = calloc(1, sizeof(*r) +
@@ -225,6 +226,7 @@ relay_start(struct ev_loop *loop, const struct config *c, char *error,
 	}
 	r->loop = loop;
 	r->config = c;
+	r->keys = keys;
 	quota_start(&r->quota, c);
 	if (start(r, error, size))
 		return r;
@@ -235,7 +237,8 @@ relay_start(struct ev_loop *loop, const struct config *c, char *error,
 /* ---- later ---- */
 
 void
-relay_reload(struct relay *r, const struct config *c)
+relay_reload(struct relay *r, const struct config *c,
+    const struct keyring *keys)
 {
 	const char *wrong = resolve_server(&c->base, &r->server);
 
@@ -243,6 +246,7 @@ relay_reload(struct relay *r, const struct config *c)
 		log_warn("base server: %s: %s; the old address stays",
 		    c->base.server.host, wrong);
 	r->config = c;
+	r->keys = keys;
 	quota_configure(&r->quota, c);
 	downlink_configure(r->downlink, c);
 	base_relay_configure(r->base, c, r->server);

@@ -10,16 +10,17 @@
 #include <stddef.h>
 
 #include "core/config.h"
+#include "keyring.h"
 
 struct relay;
 
-/* `config` stays the caller's, until another one is given or relay_stop().
- * NULL with one sentence in the `size` bytes at `error`. */
-struct relay *relay_start(struct ev_loop *, const struct config *, char *error,
-    size_t size);
+/* Configuration and its keys stay the caller's, until others are given or
+ * relay_stop().  NULL with one sentence in the `size` bytes at `error`. */
+struct relay *relay_start(struct ev_loop *, const struct config *,
+    const struct keyring *, char *error, size_t size);
 
 /* Take another configuration, which differs only in what can change. */
-void relay_reload(struct relay *, const struct config *);
+void relay_reload(struct relay *, const struct config *, const struct keyring *);
 
 /* Accept nothing more; on_idle(user) when the last session is gone. */
 void relay_drain(struct relay *, void (*on_idle)(void *user), void *user);
