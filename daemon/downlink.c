@@ -322,6 +322,17 @@ may_attach(const struct member *m, const struct group_entry *g)
 }
 
 static bool
+on_key(struct subflow *subflow, const uint8_t id[static WIRE_KEY_ID],
+    const uint8_t **key)
+{
+	static const uint8_t none[WIRE_KEY_ID];
+
+	(void)subflow;
+	*key = NULL;
+	return memcmp(id, none, sizeof(none)) == 0;
+}
+
+static bool
 on_hello(struct subflow *subflow, const struct wire_hello *hello,
     struct wire_answer *answer)
 {
@@ -403,6 +414,7 @@ on_closed(struct subflow *subflow, int error, const char *why)
 }
 
 static const struct subflow_callbacks subflow_callbacks = {
+	.on_key = on_key,
 	.on_hello = on_hello,
 	.on_up = on_up,
 	.take = trunk_take,

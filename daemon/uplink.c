@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #include "chance.h"
 #include "clock.h"
@@ -378,11 +379,17 @@ on_dialed(void *user, int fd, int error)
 		slot_lost(slot, error, "connect");
 		return;
 	}
+	if (hello.protection != WIRE_PROTECTION_NONE) {
+		close(fd);
+		slot_lost(slot, -EPROTONOSUPPORT, "protection not supported");
+		return;
+	}
 	memcpy(hello.group, u->name, sizeof(hello.group));
 	slot->line.subflow = subflow_proxy(u->options.loop, fd,
 	    &(struct subflow_options){ .callbacks = &subflow_callbacks,
 	    .user = &slot->line,
-	    .out_bytes = quota_bound_bytes(slot->line.rate_bps) }, &hello);
+	    .out_bytes = quota_bound_bytes(slot->line.rate_bps) }, &hello,
+	    NULL);
 	if (slot->line.subflow == NULL)
 		slot_lost(slot, -ENOMEM, "connect");
 }

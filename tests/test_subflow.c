@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
+#include "core/handshake.h"
 #include "core/wire.h"
 #include "net/subflow.h"
 
@@ -21,23 +22,25 @@
 #define SHORT_MS 60
 
 /* Where an owner closes the subflow itself. */
-enum place { NOWHERE, IN_HELLO, IN_UP, IN_TAKE, IN_FILL, IN_EVENT, IN_CLOSED };
+enum place { NOWHERE, IN_KEY, IN_HELLO, IN_UP, IN_TAKE, IN_FILL, IN_EVENT, IN_CLOSED };
 
 struct end {
 	struct subflow *subflow;
-	int hello, up, events, closed;
+	int keys, hello, up, events, closed;
 	int error;
 	const char *why;
 	struct wire_hello their_hello;
 	struct wire_answer their_answer;
 
 	uint32_t deadline_ms;	/* 0: LONG_MS */
-	bool refuse_hello, refuse_up;
+	enum wire_protection protection;	/* proxy */
+	const uint8_t *key;	/* NULL without; proxy: else chosen for it */
+	bool refuse_key, refuse_hello, refuse_up;
 	int take_error;
 	enum place close_in;
 
 	size_t to_send, sent;	/* of the sequence */
-	size_t taken, piece;	/* take whole pieces only */
+	size_t taken, piece;	/* take and give whole pieces only */
 	int fills;
 };
 
@@ -50,6 +53,24 @@ static const struct wire_answer answer = {
 	.initial_window = 131072, .max_sessions = 77,
 };
 
+static const uint8_t our_key[SECURE_KEY] = "thirty-two bytes that are a key";
+static const uint8_t other_key[SECURE_KEY] = "and thirty-two others like them";
+
+static const enum wire_protection protections[] = {
+	WIRE_PROTECTION_NONE, WIRE_PROTECTION_AUTH, WIRE_PROTECTION_SEALED,
+};
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+
+/* What a proxy says, whatever it was. */
+static const char no_relay[] =
+    "closed in the handshake: wrong key, not a relay, or its limits";
+
+static const uint8_t *
+key_for(enum wire_protection protection)
+{
+	return protection != WIRE_PROTECTION_NONE ? our_key : NULL;
+}
+
 static uint8_t
 byte_of(size_t i)
 {
@@ -61,6 +82,20 @@ close_in(struct end *e, enum place place)
 {
 	if (e->close_in == place)
 		subflow_close(e->subflow);
+}
+
+static bool
+on_key(struct subflow *sf, const uint8_t id[static WIRE_KEY_ID],
+    const uint8_t **key)
+{
+	struct end *e = subflow_user(sf);
+
+	(void)id;
+	e->keys++;
+	assert_int_equal(e->hello, 0);
+	*key = e->key;
+	close_in(e, IN_KEY);
+	return !e->refuse_key;
 }
 
 static bool
@@ -116,6 +151,7 @@ fill(struct subflow *sf, uint8_t *out, size_t room)
 	close_in(e, IN_FILL);
 	if (len > room)
 		len = room;
+	len -= len % e->piece;
 	for (size_t i = 0; i < len; i++)
 		out[i] = byte_of(e->sent + i);
 	e->sent += len;
@@ -146,7 +182,7 @@ on_closed(struct subflow *sf, int error, const char *why)
 }
 
 static const struct subflow_callbacks callbacks = {
-	.on_hello = on_hello, .on_up = on_up, .take = take, .fill = fill,
+	.on_key = on_key, .on_hello = on_hello, .on_up = on_up, .take = take, .fill = fill,
 	.on_event = on_event, .on_closed = on_closed,
 };
 
@@ -165,8 +201,12 @@ static void
 start_proxy(struct end *e, int fd)
 {
 	struct subflow_options o = options_of(e);
+	struct wire_hello said = hello;
 
-	e->subflow = subflow_proxy(loop, fd, &o, &hello);
+	said.protection = (uint8_t)e->protection;
+	if (e->key == NULL)
+		e->key = key_for(e->protection);
+	e->subflow = subflow_proxy(loop, fd, &o, &said, e->key);
 	assert_non_null(e->subflow);
 }
 
@@ -253,28 +293,32 @@ unread(const struct end *e)
 /* ---- the handshake ---- */
 
 static void
-proxy_and_relay_join(void **state)
+assert_joins(enum wire_protection protection)
 {
-	struct end p = { .to_send = 12, .deadline_ms = 300 };
-	struct end r = { .to_send = 20, .deadline_ms = 300 };
+	struct end p = { .to_send = 12, .deadline_ms = 300,
+		.protection = protection };
+	struct end r = { .to_send = 20, .deadline_ms = 300,
+		.key = key_for(protection) };
 	int fds[2];
 
-	(void)state;
 	tcp_pair(fds);
 	start_relay(&r, fds[1]);
 	start_proxy(&p, fds[0]);
 	assert_int_equal(subflow_peer(p.subflow)->family, 4);
-	assert_int_equal(p.up + p.fills + r.hello, 0);
+	assert_int_equal(p.up + p.fills + r.keys + r.hello, 0);
 	assert_true(run_until(&r.up, 1));
 	assert_true(run_until(&p.events, 2));
 
 	assert_int_equal(p.up, 1);
+	assert_int_equal(r.keys, 1);
 	assert_int_equal(r.hello, 1);
 	assert_memory_equal(r.their_hello.group, hello.group,
 	    sizeof(hello.group));
 	assert_int_equal(r.their_hello.path, 3);
 	assert_int_equal(r.their_hello.slot, 129);
+	assert_int_equal(r.their_hello.protection, protection);
 	assert_int_equal(r.their_hello.initial_window, 65536);
+	assert_int_equal(p.their_answer.protection, protection);
 	assert_true(p.their_answer.group_known);
 	assert_int_equal(p.their_answer.max_sessions, 77);
 	assert_int_equal(r.taken, 12);
@@ -288,6 +332,14 @@ proxy_and_relay_join(void **state)
 	assert_string_equal(r.why, "connection lost");
 	assert_int_equal(r.error, -ECONNRESET);
 	assert_int_equal(p.closed, 0);
+}
+
+static void
+proxy_and_relay_join(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT(protections); i++)
+		assert_joins(protections[i]);
 }
 
 static void
@@ -539,7 +591,7 @@ a_proxy_notices_a_relay_that_goes_away(void **state)
 	assert_true(run_until(&p.closed, 1));
 	assert_int_equal(p.up, 0);
 	assert_int_equal(p.error, 0);
-	assert_string_equal(p.why, "closed in the handshake");
+	assert_string_equal(p.why, no_relay);
 }
 
 static void
@@ -551,6 +603,7 @@ a_proxy_does_not_wait_for_ever(void **state)
 	(void)state;
 	assert_true(run_until(&p.closed, 1));
 	assert_int_equal(p.error, -ETIMEDOUT);
+	assert_string_equal(p.why, no_relay);
 	close(fd);
 }
 
@@ -579,29 +632,391 @@ a_bad_answer_closes(void **state)
 		assert_true(run_until(&p.closed, 1));
 		assert_int_equal(p.up, 0);
 		assert_int_equal(p.error, -EPROTO);
-		assert_string_equal(p.why, "bad answer");
+		assert_string_equal(p.why, no_relay);
 		close(fd);
 	}
 }
 
+/* ---- under a key ---- */
+
+/* A proxy or relay of our own at the end of a plain socket. */
+struct stranger {
+	struct handshake handshake;
+	struct transform *transform;
+	uint8_t bytes[WIRE_HELLO_MAX];
+	size_t len;
+};
+
 static void
-a_protection_that_we_do_not_have_is_told_later(void **state)
+put_sealed_hello(struct stranger *s, const uint8_t *key,
+    enum wire_protection protection)
 {
-	struct end p = { 0 };
-	struct subflow_options o = options_of(&p);
-	struct wire_hello sealed = hello;
-	char c;
+	static const uint8_t secret[SECURE_SECRET] = { 7 };
+	struct wire_hello said = hello;
+
+	said.protection = (uint8_t)protection;
+	s->len = handshake_begin(&s->handshake, &said, key, secret, s->bytes);
+}
+
+/* Say hello to a relay and hear its answer. */
+static void
+greet(struct stranger *s, int fd, struct end *r,
+    enum wire_protection protection)
+{
+	uint8_t bytes[HANDSHAKE_ANSWER];
+	struct cursor c = { bytes, bytes + sizeof(bytes) };
+	struct wire_answer told;
+
+	put_sealed_hello(s, our_key, protection);
+	send_all(fd, s->bytes, s->len);
+	assert_true(run_until(&r->hello, 1));
+	run_for(0.005, NULL, 0);
+	read_all(fd, bytes, sizeof(bytes));
+	assert_int_equal(handshake_answer(&s->handshake, &c, &told),
+	    HANDSHAKE_OK);
+	assert_int_equal(told.max_sessions, answer.max_sessions);
+	s->transform = handshake_transform(&s->handshake, 0, 0);
+	assert_non_null(s->transform);
+}
+
+/* The next record of a stranger's, with bytes [from, from + len). */
+static size_t
+put_record(struct stranger *s, size_t from, size_t len, uint8_t *out)
+{
+	const uint8_t *bytes;
+	size_t room, enough;
+	uint8_t *plain = transform_out_room(s->transform, &room, &enough);
+
+	assert_true(len <= room);
+	for (size_t i = 0; i < len; i++)
+		plain[i] = byte_of(from + i);
+	transform_out_commit(s->transform, len);
+	len = transform_out_peek(s->transform, &bytes);
+	memcpy(out, bytes, len);
+	transform_out_consume(s->transform, len);
+	return len;
+}
+
+static void
+a_relay_is_up_with_the_first_record(void **state)
+{
+	(void)state;
+	for (size_t len = 0; len <= 100; len += 100) {
+		struct end r = { .key = our_key };
+		struct stranger s;
+		uint8_t bytes[200];
+		int fd = start_relay_alone(&r);
+		size_t n;
+
+		greet(&s, fd, &r, WIRE_PROTECTION_SEALED);
+		n = put_record(&s, 0, len, bytes);
+		send_all(fd, bytes, n - 1);
+		assert_false(run_for(0.02, &r.up, 1));
+		subflow_pump(r.subflow);
+		assert_int_equal(r.fills, 0);
+		send_all(fd, bytes + n - 1, 1);
+		assert_true(run_until(&r.up, 1));
+		assert_true(run_until(&r.events, 1));
+		assert_int_equal(r.taken, len);
+		subflow_close(r.subflow);
+		transform_free(s.transform);
+		close(fd);
+	}
+}
+
+/* It has nothing to say, and says that. */
+static void
+a_proxy_without_frames_sends_an_empty_record(void **state)
+{
+	(void)state;
+	for (size_t i = 1; i < COUNT(protections); i++) {
+		struct end p = { .protection = protections[i] };
+		struct end r = { .key = our_key };
+		int fds[2];
+
+		tcp_pair(fds);
+		start_relay(&r, fds[1]);
+		start_proxy(&p, fds[0]);
+		assert_true(run_until(&r.up, 1));
+		assert_int_equal(r.taken, 0);
+		/* And later frames go on behind it. */
+		p.to_send = r.to_send = 3000;
+		subflow_pump(p.subflow);
+		subflow_pump(r.subflow);
+		while (p.taken < 3000 || r.taken < 3000)
+			run_turn();
+		subflow_close(p.subflow);
+		subflow_close(r.subflow);
+	}
+}
+
+static void
+sealed_greetings_may_come_byte_by_byte(void **state)
+{
+	struct end r = { .key = our_key };
+	struct stranger s;
+	uint8_t bytes[200];
+	int fd = start_relay_alone(&r);
+	size_t n;
+
+	(void)state;
+	put_sealed_hello(&s, our_key, WIRE_PROTECTION_SEALED);
+	for (size_t i = 0; i + 1 < s.len; i++) {
+		send_all(fd, s.bytes + i, 1);
+		run_for(0.0005, NULL, 0);
+		assert_int_equal(r.keys, 0);
+	}
+	subflow_close(r.subflow);
+	close(fd);
+
+	r = (struct end){ .key = our_key };
+	fd = start_relay_alone(&r);
+	greet(&s, fd, &r, WIRE_PROTECTION_SEALED);
+	n = put_record(&s, 0, 20, bytes);
+	n += put_record(&s, 20, 20, bytes + n);
+	for (size_t i = 0; i < n; i++) {
+		assert_int_equal(r.up, i >= n / 2);
+		send_all(fd, bytes + i, 1);
+		run_for(0.0005, NULL, 0);
+		if (i == n / 2 - 1)
+			assert_true(run_until(&r.up, 1));
+	}
+	while (r.taken < 40)
+		run_turn();
+	subflow_close(r.subflow);
+	transform_free(s.transform);
+	close(fd);
+}
+
+static void
+with_auth_only_the_first_record_is_one(void **state)
+{
+	struct end r = { .key = our_key, .to_send = 1000 };
+	struct stranger s;
+	uint8_t bytes[1100], want[1000];
+	int fd = start_relay_alone(&r);
+	size_t n;
+
+	(void)state;
+	greet(&s, fd, &r, WIRE_PROTECTION_AUTH);
+	n = put_record(&s, 0, 20, bytes);
+	send_all(fd, bytes, n);
+	assert_true(run_until(&r.events, 1));
+	assert_int_equal(r.taken, 20);
+	read_all(fd, bytes, 1000 + 18);
+	put_sequence(want, sizeof(want));
+	assert_memory_not_equal(bytes + 2, want, sizeof(want));
+	for (size_t i = 0; i < 500; i++)
+		bytes[i] = byte_of(20 + i);
+	send_all(fd, bytes, 500);
+	while (r.taken < 520)
+		run_turn();
+	r.to_send = 1500;
+	subflow_pump(r.subflow);
+	read_all(fd, bytes, 500);
+	for (size_t i = 0; i < 500; i++)
+		assert_int_equal(bytes[i], byte_of(1000 + i));
+	subflow_close(r.subflow);
+	transform_free(s.transform);
+	close(fd);
+}
+
+/* All that can go wrong before the other end has proved that it knows the key,
+ * and what the log says of it.  Nobody else can tell them apart. */
+static void
+failures_before_the_proof_look_the_same(void **state)
+{
+	enum fault { UNKNOWN, WRONG, FLIPPED, REPEATED, GARBAGE, CLEAR, REFUSED,
+		ID_CLEARED, NOTHING, BAD_RECORD, BAD_LENGTH };
+	static const struct {
+		enum fault fault;
+		int error;
+		const char *why;
+	} rows[] = {
+		{ UNKNOWN, -ENOKEY, "unknown key" },
+		{ WRONG, -EBADMSG, "hello does not verify" },
+		{ FLIPPED, -EBADMSG, "hello does not verify" },
+		{ REPEATED, -EBADMSG, "bad record" },
+		{ GARBAGE, -EPROTO, "bad hello" },
+		{ CLEAR, -EPROTO, "bad hello" },
+		{ REFUSED, -EACCES, "hello refused" },
+		{ ID_CLEARED, -EPROTO, "bad hello" },
+		{ NOTHING, -ETIMEDOUT, "timed out in the handshake" },
+		{ BAD_RECORD, -EBADMSG, "bad record" },
+		{ BAD_LENGTH, -EBADMSG, "bad record" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		enum fault fault = rows[i].fault;
+		struct end r = { .key = our_key, .deadline_ms = SHORT_MS,
+			.refuse_key = fault == UNKNOWN,
+			.refuse_hello = fault == REFUSED };
+		ev_tstamp start = ev_time();
+		int fd = start_relay_alone(&r);
+		struct stranger s = { .transform = NULL };
+		uint8_t bytes[200] = { 0 };
+		size_t len = 0;
+
+		if (fault == REPEATED || fault == BAD_RECORD ||
+		    fault == BAD_LENGTH) {
+			greet(&s, fd, &r, WIRE_PROTECTION_SEALED);
+			len = put_record(&s, 0, 20, bytes);
+			if (fault == BAD_RECORD)
+				bytes[len - 1] ^= 1;
+			else if (fault == BAD_LENGTH)
+				bytes[0] = 0xff;
+			else	/* the second is the first, say */
+				len = put_record(&s, 0, 20, bytes);
+		} else if (fault == CLEAR) {
+			len = put_hello(bytes);
+		} else if (fault == GARBAGE) {
+			len = sizeof(bytes);
+		} else if (fault != NOTHING) {
+			put_sealed_hello(&s, fault == WRONG ? other_key :
+			    our_key, WIRE_PROTECTION_SEALED);
+			if (fault == FLIPPED)
+				s.bytes[40] ^= 1;
+			else if (fault == ID_CLEARED)
+				memset(s.bytes + 8, 0, WIRE_KEY_ID);
+			memcpy(bytes, s.bytes, len = s.len);
+			if (fault == ID_CLEARED)
+				r.key = NULL;
+		}
+		send_all(fd, bytes, len);
+		assert_closed_in_silence(&r, fd, start);
+		assert_int_equal(r.error, rows[i].error);
+		assert_string_equal(r.why, rows[i].why);
+		transform_free(s.transform);
+	}
+}
+
+/* Somebody has listened to one connection and says the same to another relay of
+ * that key, or to the same one later. */
+static void
+what_was_said_once_is_not_taken_again(void **state)
+{
+	struct end r = { .key = our_key };
+	struct stranger s;
+	uint8_t record[200], told[HANDSHAKE_ANSWER];
+	ev_tstamp start;
+	size_t len;
+	int fd = start_relay_alone(&r);
+
+	(void)state;
+	greet(&s, fd, &r, WIRE_PROTECTION_SEALED);
+	len = put_record(&s, 0, 20, record);
+	send_all(fd, record, len);
+	assert_true(run_until(&r.up, 1));
+	subflow_close(r.subflow);
+	close(fd);
+
+	r = (struct end){ .key = our_key, .deadline_ms = SHORT_MS };
+	start = ev_time();
+	fd = start_relay_alone(&r);
+	send_all(fd, s.bytes, s.len);
+	assert_true(run_until(&r.hello, 1));
+	run_for(0.005, NULL, 0);
+	read_all(fd, told, sizeof(told));
+	send_all(fd, record, len);
+	assert_closed_in_silence(&r, fd, start);
+	assert_string_equal(r.why, "bad record");
+	transform_free(s.transform);
+}
+
+static void
+keys_that_differ_do_not_join(void **state)
+{
+	(void)state;
+	for (int known = 0; known <= 1; known++) {
+		struct end p = { .protection = WIRE_PROTECTION_SEALED };
+		struct end r = { .key = other_key, .refuse_key = !known,
+			.deadline_ms = SHORT_MS };
+		int fds[2];
+
+		tcp_pair(fds);
+		start_relay(&r, fds[1]);
+		start_proxy(&p, fds[0]);
+		assert_true(run_until(&p.closed, 1));
+		assert_int_equal(p.up + r.up + r.hello, 0);
+		assert_int_equal(p.error, -ECONNRESET);
+		assert_string_equal(p.why, no_relay);
+		assert_string_equal(r.why, known ? "hello does not verify" :
+		    "unknown key");
+	}
+}
+
+/* A relay without keys does not hear one, nor does a proxy that has one take a
+ * clear answer. */
+static void
+nobody_goes_down_to_none(void **state)
+{
+	struct end r = { .deadline_ms = SHORT_MS };
+	struct end p = { .protection = WIRE_PROTECTION_SEALED };
+	uint8_t bytes[ANSWER];
 	int fds[2];
 
 	(void)state;
-	sealed.protection = WIRE_PROTECTION_SEALED;
 	tcp_pair(fds);
-	p.subflow = subflow_proxy(loop, fds[0], &o, &sealed);
-	assert_int_equal(p.closed, 0);
+	start_relay(&r, fds[1]);
+	start_proxy(&p, fds[0]);
 	assert_true(run_until(&p.closed, 1));
-	assert_int_equal(p.error, -EPROTONOSUPPORT);
-	assert_int_equal(read_once(fds[1], &c, 1), -ECONNRESET);
-	close(fds[1]);
+	assert_int_equal(p.up + r.up + r.hello, 0);
+	assert_string_equal(r.why, "bad hello");
+
+	p = (struct end){ .protection = WIRE_PROTECTION_SEALED };
+	fds[0] = start_proxy_alone(&p);
+	send_all(fds[0], bytes, put_answer(bytes));
+	assert_true(run_until(&p.closed, 1));
+	assert_int_equal(p.up, 0);
+	assert_int_equal(p.error, -EBADMSG);
+	assert_string_equal(p.why, no_relay);
+	close(fds[0]);
+}
+
+static void
+a_bad_record_closes_a_subflow_that_is_up(void **state)
+{
+	struct end r = { .key = our_key };
+	struct stranger s;
+	uint8_t bytes[200];
+	int fd = start_relay_alone(&r);
+	size_t len;
+
+	(void)state;
+	greet(&s, fd, &r, WIRE_PROTECTION_SEALED);
+	len = put_record(&s, 0, 20, bytes);
+	len += put_record(&s, 20, 20, bytes + len);
+	bytes[len - 1] ^= 0x80;
+	send_all(fd, bytes, len);
+	assert_true(run_until(&r.closed, 1));
+	assert_int_equal(r.up, 1);
+	assert_int_equal(r.taken, 20);
+	assert_int_equal(r.error, -EBADMSG);
+	assert_string_equal(r.why, "bad record");
+	transform_free(s.transform);
+	close(fd);
+}
+
+static void
+a_record_that_ends_inside_a_frame_closes(void **state)
+{
+	struct end r = { .key = our_key, .piece = 20 };
+	struct stranger s;
+	uint8_t bytes[200];
+	int fd = start_relay_alone(&r);
+	size_t len;
+
+	(void)state;
+	greet(&s, fd, &r, WIRE_PROTECTION_SEALED);
+	len = put_record(&s, 0, 50, bytes);
+	send_all(fd, bytes, len);
+	assert_true(run_until(&r.closed, 1));
+	assert_int_equal(r.taken, 40);
+	assert_int_equal(r.error, -EPROTO);
+	assert_string_equal(r.why, "protocol error");
+	transform_free(s.transform);
+	close(fd);
 }
 
 /* ---- frames ---- */
@@ -613,6 +1028,7 @@ join(struct end *p, struct end *r)
 
 	p->to_send += p->to_send == 0;
 	tcp_pair(fds);
+	r->key = key_for(p->protection);
 	start_relay(r, fds[1]);
 	start_proxy(p, fds[0]);
 	assert_true(run_until(&r->up, 1));
@@ -622,21 +1038,23 @@ join(struct end *p, struct end *r)
 static void
 many_bytes_cross_in_both_directions(void **state)
 {
-	struct end p = { .to_send = 10000000 - 10000000 % 15013,
-		.piece = 15013 };
-	struct end r = { .to_send = 20000000 - 20000000 % 15013,
-		.piece = 15013 };
-
 	(void)state;
-	join(&p, &r);
-	while (p.taken < r.to_send || r.taken < p.to_send) {
-		assert_int_equal(p.closed + r.closed, 0);
-		run_turn();
+	for (size_t i = 0; i < COUNT(protections); i++) {
+		struct end p = { .to_send = 10000000 - 10000000 % 7507,
+			.piece = 7507, .protection = protections[i] };
+		struct end r = { .to_send = 20000000 - 20000000 % 7507,
+			.piece = 7507 };
+
+		join(&p, &r);
+		while (p.taken < r.to_send || r.taken < p.to_send) {
+			assert_int_equal(p.closed + r.closed, 0);
+			run_turn();
+		}
+		assert_int_equal(p.taken, r.to_send);
+		assert_int_equal(r.taken, p.to_send);
+		subflow_close(p.subflow);
+		subflow_close(r.subflow);
 	}
-	assert_int_equal(p.taken, r.to_send);
-	assert_int_equal(r.taken, p.to_send);
-	subflow_close(p.subflow);
-	subflow_close(r.subflow);
 }
 
 static void
@@ -793,15 +1211,20 @@ an_owner_may_close_in_any_callback(void **state)
 static void
 an_owner_may_close_when_it_hears_a_hello(void **state)
 {
-	struct end p = { 0 }, r = { .close_in = IN_HELLO };
-	int fds[2];
+	static const enum place places[] = { IN_KEY, IN_HELLO };
 
 	(void)state;
-	tcp_pair(fds);
-	start_relay(&r, fds[1]);
-	start_proxy(&p, fds[0]);
-	assert_true(run_until(&p.closed, 1));
-	assert_int_equal(r.closed, 0);
+	for (size_t i = 0; i < COUNT(places); i++) {
+		struct end p = { .protection = WIRE_PROTECTION_SEALED };
+		struct end r = { .key = our_key, .close_in = places[i] };
+		int fds[2];
+
+		tcp_pair(fds);
+		start_relay(&r, fds[1]);
+		start_proxy(&p, fds[0]);
+		assert_true(run_until(&p.closed, 1));
+		assert_int_equal(r.closed, 0);
+	}
 	subflow_close(NULL);
 }
 
@@ -826,7 +1249,16 @@ main(void)
 		TEST(a_proxy_notices_a_relay_that_goes_away),
 		TEST(a_proxy_does_not_wait_for_ever),
 		TEST(a_bad_answer_closes),
-		TEST(a_protection_that_we_do_not_have_is_told_later),
+		TEST(a_relay_is_up_with_the_first_record),
+		TEST(a_proxy_without_frames_sends_an_empty_record),
+		TEST(sealed_greetings_may_come_byte_by_byte),
+		TEST(with_auth_only_the_first_record_is_one),
+		TEST(failures_before_the_proof_look_the_same),
+		TEST(what_was_said_once_is_not_taken_again),
+		TEST(keys_that_differ_do_not_join),
+		TEST(nobody_goes_down_to_none),
+		TEST(a_bad_record_closes_a_subflow_that_is_up),
+		TEST(a_record_that_ends_inside_a_frame_closes),
 		TEST(many_bytes_cross_in_both_directions),
 		TEST(nothing_more_is_asked_for_while_the_socket_is_full),
 		TEST(frames_that_make_no_sense_close),

@@ -900,6 +900,48 @@ length_of_the_answer_is_two_bytes_and_256_at_most(void **state)
 	}
 }
 
+static void
+length_of_a_record_counts_its_tag(void **state)
+{
+	static const struct {
+		uint8_t bytes[2];
+		uint16_t length;
+		enum wire_result result;
+	} lengths[] = {
+		{ { 0x00, 0x00 }, 0, WIRE_BAD },
+		{ { 0x00, 0x0f }, 15, WIRE_BAD },
+		{ { 0x00, 0x10 }, 16, WIRE_OK },
+		{ { 0x41, 0x10 }, 16656, WIRE_OK },
+		{ { 0x41, 0x11 }, 16657, WIRE_BAD },
+		{ { 0xff, 0xff }, 65535, WIRE_BAD },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(lengths); i++) {
+		uint8_t out[WIRE_RECORD_LENGTH];
+		uint16_t length = 0;
+		struct cursor c = { out, out + 2 };
+
+		wire_put_record(out, lengths[i].length);
+		assert_memory_equal(out, lengths[i].bytes, 2);
+		assert_int_equal(wire_get_record(&c, &length),
+		    lengths[i].result);
+		assert_ptr_equal(c.pos, lengths[i].result == WIRE_OK ?
+		    out + 2 : out);
+		if (lengths[i].result == WIRE_OK)
+			assert_int_equal(length, lengths[i].length);
+		for (size_t n = 0; n < 2; n++) {
+			uint8_t *copy = copy_of(out, n);
+			struct cursor cut = { copy, copy + n };
+
+			assert_int_equal(wire_get_record(&cut, &length),
+			    WIRE_MORE);
+			assert_ptr_equal(cut.pos, copy);
+			free(copy);
+		}
+	}
+}
+
 /* ---- base protocol ---- */
 
 static void
@@ -1030,6 +1072,7 @@ main(void)
 		cmocka_unit_test(payloads_with_impossible_fields_are_bad),
 		cmocka_unit_test(
 		    length_of_the_answer_is_two_bytes_and_256_at_most),
+		cmocka_unit_test(length_of_a_record_counts_its_tag),
 		cmocka_unit_test(base_number_is_four_bytes),
 		cmocka_unit_test(base_header_is_serial_and_size),
 		cmocka_unit_test(base_datagram_of_size_0_is_bad),

@@ -497,7 +497,7 @@ wire_get_answer(const uint8_t *payload, size_t len, struct wire_answer *out)
 }
 
 void
-wire_put_length(uint8_t out[static 2], uint16_t length)
+wire_put_length(uint8_t out[static WIRE_ANSWER_LENGTH], uint16_t length)
 {
 	put_be16(out, length);
 }
@@ -511,6 +511,27 @@ wire_get_length(struct cursor *in, uint16_t *length)
 	if (!get_be16(&c, &n))
 		return WIRE_MORE;
 	if (n > WIRE_HELLO_MAX)
+		return WIRE_BAD;
+	*length = n;
+	*in = c;
+	return WIRE_OK;
+}
+
+void
+wire_put_record(uint8_t out[static WIRE_RECORD_LENGTH], uint16_t length)
+{
+	put_be16(out, length);
+}
+
+enum wire_result
+wire_get_record(struct cursor *in, uint16_t *length)
+{
+	struct cursor c = *in;
+	uint16_t n;
+
+	if (!get_be16(&c, &n))
+		return WIRE_MORE;
+	if (n < WIRE_RECORD_TAG || n > WIRE_RECORD_MAX + WIRE_RECORD_TAG)
 		return WIRE_BAD;
 	*length = n;
 	*in = c;

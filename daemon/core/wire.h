@@ -152,6 +152,7 @@ const char *wire_code_text(uint8_t code);
 #define WIRE_KEY_ID 8
 #define WIRE_HELLO_PROLOGUE 16	/* magic, version, 0, length, key id */
 #define WIRE_HELLO_PAYLOAD 27
+#define WIRE_ANSWER_LENGTH 2	/* u16 */
 #define WIRE_ANSWER_PAYLOAD 14
 #define WIRE_HELLO_MAX 256	/* an unauthenticated peer may send this much */
 
@@ -206,8 +207,15 @@ enum wire_result wire_get_answer(const uint8_t *payload, size_t len,
     struct wire_answer *);
 
 /* The u16 length before message 2; WIRE_BAD above WIRE_HELLO_MAX. */
-void wire_put_length(uint8_t out[static 2], uint16_t length);
+void wire_put_length(uint8_t out[static WIRE_ANSWER_LENGTH], uint16_t length);
 enum wire_result wire_get_length(struct cursor *, uint16_t *length);
+
+/* The u16 length before a record, which counts the tag; WIRE_BAD if there would
+ * be no room for a tag, or more than WIRE_RECORD_MAX beside it. */
+#define WIRE_RECORD_LENGTH 2
+#define WIRE_RECORD_TAG 16
+void wire_put_record(uint8_t out[static WIRE_RECORD_LENGTH], uint16_t length);
+enum wire_result wire_get_record(struct cursor *, uint16_t *length);
 
 /* ---- base protocol ---- */
 

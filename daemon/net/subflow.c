@@ -10,14 +10,19 @@
  *	DEAD      closed and told, or closed by the owner; the reaper comes
  *
  * Whoever has not proved to know a key learns nothing from us but time: a hello
- * that is wrong, one that we refuse and one that never ends are all read up to
- * WIRE_HELLO_MAX bytes and closed by the same timer, which began to run when
- * the connection was accepted.  Nor do they cost more than this object: there
- * is no transform, with its room for frames, before a whole hello.
+ * under an unknown key, one that is forged or wrong, one that we refuse, one
+ * that never ends and, after the answer, a first record that is not the right
+ * one are all read up to WIRE_HELLO_MAX bytes and closed by the same timer,
+ * which began to run when the connection was accepted.  Nor do they cost more
+ * than this object: there is no transform, with its room for frames, before
+ * something follows a hello that was answered.  That an old hello is played
+ * back, and answered, cannot be helped, but what follows it would have to be
+ * sealed under keys that our own secret has a part in.
  *
- * Without protection there is no record to verify.  The first bytes of frames
- * stand for it: they say that the proxy has heard our answer and stays, while
- * one that is told "group not known" goes away without any.
+ * So the proxy sends a record as soon as it is up, an empty one if it has no
+ * frames, unless it was told "group not known" and goes away without any.
+ * Without protection there is no record to verify, and the first bytes of
+ * frames stand for it: they say that the proxy has heard our answer and stays.
  *
  * The owner is called from the loop only.  What goes wrong in a function that
  * it called itself is kept, for a timer that is over at once.  Any callback may
@@ -26,7 +31,8 @@
  *
  * Late binding: fill() is asked only when the socket has taken all that there
  * was, and not again after it refused some until it is writable, so what a slow
- * subflow has been given is never more than the room of the transform.
+ * subflow has been given is never more than the room of the transform.  As many
+ * records as fit into that leave in one write.
  *
  * The stream stays armed to reset.  Frames have their own acknowledgements and
  * ends, so FIN and RST say the same about a subflow: it is gone.
@@ -37,9 +43,12 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "core/handshake.h"
+#include "core/secure.h"
 #include "core/transform.h"
 #include "net/reap.h"
 #include "net/stream.h"
@@ -49,7 +58,8 @@
 #define IN_BYTES (256u << 10)
 #define READ_BYTES (256u << 10)	/* of one event, so that others come too */
 
-#define LENGTH 2		/* u16 before the answer */
+static const char no_relay[] =
+    "closed in the handshake: wrong key, not a relay, or its limits";
 
 enum phase {
 	PHASE_GREETING,
@@ -68,23 +78,25 @@ struct subflow {
 	struct addr peer;
 	bool proxy;
 	enum phase phase;
-	struct transform *transform;	/* NULL before a whole hello */
+	struct handshake handshake;	/* wiped with the transform's making */
+	struct transform *transform;	/* NULL before */
 
 	bool blocked;		/* the socket took less than we had */
 	bool news;		/* the owner is owed on_event() */
+	bool spoken;		/* a record was sent, or frames */
 	int error;		/* REFUSED, FAILED: for on_closed() */
 	const char *why;
 
 	/* Our hello or answer, as far as it is not written. */
-	uint8_t ours[WIRE_HELLO_PROLOGUE + WIRE_HELLO_PAYLOAD];
+	uint8_t ours[HANDSHAKE_HELLO];
 	size_t ours_start, ours_end;
 	/* What the other end has sent of its own. */
-	uint8_t theirs[LENGTH + WIRE_HELLO_MAX];
+	uint8_t theirs[WIRE_ANSWER_LENGTH + WIRE_HELLO_MAX];
 	size_t theirs_len;
 };
 
-static_assert(LENGTH + WIRE_ANSWER_PAYLOAD <=
-    WIRE_HELLO_PROLOGUE + WIRE_HELLO_PAYLOAD, "an answer fits into `ours`");
+static_assert(HANDSHAKE_ANSWER <= HANDSHAKE_HELLO,
+    "an answer fits into `ours`");
 
 static void
 step(struct subflow *sf, enum phase next)
@@ -116,6 +128,7 @@ subflow_close(struct subflow *sf)
 	if (sf == NULL || sf->phase == PHASE_DEAD)
 		return;
 	step(sf, PHASE_DEAD);
+	handshake_wipe(&sf->handshake);
 	ev_timer_stop(sf->stream.loop, &sf->timer);
 	stream_close(&sf->stream);
 	reap_later(&sf->reap, free_entry);
@@ -152,18 +165,20 @@ static void
 fail_connection(struct subflow *sf, int error)
 {
 	if (sf->phase < PHASE_UP)
-		fail(sf, error, "closed in the handshake");
+		fail(sf, error, sf->proxy ? no_relay :
+		    "closed in the handshake");
 	else
 		fail(sf, error, error == 0 ? "closed by the peer" :
 		    "connection lost");
 }
 
-/* Closed when the timer says so, and not before. */
+/* Relay: closed when the timer says so, and not before. */
 static void
 refuse(struct subflow *sf, int error, const char *why)
 {
 	sf->error = error;
 	sf->why = why;
+	handshake_wipe(&sf->handshake);
 	transform_free(sf->transform);
 	sf->transform = NULL;
 	step(sf, PHASE_REFUSED);
@@ -231,18 +246,37 @@ update(struct subflow *sf)
 	stream_want(&sf->stream, wants_to_read(sf), wants_to_write(sf));
 }
 
+/* Put frames into the transform until there are no more, or no room.  false:
+ * there were none. */
+static bool
+gather(struct subflow *sf)
+{
+	bool any = false;
+	size_t room, enough, n;
+
+	while (sf->phase == PHASE_UP) {
+		uint8_t *out = transform_out_room(sf->transform, &room,
+		    &enough);
+
+		if (room == 0)
+			break;
+		n = owner(sf)->fill(sf, out, enough);
+		if (n == 0 && enough < room)	/* one that is larger? */
+			n = owner(sf)->fill(sf, out, room);
+		if (n == 0 && sf->spoken)
+			break;
+		transform_out_commit(sf->transform, n);
+		sf->spoken = any = true;
+	}
+	return any;
+}
+
 void
 subflow_pump(struct subflow *sf)
 {
-	while (sf->phase == PHASE_UP && !sf->blocked && flush(sf)) {
-		size_t room, n;
-		uint8_t *out = transform_out_room(sf->transform, &room);
-
-		n = owner(sf)->fill(sf, out, room);
-		if (n == 0)
-			break;
-		transform_out_commit(sf->transform, n);
-	}
+	while (sf->phase == PHASE_UP && !sf->blocked && flush(sf) &&
+	    gather(sf))
+		continue;
 	update(sf);
 }
 
@@ -260,40 +294,59 @@ come_up(struct subflow *sf, const struct wire_answer *answer)
 	return sf->phase == PHASE_UP;
 }
 
+/* What came is not what the other end sealed. */
+static void
+bad_record(struct subflow *sf)
+{
+	if (sf->phase == PHASE_UP)
+		fail(sf, -EBADMSG, "bad record");
+	else
+		refuse(sf, -EBADMSG, "bad record");
+}
+
 /* Give the owner the frames that are here. */
 static void
 deliver(struct subflow *sf)
 {
 	const uint8_t *bytes;
-	size_t len;
+	size_t len, room;
+	int used;
 
-	if (transform_in_peek(sf->transform, &bytes) == 0)
-		return;
-	if (sf->phase == PHASE_PROVING && !come_up(sf, NULL))
-		return;
-	while (sf->phase == PHASE_UP &&
-	    (len = transform_in_peek(sf->transform, &bytes)) > 0) {
-		int used = owner(sf)->take(sf, bytes, len);
-
+	for (;;) {
+		if (transform_in_peek(sf->transform, &bytes, &len) != 0) {
+			bad_record(sf);
+			return;
+		}
+		if (sf->phase == PHASE_PROVING &&
+		    transform_heard(sf->transform) && !come_up(sf, NULL))
+			return;
+		if (len == 0)
+			return;
+		used = owner(sf)->take(sf, bytes, len);
 		if (sf->phase != PHASE_UP)
 			return;
 		sf->news = true;
-		if (used < 0)
-			fail(sf, used, "protocol error");
 		if (used <= 0)
-			return;
+			break;
 		transform_in_consume(sf->transform, (size_t)used);
 	}
+	if (used == 0) {	/* part of a frame: can the rest come? */
+		transform_in_room(sf->transform, &room);
+		if (room > 0)
+			return;
+		used = -EPROTO;
+	}
+	fail(sf, used, "protocol error");
 }
 
-/* `len` bytes stand where transform_in_room() said. */
-static void
-commit(struct subflow *sf, size_t len)
+/* Relay: the first bytes after the answer decide whether it stays. */
+static bool
+has_transform(struct subflow *sf)
 {
-	if (transform_in_commit(sf->transform, len) < 0)
-		fail(sf, -EBADMSG, "bad record");
-	else
-		deliver(sf);
+	if (sf->transform == NULL)
+		sf->transform = handshake_transform(&sf->handshake,
+		    sf->options.out_bytes, sf->options.in_bytes);
+	return sf->transform != NULL;
 }
 
 /* The bytes behind the hello or the answer are frames already. */
@@ -305,10 +358,15 @@ commit_rest(struct subflow *sf, const uint8_t *bytes)
 
 	if (len == 0)
 		return;
+	if (!has_transform(sf)) {
+		refuse(sf, -ENOMEM, "out of memory");
+		return;
+	}
 	in = transform_in_room(sf->transform, &room);
 	assert(len <= room);	/* a whole frame at least */
 	memcpy(in, bytes, len);
-	commit(sf, len);
+	transform_in_commit(sf->transform, len);
+	deliver(sf);
 }
 
 static void
@@ -317,13 +375,13 @@ read_frames(struct subflow *sf)
 	struct span span;
 	ssize_t n;
 
+	if (!has_transform(sf)) {
+		refuse(sf, -ENOMEM, "out of memory");
+		return;
+	}
 	for (size_t total = 0; total < READ_BYTES; total += (size_t)n) {
 		span.base = transform_in_room(sf->transform, &span.len);
-		if (span.len == 0) {
-			/* The owner left a whole frame and more. */
-			fail(sf, -EPROTO, "protocol error");
-			return;
-		}
+		assert(span.len > 0);	/* deliver() has seen to it */
 		n = stream_read(&sf->stream, &span, 1);
 		if (n == -EAGAIN)
 			return;
@@ -331,47 +389,74 @@ read_frames(struct subflow *sf)
 			fail_connection(sf, (int)n);
 			return;
 		}
-		commit(sf, (size_t)n);
+		transform_in_commit(sf->transform, (size_t)n);
+		deliver(sf);
 		if (sf->phase > PHASE_UP || (size_t)n < span.len)
 			return;
 	}
 }
 
-static bool
-make_transform(struct subflow *sf)
+/* A secret for this handshake; 0 or -errno. */
+static int
+draw(uint8_t secret[static SECURE_SECRET])
 {
-	sf->transform = transform_plain(sf->options.out_bytes,
-	    sf->options.in_bytes);
-	return sf->transform != NULL;
+	ssize_t n = getrandom(secret, SECURE_SECRET, 0);
+
+	return n == SECURE_SECRET ? 0 : n < 0 ? -errno : -EIO;
+}
+
+/* Relay: what stands in a whole message 1, of which we hold the key.  false: it
+ * was refused. */
+static bool
+open_hello(struct subflow *sf, struct cursor *in, const uint8_t *key,
+    struct wire_hello *hello)
+{
+	uint8_t secret[SECURE_SECRET];
+	enum handshake_result result;
+	int error = key != NULL ? draw(secret) : 0;
+
+	if (error != 0) {
+		refuse(sf, error, "getrandom");
+		return false;
+	}
+	result = handshake_hello(&sf->handshake, in, key, secret, hello);
+	secure_wipe(secret, sizeof(secret));
+	if (result == HANDSHAKE_FORGED)
+		refuse(sf, -EBADMSG, "hello does not verify");
+	else if (result != HANDSHAKE_OK)
+		refuse(sf, -EPROTO, "bad hello");
+	return result == HANDSHAKE_OK;
 }
 
 /* Relay: is the hello whole, and do we like it? */
 static void
 take_hello(struct subflow *sf)
 {
-	static const uint8_t no_key[WIRE_KEY_ID];
 	struct cursor in = { sf->theirs, sf->theirs + sf->theirs_len };
-	struct wire_prologue prologue;
+	uint8_t id[WIRE_KEY_ID];
+	const uint8_t *key = NULL;
 	struct wire_hello hello;
-	struct wire_answer answer = { .protection = WIRE_PROTECTION_NONE };
-	enum wire_result result = wire_get_prologue(&in, &prologue);
+	struct wire_answer answer = { 0 };
+	enum handshake_result result = handshake_prologue(&sf->handshake, &in,
+	    id);
 	bool good;
+	int n;
 
-	if (result == WIRE_MORE)
+	if (result == HANDSHAKE_MORE)
 		return;
-	if (result == WIRE_OK && in.end - in.pos < prologue.length)
-		return;
-	if (result == WIRE_BAD ||
-	    memcmp(prologue.key_id, no_key, sizeof(no_key)) != 0 ||
-	    wire_get_hello(in.pos, prologue.length, &hello) != WIRE_OK ||
-	    hello.protection != WIRE_PROTECTION_NONE) {
+	if (result != HANDSHAKE_OK) {
 		refuse(sf, -EPROTO, "bad hello");
 		return;
 	}
-	if (!make_transform(sf)) {
-		refuse(sf, -ENOMEM, "out of memory");
+	good = owner(sf)->on_key(sf, id, &key);
+	if (sf->phase != PHASE_GREETING)
+		return;
+	if (!good) {
+		refuse(sf, -ENOKEY, "unknown key");
 		return;
 	}
+	if (!open_hello(sf, &in, key, &hello))
+		return;
 	good = owner(sf)->on_hello(sf, &hello, &answer);
 	if (sf->phase != PHASE_GREETING)
 		return;
@@ -379,13 +464,16 @@ take_hello(struct subflow *sf)
 		refuse(sf, -EACCES, "hello refused");
 		return;
 	}
-	wire_put_length(sf->ours, WIRE_ANSWER_PAYLOAD);
-	wire_put_answer(sf->ours + LENGTH, &answer);
-	sf->ours_end = LENGTH + WIRE_ANSWER_PAYLOAD;
+	n = handshake_accept(&sf->handshake, &answer, sf->ours);
+	if (n < 0) {
+		refuse(sf, n, "hello does not verify");
+		return;
+	}
+	sf->ours_end = (size_t)n;
 	step(sf, PHASE_PROVING);
 	flush(sf);
 	if (sf->phase == PHASE_PROVING)
-		commit_rest(sf, in.pos + prologue.length);
+		commit_rest(sf, in.pos);
 }
 
 /* Proxy: is the answer whole, and is it one? */
@@ -394,21 +482,18 @@ take_answer(struct subflow *sf)
 {
 	struct cursor in = { sf->theirs, sf->theirs + sf->theirs_len };
 	struct wire_answer answer;
-	uint16_t length;
-	enum wire_result result = wire_get_length(&in, &length);
+	enum handshake_result result = handshake_answer(&sf->handshake, &in,
+	    &answer);
 
-	if (result == WIRE_MORE)
+	if (result == HANDSHAKE_MORE)
 		return;
-	if (result == WIRE_OK && in.end - in.pos < length)
-		return;
-	if (result == WIRE_BAD ||
-	    wire_get_answer(in.pos, length, &answer) != WIRE_OK ||
-	    answer.protection != WIRE_PROTECTION_NONE) {
-		fail(sf, -EPROTO, "bad answer");
-		return;
-	}
-	if (come_up(sf, &answer))
-		commit_rest(sf, in.pos + length);
+	if (result != HANDSHAKE_OK)
+		fail(sf, result == HANDSHAKE_FORGED ? -EBADMSG : -EPROTO,
+		    no_relay);
+	else if (!has_transform(sf))
+		fail(sf, -ENOMEM, "out of memory");
+	else if (come_up(sf, &answer))
+		commit_rest(sf, in.pos);
 }
 
 static void
@@ -471,7 +556,8 @@ on_timer(struct ev_loop *loop, ev_timer *timer, int revents)
 
 	(void)loop;
 	(void)revents;
-	fail(sf, -ETIMEDOUT, "timed out in the handshake");
+	fail(sf, -ETIMEDOUT, sf->proxy ? no_relay :
+	    "timed out in the handshake");
 	finish(sf);
 }
 
@@ -511,25 +597,22 @@ subflow_new(struct ev_loop *loop, int fd, const struct subflow_options *o,
 
 struct subflow *
 subflow_proxy(struct ev_loop *loop, int fd, const struct subflow_options *o,
-    const struct wire_hello *hello)
+    const struct wire_hello *hello, const uint8_t *key)
 {
-	const struct wire_prologue prologue = { .version = WIRE_VERSION,
-		.length = WIRE_HELLO_PAYLOAD };
 	struct subflow *sf = subflow_new(loop, fd, o, true);
+	uint8_t secret[SECURE_SECRET];
+	int error;
 
 	if (sf == NULL)
 		return NULL;
-	if (!make_transform(sf)) {
-		subflow_close(sf);
-		return NULL;
-	}
-	if (hello->protection != WIRE_PROTECTION_NONE) {
-		fail(sf, -EPROTONOSUPPORT, "protection not supported");
+	error = key != NULL ? draw(secret) : 0;
+	if (error != 0) {
+		fail(sf, error, "getrandom");
 		return sf;
 	}
-	wire_put_prologue(sf->ours, &prologue);
-	wire_put_hello(sf->ours + WIRE_HELLO_PROLOGUE, hello);
-	sf->ours_end = WIRE_HELLO_PROLOGUE + WIRE_HELLO_PAYLOAD;
+	sf->ours_end = handshake_begin(&sf->handshake, hello, key, secret,
+	    sf->ours);
+	secure_wipe(secret, sizeof(secret));
 	flush(sf);
 	update(sf);
 	return sf;

@@ -21,8 +21,15 @@ struct subflow;
 /* All are called from the event loop, never from inside a function below
  * that starts something.  `user` is subflow_user(). */
 struct subflow_callbacks {
-	/* Relay: a whole hello came in.  Fill the answer and return true, or
-	 * return false: it is then closed as every other failure is. */
+	/* Relay: a hello came in under the key `id`, all zeros for none.  Give
+	 * the key (NULL for none, where that is accepted) and return true, or
+	 * return false: it is then closed as every other failure is.  The key
+	 * is not looked at any more once we return to the loop. */
+	bool (*on_key)(struct subflow *, const uint8_t id[static WIRE_KEY_ID],
+	    const uint8_t **key);
+	/* Relay: and it is one of a holder of that key, or a repetition of one.
+	 * Fill the answer (its protection is not looked at) and return true, or
+	 * false as above. */
 	bool (*on_hello)(struct subflow *, const struct wire_hello *,
 	    struct wire_answer *);
 	/* The other end is what it says it is: proxy, with the answer; relay
@@ -37,7 +44,9 @@ struct subflow_callbacks {
 	 * with subflow_pump(). */
 	void (*on_event)(struct subflow *);
 	/* The connection is over, `error` is -errno (0: closed by the peer).
-	 * `why` is a word for the log.  The object is freed after this. */
+	 * `why` is a word for the log, which a relay gives in silence: the
+	 * other end cannot tell, so a proxy names what it may have been.  The
+	 * object is freed after this. */
 	void (*on_closed)(struct subflow *, int error, const char *why);
 };
 
@@ -50,9 +59,11 @@ struct subflow_options {
 };
 
 /* Both take `fd`, connected (dial) or accepted.  NULL: out of memory, fd is
- * closed.  The proxy's sends `hello` at once. */
+ * closed.  The proxy's sends `hello` at once, under a key of SECURE_KEY bytes,
+ * which is not kept; NULL if, and only if, hello->protection is none. */
 struct subflow *subflow_proxy(struct ev_loop *, int fd,
-    const struct subflow_options *, const struct wire_hello *hello);
+    const struct subflow_options *, const struct wire_hello *hello,
+    const uint8_t *key);
 struct subflow *subflow_relay(struct ev_loop *, int fd,
     const struct subflow_options *);
 
