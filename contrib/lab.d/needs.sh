@@ -4,10 +4,10 @@
 # What the lab needs from the machine, and how it gets there.
 #
 # Each need is the name of a Debian package and what is looked for: a command,
-# a header if it ends in .h, or a module of Python if in .py.  So a machine that has them from elsewhere is
-# as good, and one without apt is told the names.  None of these packages
-# starts anything by itself.  What cannot be installed, devices and
-# namespaces, is looked at first.
+# a header if it ends in .h, or a module of Python if in .py.  So a machine that
+# has them from elsewhere is as good, and one without apt is told the names.
+# None of these packages starts anything by itself.  What cannot be installed,
+# devices and namespaces, is looked at first.
 
 needs_build=(
 	autoconf:autoreconf automake:automake make:make gcc:gcc
