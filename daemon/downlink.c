@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * A connection is a stranger until its first frames come: it costs little,
- * there are few of them for each source, and fewer get in the more there are
- * (as OpenSSH does it: early, at random, before the limit is hit).
+ * A connection is a stranger until its first frames come: it costs little, and
+ * has to go when there are too many (strangers.h says which).
  *
  * A group is made by its first subflow and found by the others under its name,
  * among those of the same peer: who knows another key cannot join it.  When all
@@ -22,7 +21,6 @@
 #include "chance.h"
 #include "clock.h"
 #include "core/list.h"
-#include "core/tally.h"
 #include "net/log.h"
 #include "net/origdst.h"
 #include "net/reach.h"
@@ -30,11 +28,9 @@
 #include "net/stream.h"
 #include "net/subflow.h"
 #include "peers.h"
+#include "strangers.h"
 #include "trunk.h"
 
-#define STRANGERS_OF_ONE 16	/* of one address, or /64 */
-#define STRANGERS_EASY 100	/* from here some are dropped, */
-#define STRANGERS_MAX 400	/* and from here all */
 #define HOUSEKEEPING_S 1.
 #define LOOK_AROUND 10		/* times that, for addresses and routes */
 /* Sessions of a group that are refused wait for the peer to know it. */
@@ -56,6 +52,7 @@ struct member {
 	struct downlink *downlink;
 	struct peer *peer;		/* NULL: not known yet */
 	struct group_entry *group;	/* NULL: a stranger */
+	struct stranger stranger;
 	struct addr source;
 	uint8_t name[WIRE_GROUP_NAME];	/* that its hello gave, */
 	bool told_known;		/* and what we answered */
@@ -66,7 +63,7 @@ struct downlink {
 	struct downlink_options options;
 	struct call_host calls;
 	struct peers *peers;
-	struct tally *strangers;
+	struct strangers *strangers;
 	struct list members, groups;
 	unsigned long last_group;
 	uint32_t features;
@@ -87,7 +84,7 @@ static void
 free_member(struct member *m)
 {
 	if (m->group == NULL)
-		tally_remove(m->downlink->strangers, &m->source);
+		strangers_remove(m->downlink->strangers, &m->stranger);
 	else
 		peer_drop_subflow(m->peer);
 	list_unlink(&m->list);
@@ -353,6 +350,7 @@ on_hello(struct subflow *subflow, const struct wire_hello *hello,
 	if (!may_attach(m, g))
 		return false;
 	m->told_known = g != NULL;
+	m->stranger.answered = true;
 	*answer = (struct wire_answer){
 		.protection = hello->protection,
 		.group_known = m->told_known,
@@ -384,7 +382,7 @@ on_up(struct subflow *subflow, const struct wire_answer *answer)
 		free_member(m);
 		return false;
 	}
-	tally_remove(d->strangers, &m->source);
+	strangers_remove(d->strangers, &m->stranger);
 	peer_take_subflow(m->peer);
 	m->group = g;
 	log_limited(&limit, LOG_LEVEL_INFO, "group %lu: subflow from %s: up",
@@ -423,34 +421,33 @@ static const struct subflow_callbacks subflow_callbacks = {
 	.on_closed = on_closed,
 };
 
-/* Random early drop, and the limit of each source. */
-static bool
-may_knock(const struct downlink *d, const struct addr *source)
+/* There are too many of them: one has to go. */
+static void
+make_room(struct downlink *d, const struct addr *source)
 {
-	size_t n = tally_total(d->strangers);
+	static struct log_limit limit;
+	struct stranger *victim = strangers_victim(d->strangers, source,
+	    clock_us() << 16 | chance_u16());
+	char text[ADDR_TEXT_MAX];
+	struct member *m;
 
-	if (n >= STRANGERS_MAX ||
-	    tally_count(d->strangers, source) >= STRANGERS_OF_ONE)
-		return false;
-	if (n <= STRANGERS_EASY)
-		return true;
-	return chance_u16() % (STRANGERS_MAX - STRANGERS_EASY) >=
-	    n - STRANGERS_EASY;
+	if (victim == NULL)
+		return;
+	m = list_object(victim, struct member, stranger);
+	log_limited(&limit, LOG_LEVEL_WARN, "stranger %s: dropped: too many "
+	    "of them", addr_format(&m->source, text));
+	subflow_close(m->line.subflow);
+	free_member(m);
 }
 
 void
 downlink_accept(struct downlink *d, int fd, const struct addr *peer)
 {
-	static struct log_limit limit;
-	char text[ADDR_TEXT_MAX];
-	struct member *m = NULL;
+	struct member *m = calloc(1, sizeof(*m));
 	struct stream st;
 
-	if (may_knock(d, peer))
-		m = calloc(1, sizeof(*m));
-	if (m == NULL || tally_add(d->strangers, peer) != 0) {
-		log_limited(&limit, LOG_LEVEL_WARN, "stranger %s: dropped: "
-		    "too many of them", addr_format(peer, text));
+	make_room(d, peer);
+	if (m == NULL || strangers_add(d->strangers, &m->stranger, peer) != 0) {
 		free(m);
 		stream_open(&st, d->options.loop, fd, NULL, NULL);
 		stream_reset(&st);
@@ -524,9 +521,9 @@ downlink_new(const struct downlink_options *o)
 	if (d == NULL)
 		return NULL;
 	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed) ||
-	    (d->strangers = tally_new(64, seed)) == NULL ||
+	    (d->strangers = strangers_new(seed)) == NULL ||
 	    (d->peers = peers_new(&o->quota->budget)) == NULL) {
-		tally_free(d->strangers);
+		strangers_free(d->strangers);
 		free(d);
 		return NULL;
 	}
@@ -560,7 +557,7 @@ downlink_free(struct downlink *d)
 		free_member(m);
 	}
 	peers_free(d->peers);
-	tally_free(d->strangers);
+	strangers_free(d->strangers);
 	free(d);
 }
 
