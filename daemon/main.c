@@ -236,8 +236,8 @@ start(struct daemon *d, char *error, size_t size)
 	if (privs == NULL)
 		return false;
 	d->keys = keyring_load(c, privs->uid, NULL, error, size);
-	started = d->keys != NULL && role_start(d, error, size) && privs_drop(privs,
-	    c->role == CONFIG_PROXY, error, size) == 0;
+	started = d->keys != NULL && role_start(d, error, size) &&
+	    privs_drop(privs, c->role == CONFIG_PROXY, error, size) == 0;
 	privs_free(privs);
 	return started;
 }

@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: ISC
 #
-# rorod --check-config reads the keys as well, and warns of what the daemon could
-# not read again once it has become somebody else.  The latter only as root.
+# rorod --check-config reads the keys as well, and warns of what the daemon
+# could not read again once it has become somebody else.  The latter only as
+# root.
 
 set -u
 

@@ -79,8 +79,8 @@ struct config_forward {
 struct config_peer {			/* a relay's proxy */
 	char *name;
 	unsigned int line;
-	char **key_files;		/* none without protection, else one or */
-	size_t nkey_files;		/* two: of these, either is accepted */
+	char **key_files;		/* none without protection; else one, */
+	size_t nkey_files;		/* or two, of which either is accepted */
 	struct acl *acl;
 	uint32_t max_sessions;		/* 0: only the relay's own limit */
 	uint32_t max_subflows;

@@ -5,6 +5,7 @@
  *	config_keys.c	tables of what exists
  *	config_value.c	one option's text becomes a value
  *	config_build.c	sections and options become a struct config
+ *	config_finish.c	which has to make sense as a whole
  *	config.c	a whole struct config
  */
 #ifndef CORE_CONFIG_PRIVATE_H
@@ -75,6 +76,9 @@ struct key {
 extern const struct key config_keys[];
 extern const size_t config_nkeys;
 
+/* NULL: there is none. */
+const struct key *config_find_key(enum config_section, const char *name);
+
 /* ---- the builder ---- */
 
 struct config_builder {
@@ -137,6 +141,10 @@ bool config_same(const struct key *, const void *x, const void *y);
 /* Room for one more in the array that the pointer at `field` holds: a zeroed
  * element, which counts when the caller says so.  NULL if out of memory. */
 void *config_grow(void *field, size_t count, size_t size);
+
+/* Append an object for section `s`; its name is `title`.  0 or -ENOMEM. */
+int config_add_object(struct config_builder *, enum config_section s,
+    const char *title);
 
 /* The object that holds the `i`th such section; NULL if there are fewer. */
 void *config_object(struct config *, enum config_section, size_t i);
