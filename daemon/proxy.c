@@ -83,6 +83,7 @@ make_uplink(struct proxy *p)
 		.hangup = p->hangup,
 		.quota = &p->quota,
 		.config = p->config,
+		.keys = p->keys,
 		.address = p->relay,
 		.on_closing = on_closing,
 		.on_idle = on_idle,
@@ -447,9 +448,9 @@ proxy_reload(struct proxy *p, const struct config *c,
 	if (p->base != NULL)
 		base_proxy_configure(p->base, c, p->relay);
 	if (p->uplink != NULL)
-		uplink_configure(p->uplink, c, p->relay);
+		uplink_configure(p->uplink, c, keys, p->relay);
 	for (size_t i = 0; i < p->nretired; i++)
-		uplink_configure(p->retired[i], c, p->relay);
+		uplink_configure(p->retired[i], c, keys, p->relay);
 	update_pause(p);
 }
 

@@ -19,7 +19,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <unistd.h>
 
 #include "chance.h"
 #include "clock.h"
@@ -366,6 +365,7 @@ on_dialed(void *user, int fd, int error)
 {
 	struct slot *slot = user;
 	struct uplink *u = slot->uplink;
+	const struct key *key = keyring_relay(u->options.keys, 0);
 	struct wire_hello hello = {
 		.path = slot->line.path,
 		.slot = slot->line.slot,
@@ -379,17 +379,12 @@ on_dialed(void *user, int fd, int error)
 		slot_lost(slot, error, "connect");
 		return;
 	}
-	if (hello.protection != WIRE_PROTECTION_NONE) {
-		close(fd);
-		slot_lost(slot, -EPROTONOSUPPORT, "protection not supported");
-		return;
-	}
 	memcpy(hello.group, u->name, sizeof(hello.group));
 	slot->line.subflow = subflow_proxy(u->options.loop, fd,
 	    &(struct subflow_options){ .callbacks = &subflow_callbacks,
 	    .user = &slot->line,
 	    .out_bytes = quota_bound_bytes(slot->line.rate_bps) }, &hello,
-	    NULL);
+	    key != NULL ? key->bytes : NULL);
 	if (slot->line.subflow == NULL)
 		slot_lost(slot, -ENOMEM, "connect");
 }
@@ -493,9 +488,11 @@ uplink_free(struct uplink *u)
 }
 
 void
-uplink_configure(struct uplink *u, const struct config *c, struct addr address)
+uplink_configure(struct uplink *u, const struct config *c,
+    const struct keyring *keys, struct addr address)
 {
 	u->options.config = c;
+	u->options.keys = keys;
 	u->options.address = address;
 	trunk_configure(u->trunk, c->keepalive_s, c->resume_timeout_ms);
 }

@@ -11,6 +11,7 @@
 
 #include "core/config.h"
 #include "core/wire.h"
+#include "keyring.h"
 #include "quota.h"
 #include "net/hangup.h"
 
@@ -20,7 +21,8 @@ struct uplink_options {
 	struct ev_loop *loop;
 	struct hangup *hangup;
 	struct quota *quota;
-	const struct config *config;	/* until uplink_configure() */
+	const struct config *config;	/* until uplink_configure(), */
+	const struct keyring *keys;	/* like these */
 	struct addr address;		/* of config->relays[0] */
 	/* The relay is about to end, or the group has used up its numbers: open
 	 * sessions through another uplink. */
@@ -36,8 +38,10 @@ struct uplink_options {
 struct uplink *uplink_new(const struct uplink_options *);
 void uplink_free(struct uplink *);
 
-/* Another configuration, with the same relay, perhaps at another address. */
-void uplink_configure(struct uplink *, const struct config *, struct addr);
+/* Another configuration, with the same relay, perhaps at another address or
+ * under another key: so subflows will be dialed from now on. */
+void uplink_configure(struct uplink *, const struct config *,
+    const struct keyring *, struct addr);
 
 /* Carry the client `fd`.  0: it was taken, and on_gone(user) is called once
  * when it has ended, not from in here.  Otherwise it is still the caller's:
