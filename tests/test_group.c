@@ -920,6 +920,44 @@ a_burst_of_resets_is_answered_at_once(void **state)
 	assert_int_equal(fill(f, PROXY, 0), asked);
 }
 
+/* Each of them is granted its window before the first is offered any. */
+static void
+sessions_opened_at_once_are_offered_no_more_than_one_by_one(void **state)
+{
+	const uint64_t limit = 16 << 20, sessions = 100;
+	static uint8_t out[1 << 20];
+	uint8_t frame[WIRE_HEADER + WIRE_OPEN_MAX];
+	struct wire_open o = destination();
+	struct budget budget;
+	int replaced;
+
+	(void)state;
+	budget_init(&budget, limit);
+	struct group *g = group_new(&(struct group_options){
+		.initial_window = WIRE_DATA_MAX + WIRE_COST,
+		.start_window = 1 << 20, .window_max = 1 << 20,
+		.max_sessions = 200, .datagram_max = WIRE_DATA_MAX,
+		.budget = &budget,
+	});
+	group_peer_window(g, WINDOW);
+	assert_int_equal(group_attach(g, 0, 0, 1, &replaced), 0);
+	for (uint32_t i = 1; i <= sessions; i++) {
+		size_t n = wire_put_open(frame + WIRE_HEADER, &o);
+
+		wire_put_header(frame, &(struct wire_header){
+			.type = WIRE_OPEN, .size = (uint16_t)n,
+			.connection = i,
+		});
+		assert_int_equal(group_take(g, 0, frame, WIRE_HEADER + n, 1),
+		    WIRE_HEADER + n);
+	}
+	assert_int_equal(group_sessions(g), sessions);
+	assert_true(group_fill(g, 0, out, sizeof(out), 1) > 0);
+	assert_in_range(budget.offered_bytes, limit / 4, limit / 2 +
+	    sessions * (WIRE_DATA_MAX + WIRE_COST));
+	group_free(g);
+}
+
 int
 main(void)
 {
@@ -962,6 +1000,7 @@ main(void)
 		T(an_abort_is_repeated_where_it_was_not_tried),
 		T(an_ask_is_answered_on_its_own_subflow),
 		T(a_burst_of_resets_is_answered_at_once),
+		T(sessions_opened_at_once_are_offered_no_more_than_one_by_one),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -105,30 +105,36 @@ budget_yields(const struct budget *b)
 
 /* By its own limit. */
 static uint64_t
-share_of(const struct budget *b)
+spare_of(const struct budget *b)
 {
 	const uint64_t generous = b->limit_bytes / 2;
 
 	if (b->parent != NULL && b->limit_bytes == 0)
 		return UINT64_MAX;
-	return b->offered_bytes < generous ?
-	    (generous - b->offered_bytes) / SHARE_OF_REST : 0;
+	return b->offered_bytes < generous ? generous - b->offered_bytes : 0;
+}
+
+uint64_t
+budget_spare(const struct budget *b)
+{
+	uint64_t least = UINT64_MAX;
+
+	for (; b != NULL; b = b->parent) {
+		uint64_t spare = spare_of(b);
+
+		if (spare < least)
+			least = spare;
+	}
+	return least;
 }
 
 uint32_t
 budget_share(const struct budget *b, uint32_t want)
 {
-	uint64_t share = want;
-
 	if (budget_level(b) != BUDGET_EASY)
 		return 0;
-	for (; b != NULL; b = b->parent) {
-		uint64_t most = share_of(b);
-
-		if (most < share)
-			share = most;
-	}
-	return (uint32_t)share;
+	uint64_t share = budget_spare(b) / SHARE_OF_REST;
+	return share < want ? (uint32_t)share : want;
 }
 
 uint64_t

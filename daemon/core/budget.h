@@ -61,8 +61,11 @@ enum budget_level budget_level(const struct budget *);
  * more. */
 bool budget_yields(const struct budget *);
 
-/* How much of `want` bytes a window may grow by now; the caller offers it. */
+/* How much of `want` bytes a window may grow by now. */
 uint32_t budget_share(const struct budget *, uint32_t want);
+/* How much may be offered generously now, by whoever asks first: windows that
+ * grew at the same time may together be more. */
+uint64_t budget_spare(const struct budget *);
 
 /* The least of the limits that hold for it. */
 uint64_t budget_limit(const struct budget *);

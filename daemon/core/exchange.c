@@ -272,17 +272,35 @@ open_first(struct session *s, int subflow, uint8_t *out, size_t room,
 	return n;
 }
 
+/* The window that we may show now: a datagram, or what the hello has promised,
+ * always; more only as far as nobody else was offered it since the window grew.
+ * (A thousand OPENs in one segment all grow before the first is answered.) */
+static uint64_t
+window_now(const struct session *s)
+{
+	const struct session_env *env = s->env;
+	uint64_t least = WIRE_DATA_MAX + WIRE_COST;
+
+	if (s->window <= least)
+		return s->window;
+	if (budget_level(env->budget) != BUDGET_EASY)
+		return least;
+	if (least < env->initial_window)
+		least = env->initial_window;
+	uint64_t most = s->offered - s->in.cost_consumed +
+	    budget_spare(env->budget);
+	if (most < least)
+		most = least;
+	return s->window < most ? s->window : most;
+}
+
 /* The edge that we may show now; it never moves back. */
 static void
 raise_offer(struct session *s)
 {
-	uint32_t window = s->window;
-
 	if (s->fin_seen)
 		return;
-	if (budget_level(s->env->budget) != BUDGET_EASY &&
-	    window > WIRE_DATA_MAX + WIRE_COST)
-		window = WIRE_DATA_MAX + WIRE_COST;
+	uint64_t window = window_now(s);
 	uint64_t edge = s->in.cost_consumed + window;
 	if (edge <= s->offered)
 		return;
