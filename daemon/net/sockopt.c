@@ -172,6 +172,12 @@ set_nodelay(int fd)
 }
 
 void
+sockopt_lowat(int fd, uint32_t bytes)
+{
+	set_u32(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, bytes, KIND_LOWAT);
+}
+
+void
 sockopt_subflow(int fd, const struct sockopt_subflow *s)
 {
 	set_nodelay(fd);
@@ -184,8 +190,7 @@ sockopt_subflow(int fd, const struct sockopt_subflow *s)
 	if (s->congestion != NULL)
 		set_congestion(fd, s->congestion);
 	if (s->notsent_lowat_bytes > 0)
-		set_u32(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT,
-		    s->notsent_lowat_bytes, KIND_LOWAT);
+		sockopt_lowat(fd, s->notsent_lowat_bytes);
 	if (s->user_timeout_ms > 0)
 		set_u32(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, s->user_timeout_ms,
 		    KIND_USER_TIMEOUT);

@@ -29,6 +29,9 @@ void sockopt_subflow(int fd, const struct sockopt_subflow *);
  * (ip-route(8), congctl) than it inherited from its listener. */
 void sockopt_congestion(int fd, const char *name);
 
+/* TCP_NOTSENT_LOWAT. */
+void sockopt_lowat(int fd, uint32_t bytes);
+
 /* SO_MAX_PACING_RATE in bytes a second; UINT64_MAX: none. */
 void sockopt_pacing(int fd, uint64_t bytes_per_s);
 

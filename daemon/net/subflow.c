@@ -563,6 +563,13 @@ on_timer(struct ev_loop *loop, ev_timer *timer, int revents)
 
 /* ---- the beginning ---- */
 
+void
+subflow_set_room(struct subflow *sf, size_t out_bytes, size_t in_bytes)
+{
+	sf->options.out_bytes = out_bytes != 0 ? out_bytes : OUT_BYTES;
+	sf->options.in_bytes = in_bytes != 0 ? in_bytes : IN_BYTES;
+}
+
 static struct subflow *
 subflow_new(struct ev_loop *loop, int fd, const struct subflow_options *o,
     bool proxy)
@@ -579,10 +586,7 @@ subflow_new(struct ev_loop *loop, int fd, const struct subflow_options *o,
 	sf->options = *o;
 	if (sf->options.handshake_ms == 0)
 		sf->options.handshake_ms = HANDSHAKE_MS;
-	if (sf->options.out_bytes == 0)
-		sf->options.out_bytes = OUT_BYTES;
-	if (sf->options.in_bytes == 0)
-		sf->options.in_bytes = IN_BYTES;
+	subflow_set_room(sf, o->out_bytes, o->in_bytes);
 	sf->proxy = proxy;
 	if (getpeername(fd, (struct sockaddr *)&ss, &len) == 0)
 		(void)addr_from_sockaddr(&sf->peer, (struct sockaddr *)&ss,
