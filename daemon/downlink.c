@@ -8,6 +8,10 @@
  * of them are gone it waits: its sessions and its name are all that a proxy
  * behind a bad link has to come back to.  But a peer that makes group after
  * group loses the oldest of those that wait.
+ *
+ * A subflow keeps the id of the key that it was made with.  Its records need
+ * that key no more, but when a reload takes the key away it goes as well, so
+ * that whoever held the key is out.
  */
 #include "downlink.h"
 
@@ -30,6 +34,7 @@
 #include "peers.h"
 #include "strangers.h"
 #include "trunk.h"
+#include "tuning.h"
 
 #define HOUSEKEEPING_S 1.
 #define LOOK_AROUND 10		/* times that, for addresses and routes */
@@ -50,7 +55,9 @@ struct member {
 	struct trunk_subflow line;	/* first: callbacks find us by it */
 	struct list list;
 	struct downlink *downlink;
-	struct peer *peer;		/* NULL: not known yet */
+	bool named;			/* a key, which may be unknown */
+	uint8_t key_id[WIRE_KEY_ID];
+	struct peer *peer;		/* NULL: of nobody that we know */
 	struct group_entry *group;	/* NULL: a stranger */
 	struct stranger stranger;
 	struct addr source;
@@ -72,6 +79,14 @@ struct downlink {
 	bool draining, idle_told;
 };
 
+static bool
+is_no_key(const uint8_t id[static WIRE_KEY_ID])
+{
+	static const uint8_t none[WIRE_KEY_ID];
+
+	return memcmp(id, none, sizeof(none)) == 0;
+}
+
 static struct member *
 member_of(struct subflow *subflow)
 {
@@ -89,6 +104,43 @@ free_member(struct member *m)
 		peer_drop_subflow(m->peer);
 	list_unlink(&m->list);
 	free(m);
+}
+
+/* ---- lines of the log ---- */
+
+/* It was let in. */
+static void
+log_lost(const struct member *m, int error, const char *why)
+{
+	char text[ADDR_TEXT_MAX];
+
+	log_limited(peer_limit(m->peer, PEER_LINE_LOST), LOG_LEVEL_INFO,
+	    "group %lu: subflow from %s: %s%s%s", m->group->number,
+	    addr_format(&m->source, text), why, error != 0 ? ": " : "",
+	    error != 0 ? strerror(-error) : "");
+}
+
+/* It was not; the key is the one that it named, not one that it proved to
+ * know. */
+static void
+log_stranger(const struct member *m, int error, const char *why)
+{
+	static struct log_limit limit = { .burst = 20 };
+	char text[ADDR_TEXT_MAX], id[KEY_ID_TEXT] = "";
+
+	addr_format(&m->source, text);
+	if (m->named && !is_no_key(m->key_id))
+		key_id_format(id, m->key_id);
+	if (!m->named || m->peer != NULL)
+		log_limited(&limit, LOG_LEVEL_INFO, "stranger %s%s%s: %s%s%s",
+		    text, id[0] != '\0' ? ", key " : "", id, why,
+		    error != 0 ? ": " : "", error != 0 ? strerror(-error) : "");
+	else if (id[0] != '\0')
+		log_limited(&limit, LOG_LEVEL_INFO, "stranger %s: unknown "
+		    "key %s", text, id);
+	else
+		log_limited(&limit, LOG_LEVEL_INFO, "stranger %s: it asks for "
+		    "no protection", text);
 }
 
 /* ---- groups ---- */
@@ -148,13 +200,10 @@ on_session(void *user, struct session *s)
 static void
 on_lost(void *user, struct trunk_subflow *line, const char *why)
 {
-	static struct log_limit limit = { .burst = 20 };
-	struct group_entry *g = user;
 	struct member *m = list_object(line, struct member, line);
-	char text[ADDR_TEXT_MAX];
 
-	log_limited(&limit, LOG_LEVEL_INFO, "group %lu: subflow from %s: %s",
-	    g->number, addr_format(&m->source, text), why);
+	(void)user;
+	log_lost(m, 0, why);
 	free_member(m);
 }
 
@@ -318,15 +367,44 @@ may_attach(const struct member *m, const struct group_entry *g)
 	return false;
 }
 
+/* Whose key it is; NULL: nobody's. */
+static struct peer *
+find_peer(const struct downlink *d, const uint8_t id[static WIRE_KEY_ID],
+    const struct key **key)
+{
+	size_t i = 0;
+
+	*key = NULL;
+	if (d->options.config->protection == WIRE_PROTECTION_NONE)
+		return is_no_key(id) ? peers_at(d->peers, 0) : NULL;
+	*key = keyring_find(d->options.keys, id, &i);
+	return *key != NULL ? peers_at(d->peers, i) : NULL;
+}
+
 static bool
 on_key(struct subflow *subflow, const uint8_t id[static WIRE_KEY_ID],
-    const uint8_t **key)
+    const uint8_t **bytes)
 {
-	static const uint8_t none[WIRE_KEY_ID];
+	struct member *m = member_of(subflow);
+	const struct key *key;
 
-	(void)subflow;
-	*key = NULL;
-	return memcmp(id, none, sizeof(none)) == 0;
+	m->named = true;
+	memcpy(m->key_id, id, sizeof(m->key_id));
+	m->peer = find_peer(m->downlink, id, &key);
+	*bytes = key != NULL ? key->bytes : NULL;
+	return m->peer != NULL;
+}
+
+/* Its listener has what the largest of all peers needs. */
+static void
+tune(struct member *m)
+{
+	const struct config_socket *s = &peer_config(m->peer)->socket;
+
+	m->line.rate_bps = s->rate_bps;
+	subflow_set_room(m->line.subflow, quota_bound_bytes(s->rate_bps), 0);
+	sockopt_lowat(subflow_fd(m->line.subflow),
+	    tuning_subflow(s, 1).notsent_lowat_bytes);
 }
 
 static bool
@@ -338,19 +416,18 @@ on_hello(struct subflow *subflow, const struct wire_hello *hello,
 	const struct config *c = d->options.config;
 	const struct group_entry *g;
 
-	if (hello->protection != c->protection ||
-	    (m->peer = peers_at(d->peers, 0)) == NULL)
+	if (hello->protection != c->protection)
 		return false;
 	memcpy(m->name, hello->group, sizeof(m->name));
 	m->window = hello->initial_window;
 	m->line.path = hello->path;
 	m->line.slot = hello->slot;
-	m->line.rate_bps = peer_config(m->peer)->socket.rate_bps;
 	g = find_group(m);
 	if (!may_attach(m, g))
 		return false;
 	m->told_known = g != NULL;
 	m->stranger.answered = true;
+	tune(m);
 	*answer = (struct wire_answer){
 		.protection = hello->protection,
 		.group_known = m->told_known,
@@ -366,7 +443,6 @@ on_hello(struct subflow *subflow, const struct wire_hello *hello,
 static bool
 on_up(struct subflow *subflow, const struct wire_answer *answer)
 {
-	static struct log_limit limit = { .burst = 50 };
 	struct member *m = member_of(subflow);
 	struct downlink *d = m->downlink;
 	struct group_entry *g = find_group(m);
@@ -385,27 +461,21 @@ on_up(struct subflow *subflow, const struct wire_answer *answer)
 	strangers_remove(d->strangers, &m->stranger);
 	peer_take_subflow(m->peer);
 	m->group = g;
-	log_limited(&limit, LOG_LEVEL_INFO, "group %lu: subflow from %s: up",
-	    g->number, addr_format(&m->source, text));
+	log_limited(peer_limit(m->peer, PEER_LINE_UP), LOG_LEVEL_INFO,
+	    "group %lu: subflow from %s: up", g->number,
+	    addr_format(&m->source, text));
 	return true;
 }
 
 static void
 on_closed(struct subflow *subflow, int error, const char *why)
 {
-	static struct log_limit limit = { .burst = 20 };
 	struct member *m = member_of(subflow);
-	const char *reason = error != 0 ? strerror(-error) : "";
-	const char *colon = error != 0 ? ": " : "";
-	char text[ADDR_TEXT_MAX];
 
-	addr_format(&m->source, text);
 	if (m->group != NULL)
-		log_limited(&limit, LOG_LEVEL_INFO, "group %lu: subflow from "
-		    "%s: %s%s%s", m->group->number, text, why, colon, reason);
+		log_lost(m, error, why);
 	else
-		log_limited(&limit, LOG_LEVEL_INFO, "stranger %s: %s%s%s",
-		    text, why, colon, reason);
+		log_stranger(m, error, why);
 	m->line.subflow = NULL;
 	trunk_detach(&m->line);
 	free_member(m);
@@ -456,12 +526,10 @@ downlink_accept(struct downlink *d, int fd, const struct addr *peer)
 	m->downlink = d;
 	m->source = *peer;
 	list_append(&d->members, &m->list);
-	sockopt_congestion(fd,
-	    d->options.config->peers[0].socket.congestion);
+	sockopt_congestion(fd, d->options.config->socket.congestion);
 	m->line.subflow = subflow_relay(d->options.loop, fd,
 	    &(struct subflow_options){ .callbacks = &subflow_callbacks,
-	    .user = &m->line, .out_bytes = quota_bound_bytes(
-	    d->options.config->peers[0].socket.rate_bps) });
+	    .user = &m->line });
 	if (m->line.subflow == NULL)
 		free_member(m);
 }
@@ -531,7 +599,7 @@ downlink_new(const struct downlink_options *o)
 	d->calls.loop = o->loop;
 	list_init(&d->members);
 	list_init(&d->groups);
-	downlink_configure(d, o->config);
+	downlink_configure(d, o->config, o->keys);
 	look_around(d);
 	d->look_around = LOOK_AROUND;
 	ev_init(&d->housekeeping, on_housekeeping);
@@ -561,7 +629,7 @@ downlink_free(struct downlink *d)
 	free(d);
 }
 
-/* The peers that are gone, and all that they have. */
+/* The peers that are gone, and their groups. */
 static void
 remove_gone(struct downlink *d)
 {
@@ -578,27 +646,46 @@ remove_gone(struct downlink *d)
 		    (unsigned long)group_sessions(trunk_group(g->trunk)));
 		remove_group(g);
 	}
+}
+
+/* The subflows whose key is not their peer's any more, attached or not. */
+static void
+close_unwelcome(struct downlink *d)
+{
+	struct list *node, *after;
+	const struct key *key;
+
 	list_each_safe(node, after, &d->members) {
 		struct member *m = list_object(node, struct member, list);
 
-		if (m->peer == NULL || peer_config(m->peer) != NULL)
+		if (m->peer == NULL ||
+		    find_peer(d, m->key_id, &key) == m->peer)
 			continue;
+		if (m->group != NULL)
+			log_lost(m, 0, "its key is not accepted any more");
+		else
+			log_stranger(m, 0, "its key is not accepted any more");
 		subflow_close(m->line.subflow);
+		m->line.subflow = NULL;
+		trunk_detach(&m->line);
 		free_member(m);
 	}
-	peers_forget(d->peers);
 }
 
 void
-downlink_configure(struct downlink *d, const struct config *c)
+downlink_configure(struct downlink *d, const struct config *c,
+    const struct keyring *keys)
 {
 	struct list *node;
 
 	d->options.config = c;
+	d->options.keys = keys;
 	d->calls.connect_timeout_ms = c->connect_timeout_ms;
 	d->calls.max = d->options.quota->max_sessions;
 	peers_configure(d->peers, c, clock_us());
 	remove_gone(d);
+	close_unwelcome(d);
+	peers_forget(d->peers);
 	list_each(node, &d->groups) {
 		struct group_entry *g = list_object(node, struct group_entry,
 		    list);

@@ -10,6 +10,7 @@
 
 #include "core/addr.h"
 #include "core/config.h"
+#include "keyring.h"
 #include "quota.h"
 #include "net/hangup.h"
 
@@ -19,7 +20,8 @@ struct downlink_options {
 	struct ev_loop *loop;
 	struct hangup *hangup;
 	struct quota *quota;
-	const struct config *config;	/* until downlink_configure() */
+	const struct config *config;	/* these two until */
+	const struct keyring *keys;	/* downlink_configure() */
 	/* After downlink_drain(): the last group is gone; told once. */
 	void (*on_idle)(void *user);
 	void *user;
@@ -30,8 +32,11 @@ struct downlink_options {
 struct downlink *downlink_new(const struct downlink_options *);
 void downlink_free(struct downlink *);
 
-/* After a reload, of the configuration or of the quota. */
-void downlink_configure(struct downlink *, const struct config *);
+/* After a reload, of the configuration, the keys or the quota.  Peers that are
+ * gone lose their sessions; subflows made with a key that their peer does not
+ * have any more are closed, and the sessions go on over others. */
+void downlink_configure(struct downlink *, const struct config *,
+    const struct keyring *);
 
 /* A connection that may become a subflow; takes `fd`. */
 void downlink_accept(struct downlink *, int fd, const struct addr *peer);

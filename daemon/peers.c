@@ -64,6 +64,8 @@ add_peer(struct peers *ps, const struct config_peer *c, uint64_t now)
 		return;
 	}
 	p->config = c;
+	p->limits[PEER_LINE_LOST].burst = 20;
+	p->limits[PEER_LINE_UP].burst = 50;
 	budget_init_part(&p->budget, c->memory_bytes, ps->memory);
 	bucket_init(&p->bucket, c->new_sessions_per_s, now);
 	list_append(&ps->all, &p->list);

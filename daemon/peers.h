@@ -76,6 +76,8 @@ const struct peer_counters *peer_counters(const struct peer *);
 enum peer_line {
 	PEER_LINE_DENIED,
 	PEER_LINE_GROUP,
+	PEER_LINE_LOST,			/* and these two of a subflow */
+	PEER_LINE_UP,
 	PEER_LINE_MEMORY,
 	PEER_LINE_SESSION,
 	PEER_LINE_SUBFLOW,

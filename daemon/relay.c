@@ -192,6 +192,7 @@ start(struct relay *r, char *error, size_t size)
 		.hangup = r->hangup,
 		.quota = &r->quota,
 		.config = r->config,
+		.keys = r->keys,
 		.on_idle = on_idle,
 		.user = r,
 	});
@@ -248,7 +249,7 @@ relay_reload(struct relay *r, const struct config *c,
 	r->config = c;
 	r->keys = keys;
 	quota_configure(&r->quota, c);
-	downlink_configure(r->downlink, c);
+	downlink_configure(r->downlink, c, keys);
 	base_relay_configure(r->base, c, r->server);
 }
 

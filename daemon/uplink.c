@@ -12,6 +12,11 @@
  * new group under a new name begins.  Nothing is sent on that subflow, so the
  * relay forgets it as well.  The same when there was no subflow for
  * resume-timeout and the sessions were given up.
+ *
+ * Another key (a reload) is taken up by one slot at a time: it is closed and
+ * made again, and some time after the relay was heard on it the next one
+ * follows.  So sessions always have the others, and a key that the relay does
+ * not know costs one subflow and is found out at once, by whoever changed it.
  */
 #include "uplink.h"
 
@@ -30,13 +35,16 @@
 
 #define BACK_OFF_MIN_MS 250
 #define BACK_OFF_MAX_MS 3000
+#define RENEW_S 1.		/* a subflow's time to become as fast as before */
 
 struct slot {
 	struct trunk_subflow line;	/* first: callbacks find us by it */
 	struct uplink *uplink;
 	struct dial *dial;
 	ev_timer retry;
+	uint8_t key_id[WIRE_KEY_ID];	/* it was dialed with */
 	uint32_t back_off_ms;
+	bool heard;			/* the relay, on its subflow */
 	bool complained;		/* until the relay is heard again */
 };
 
@@ -49,11 +57,13 @@ struct uplink {
 	bool draining, closing;		/* closing: the relay is */
 	uint32_t relay_sessions;	/* most that it takes; 0: not known */
 	size_t pioneer;			/* its slot */
+	ev_timer renewal;		/* of a subflow, for another key */
 	size_t nslots;
 	struct slot slots[];
 };
 
 static void dial_slots(struct uplink *);
+static void start_renewal(struct uplink *, double);
 
 static const struct config_relay *
 relay_of(const struct uplink *u)
@@ -71,6 +81,13 @@ static bool
 is_bulk(const struct slot *slot)
 {
 	return slot->line.slot >= WIRE_SLOT_BULK;
+}
+
+/* NULL without protection. */
+static const struct key *
+key_of(const struct uplink *u)
+{
+	return keyring_relay(u->options.keys, 0);
 }
 
 /* ---- a slot ---- */
@@ -105,6 +122,7 @@ slot_lost(struct slot *slot, int error, const char *why)
 	static struct log_limit limit = { .burst = 50 };
 
 	slot->complained = true;
+	slot->heard = false;
 	log_limited(&limit, level, "relay \"%s\" path \"%s\" %s subflow %u: "
 	    "%s%s%s", relay_of(u)->name, path_of(slot)->name, lane_text(slot),
 	    lane_number(slot), why, error != 0 ? ": " : "",
@@ -126,6 +144,7 @@ slot_stop(struct slot *slot)
 	slot->dial = NULL;
 	subflow_close(slot->line.subflow);
 	slot->line.subflow = NULL;
+	slot->heard = false;
 	trunk_detach(&slot->line);
 }
 
@@ -243,6 +262,8 @@ on_heard(void *user, struct trunk_subflow *line)
 
 	slot->back_off_ms = BACK_OFF_MIN_MS;
 	slot->complained = false;
+	slot->heard = true;
+	start_renewal(u, RENEW_S);
 	if (u->established)
 		return;
 	u->established = true;
@@ -365,7 +386,7 @@ on_dialed(void *user, int fd, int error)
 {
 	struct slot *slot = user;
 	struct uplink *u = slot->uplink;
-	const struct key *key = keyring_relay(u->options.keys, 0);
+	const struct key *key = key_of(u);
 	struct wire_hello hello = {
 		.path = slot->line.path,
 		.slot = slot->line.slot,
@@ -379,6 +400,8 @@ on_dialed(void *user, int fd, int error)
 		slot_lost(slot, error, "connect");
 		return;
 	}
+	if (key != NULL)
+		memcpy(slot->key_id, key->id, sizeof(slot->key_id));
 	memcpy(hello.group, u->name, sizeof(hello.group));
 	slot->line.subflow = subflow_proxy(u->options.loop, fd,
 	    &(struct subflow_options){ .callbacks = &subflow_callbacks,
@@ -435,6 +458,50 @@ dial_slots(struct uplink *u)
 	}
 }
 
+/* Was it made with the key that we have now? */
+static bool
+has_key(const struct slot *slot)
+{
+	const struct key *key = key_of(slot->uplink);
+
+	return key == NULL ||
+	    memcmp(slot->key_id, key->id, sizeof(slot->key_id)) == 0;
+}
+
+/* Make the next one anew, while all the others are there. */
+static void
+on_renewal(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	struct uplink *u = w->data;
+	struct slot *old = NULL;
+
+	(void)loop;
+	(void)revents;
+	if (!u->established || u->closing)
+		return;
+	for (size_t i = 0; i < u->nslots; i++) {
+		if (!u->slots[i].heard)
+			return;
+		if (old == NULL && !has_key(&u->slots[i]))
+			old = &u->slots[i];
+	}
+	if (old == NULL)
+		return;
+	log_info("relay \"%s\" path \"%s\" %s subflow %u: made again, with "
+	    "another key", relay_of(u)->name, path_of(old)->name,
+	    lane_text(old), lane_number(old));
+	slot_stop(old);
+	slot_dial(old);
+}
+
+static void
+start_renewal(struct uplink *u, double after_s)
+{
+	ev_timer_stop(u->options.loop, &u->renewal);
+	ev_timer_set(&u->renewal, after_s, 0.);
+	ev_timer_start(u->options.loop, &u->renewal);
+}
+
 /* ---- for the proxy ---- */
 
 static void
@@ -462,6 +529,8 @@ uplink_new(const struct uplink_options *o)
 	if (u == NULL)
 		return NULL;
 	u->options = *o;
+	ev_init(&u->renewal, on_renewal);
+	u->renewal.data = u;
 	if ((u->trunk = make_trunk(u)) == NULL) {
 		free(u);
 		return NULL;
@@ -482,6 +551,7 @@ uplink_free(struct uplink *u)
 	if (u == NULL)
 		return;
 	trunk_free(u->trunk);
+	ev_timer_stop(u->options.loop, &u->renewal);
 	for (size_t i = 0; i < u->nslots; i++)
 		slot_stop(&u->slots[i]);
 	free(u);
@@ -495,6 +565,7 @@ uplink_configure(struct uplink *u, const struct config *c,
 	u->options.keys = keys;
 	u->options.address = address;
 	trunk_configure(u->trunk, c->keepalive_s, c->resume_timeout_ms);
+	start_renewal(u, 0.);
 }
 
 int

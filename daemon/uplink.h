@@ -21,8 +21,8 @@ struct uplink_options {
 	struct ev_loop *loop;
 	struct hangup *hangup;
 	struct quota *quota;
-	const struct config *config;	/* until uplink_configure(), */
-	const struct keyring *keys;	/* like these */
+	const struct config *config;	/* these two until */
+	const struct keyring *keys;	/* uplink_configure() */
 	struct addr address;		/* of config->relays[0] */
 	/* The relay is about to end, or the group has used up its numbers: open
 	 * sessions through another uplink. */
@@ -38,8 +38,8 @@ struct uplink_options {
 struct uplink *uplink_new(const struct uplink_options *);
 void uplink_free(struct uplink *);
 
-/* Another configuration, with the same relay, perhaps at another address or
- * under another key: so subflows will be dialed from now on. */
+/* Another configuration, with the same relay, perhaps at another address.  If
+ * the key is another one, the subflows are made anew, one after another. */
 void uplink_configure(struct uplink *, const struct config *,
     const struct keyring *, struct addr);
 

@@ -24,8 +24,10 @@
 # ends only what it started.  It is skipped (77) without root or namespaces.
 
 rorod=${rorod:-${top_builddir:-.}/rorod}
+roroctl=${roroctl:-${top_builddir:-.}/roroctl}
 # Readable from any directory.
 rorod=$(readlink -f "$rorod")
+roroctl=$(readlink -f "$roroctl")
 
 # Ours alone, so that tests can run side by side.
 prefix=rr$$
@@ -374,6 +376,12 @@ can_mute()	# host...
 }
 
 # ---- daemons ----
+
+# A key of its own in NAME.key.
+make_key()	# name
+{
+	"$roroctl" keygen "$tmp/$1.key" || give_up "there is no key"
+}
 
 # Both write a configuration that works; lines on standard input (if it is not
 # a terminal) come in addition.  RELAY_PEER and PROXY_PATH go inside of the
