@@ -95,6 +95,7 @@ lab_bench()
 	local status began
 
 	check_kernel
+	check_bbr
 	require "${needs_build[@]}" "${needs_lab[@]}" "${needs_bench[@]}"
 	bench_find_others
 	clear_proxy_variables

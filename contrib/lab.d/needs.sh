@@ -38,6 +38,19 @@ check_kernel()
 	    refuse 'cannot make network namespaces in this kernel or container'
 }
 
+# The relay keeps no privilege, so what everybody may choose is all that it can
+# choose once it runs.  That is one setting for the whole machine, so it is left
+# to its owner.
+check_bbr()
+{
+	local allowed=/proc/sys/net/ipv4/tcp_allowed_congestion_control
+
+	grep -qw bbr "$allowed" && return
+	say 'note: the relay does better where everybody may choose BBR:'
+	say '      modprobe tcp_bbr'
+	say "      echo $(<"$allowed") bbr >$allowed"
+}
+
 # Whether a need is there.
 have()		# command, header or module
 {
