@@ -100,7 +100,7 @@ lab_bench()
 	bench_find_others
 	clear_proxy_variables
 	build_hold run
-	build_make rorod tests/link --
+	build_make rorod roroctl tests/link --
 	build_release
 	began=$SECONDS
 	: "${bench_output:=$top/build-lab/bench/$(date +%Y%m%d-%H%M%S)}"
@@ -109,6 +109,7 @@ lab_bench()
 
 	net_up
 	bench_hop_cable
+	net_key
 	net_write_rules
 	say "measuring; all of it goes to $bench_output"
 	apart python3 -B "$top/tests/bench/bench.py" --prefix "$net_prefix" \

@@ -188,7 +188,7 @@ demo_up()
 	require "${needs_build[@]}" "${needs_lab[@]}"
 	clear_proxy_variables
 	build_hold run
-	build_make rorod tests/link --
+	build_make rorod roroctl tests/link --
 	build_release
 	net_up
 	mkdir "$net_dir/www" &&

@@ -242,16 +242,26 @@ net_link()
 	wait_for 10 link grep -q '^ready$' "$net_dir/link.log"
 }
 
+# What both ends know.
+net_key()
+{
+	local said
+
+	said=$("$build/obj/roroctl" keygen "$net_dir/key" 2>&1) || die "$said"
+}
+
 # shellcheck disable=SC2154	# link_options sets them
 net_configure()
 {
 	local conf relay=$net_relay4
 
+	net_key
 	[[ $ip -eq 4 ]] || relay="[$net_relay6]"
 	for conf in proxy relay; do
 		sed -e "s|@RATE@|${rate}kbit|" \
 		    -e "s|@DELAY@|$(printf %.0f "$delay")ms|" \
 		    -e "s|@RELAY@|$relay|" \
+		    -e "s|@KEY@|$net_dir/key|" \
 		    "$parts/$conf.conf.in" >"$net_dir/$conf.conf"
 	done
 }

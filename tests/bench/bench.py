@@ -2,11 +2,13 @@
 # SPDX-License-Identifier: ISC
 """The engine of `contrib/lab bench`, which makes the hosts and calls this.
 
-Four ways over the same emulated link are compared, one download at a time:
+Five ways over the same emulated link are compared, one download at a time:
 
     cubic   directly, the server speaks cubic
     bbr     directly, the server speaks BBR
     warm    through a rorod pair that has run since the link was set up
+    clear   the same with protection = none: only small objects, to see whether
+            sealing costs the client a round trip
     cold    through one that was started for this download: its subflows are
             connected and have carried nothing
 
@@ -38,8 +40,9 @@ import hops
 import report
 from hosts import Agent, Hosts, LabError, Link, Pair, Ping
 
-SERVER_PORT = {"cubic": 8080, "bbr": 8081, "warm": 80, "cold": 81}
-PROXY_PORT = {"warm": 1092, "cold": 1094}
+SERVER_PORT = {"cubic": 8080, "bbr": 8081, "warm": 80, "clear": 82,
+               "cold": 81}
+PROXY_PORT = {"warm": 1092, "clear": 1096, "cold": 1094}
 KB, MB = 1000, 1000 * 1000
 
 
@@ -53,9 +56,9 @@ def each(sizes, limit):
 # again one that was rejected, `deadline` when nothing more is begun: seconds
 # from where the build had ended.
 #
-# By the medians of earlier runs the full one takes 43 minutes for downloads, 2
+# By the medians of earlier runs the full one takes 46 minutes for downloads, 3
 # for hops, and at most 6 for what is repeated (REPEATS_SHARE); the quick one
-# 180 s, 20 s and at most 28 s, and 10 s until the link is warm.
+# 180 s, 40 s and at most 28 s, and 20 s until the pairs are warm.
 OFTEN = {10 * KB: 3, 100 * KB: 3, 1 * MB: 2, 20 * MB: 1}
 ONCE = {10 * KB: 1, 100 * KB: 1, 1 * MB: 1, 20 * MB: 1}
 FULL = {
@@ -63,7 +66,8 @@ FULL = {
     "losses": [0, 1, 3],
     "rounds": 3,
     "gets": {"cubic": each(OFTEN, 60), "bbr": each(OFTEN, 60),
-             "warm": each(OFTEN, 60), "cold": each(ONCE, 60)},
+             "warm": each(OFTEN, 60), "clear": {10 * KB: (3, 60)},
+             "cold": each(ONCE, 60)},
     "repeats": 2,
     "deadline": 57 * 60,
     "hops": {"rounds": 5, "seconds": 3},
@@ -75,9 +79,10 @@ QUICK = {
     "links": [(20 * MB, 600)],
     "losses": [1],
     "rounds": 3,
-    "gets": {"cubic": {100 * KB: (1, 12), 1 * MB: (1, 12), 20 * MB: (1, 8)},
+    "gets": {"cubic": {100 * KB: (1, 12), 1 * MB: (1, 12), 20 * MB: (1, 6)},
              "bbr": {100 * KB: (1, 12), 1 * MB: (1, 12)},
-             "warm": each(ONCE, 25),
+             "warm": {**each(ONCE, 25), 10 * KB: (2, 12)},
+             "clear": {10 * KB: (2, 12)},
              "cold": {100 * KB: (1, 12)}},
     "repeats": 1,
     "deadline": 280,
@@ -92,6 +97,8 @@ HOPS = {
 PLANS = {"full": FULL, "quick": QUICK, "hops": HOPS}
 
 LARGEST = 20 * MB
+# What is fetched first: until congestion windows are open, or once.
+WARM_UP = {"warm": [1 * MB, 1 * MB, 100 * KB], "clear": [100 * KB]}
 PING_AFTER_S = 2        # slow start is over where it is going to be
 IDLE_S = 0.2            # after a download that ended by itself
 REPEATS_SHARE = 0.10    # of the time at most goes into repeating
@@ -129,8 +136,9 @@ class Lab:
         self.shadowsocks = options.shadowsocks
         self.hosts = Hosts(options.prefix)
         self.link = Link(options.dir)
+        self.key = os.path.join(options.dir, "key")
 
-    def configs(self, rate, rtt, port):
+    def configs(self, rate, rtt, port, protected=True):
         """Those of the demo, for this link; the relay's port is the next."""
         texts = []
         for name in ("proxy", "relay"):
@@ -140,11 +148,23 @@ class Lab:
             for word, value in (("@RATE@", f"{rate // 1000}kbit"),
                                 ("@DELAY@", f"{rtt}ms"),
                                 ("@RELAY@", self.relay),
+                                *self.protection(name, protected),
                                 (":1092", f":{port}"),
                                 (":1093", f":{port + 1}")):
                 text = text.replace(word, value)
             texts.append(text)
         return texts
+
+    def protection(self, name, protected):
+        """What to replace in a template; the key file is a line in both."""
+        if protected:
+            return [("@KEY@", self.key)]
+        line = 'key-file = "@KEY@"'
+        if name == "proxy":
+            return [(line, "protection = none")]
+        return [(line, ""),
+                ("role = relay", "role = relay\nprotection = none\n"
+                                 'trusted-interfaces = { "link0" }')]
 
 
 class Bench:
@@ -158,9 +178,10 @@ class Bench:
         self.made = collections.Counter()       # by cell, way and size
         self.repeating_s = 0
         self.failed = 0
-        self.warm = Pair(lab.hosts, "warm", lab, PROXY_PORT["warm"])
+        self.warm = {way: Pair(lab.hosts, way, lab, PROXY_PORT[way])
+                     for way in ("warm", "clear")}
         self.cold = Pair(lab.hosts, "cold", lab, PROXY_PORT["cold"])
-        self.server = Agent(lab.hosts, "server", "serve", "80", "81",
+        self.server = Agent(lab.hosts, "server", "serve", "80", "81", "82",
                             "8080=cubic", "8081=bbr", "9000")
         ports = self.server.result()
         self.ways = [w for w, p in SERVER_PORT.items() if p in ports]
@@ -271,16 +292,19 @@ class Bench:
                            f"instead of {rtt}")
 
     def enter(self, cell):
-        """Set the link, start a pair and warm it up."""
+        """Set the link, start the warm pairs and warm them up."""
         rate, rtt, loss = self.cell = cell
-        self.warm.stop()
+        for pair in self.warm.values():
+            pair.stop()
         self.lab.link.set(rate, rtt, 0)
         self.check_link(cell)
         self.lab.link.set(rate, rtt, loss)
-        self.warm.start(*self.lab.configs(rate, rtt, PROXY_PORT["warm"]))
-        for size in (1 * MB, 1 * MB, 100 * KB):
-            self.get("warm", size, 20)
-            time.sleep(IDLE_S)
+        for way, pair in self.warm.items():
+            pair.start(*self.lab.configs(rate, rtt, PROXY_PORT[way],
+                                         protected=way == "warm"))
+            for size in WARM_UP[way]:
+                self.get(way, size, 20)
+                time.sleep(IDLE_S)
 
     def visit(self, number, cell):
         if cell != self.cell:
@@ -322,8 +346,8 @@ class Bench:
                             planned=planned, made=made)
 
     def stop(self):
-        self.warm.stop()
-        self.cold.stop()
+        for pair in (*self.warm.values(), self.cold):
+            pair.stop()
         self.client.stop()
         self.server.stop()
 
@@ -342,22 +366,23 @@ def machine(lab, plan_name, plan):
 
 
 def load_rules(lab):
-    """Those of the lab, and a second port for the second pair."""
+    """Those of the lab, and more ports for the other pairs."""
     def nft(*words):
         subprocess.run(lab.hosts.command("gateway", "nft", *words),
                        check=True)
 
     nft("-f", os.path.join(lab.directory, "redirect.nft"))
-    nft("add", "rule", "inet", "ro-ro-tcp-static", "prerouting",
-        "iifname", "lan0", "tcp", "dport", str(SERVER_PORT["cold"]),
-        "redirect", "to", f":{PROXY_PORT['cold']}")
+    for way in ("clear", "cold"):
+        nft("add", "rule", "inet", "ro-ro-tcp-static", "prerouting",
+            "iifname", "lan0", "tcp", "dport", str(SERVER_PORT[way]),
+            "redirect", "to", f":{PROXY_PORT[way]}")
 
 
 def options():
     parser = argparse.ArgumentParser(description="see contrib/lab bench")
     for name, what in (
             ("prefix", "of the namespaces"),
-            ("dir", "of the lab: link.fifo, link.log, redirect.nft"),
+            ("dir", "of the lab: key, link.fifo, link.log, redirect.nft"),
             ("build", "where rorod is"),
             ("parts", "where the templates of configurations are"),
             ("server", "address"), ("relay", "address, as in a file"),

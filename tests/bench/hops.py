@@ -8,9 +8,9 @@ two proxies in a row, one connection from the server to the client, as fast
 as it goes.  The others do the same with two processes each: HAProxy in TCP
 mode, once copying and once with splice(), and Shadowsocks, which seals what
 goes from the one to the other with ChaCha20-Poly1305.  All speak cubic, but
-for rorod as shipped, which speaks BBR between the two.  On the LANs nothing is
-configured: one destination, no rules, so that no program has connection
-tracking in its way.
+for rorod as shipped, which speaks BBR between the two and seals.  On the LANs
+nothing is configured: one destination, no rules, so that no program has
+connection tracking in its way.
 
 The absolute speeds are those of this machine and its few processors, which
 the two ends have to share; so the ratios are what counts.
@@ -23,7 +23,7 @@ import os
 from hosts import Daemon, Pair
 
 SERVER, GATEWAY, RELAY = "10.77.3.2", "10.77.1.1", "10.77.4.2"
-SERVER_PORT = 9000
+SERVER_PORT, FIRST_PORT = 9000, 9010
 SETTLE_S = 0.5
 
 PROXY_CONFIG = """
@@ -34,20 +34,29 @@ forward "hop" {{
 }}
 relay "next" {{
 	address = "{relay}:{port}"
-	protection = none
-	{congestion}
+	protection = {protection}
+	congestion = {congestion}
+	{key}
 }}
 """
 RELAY_CONFIG = """
 role = relay
 listen = {{ "{relay}:{port}" }}
-protection = none
-trusted-interfaces = {{ "hop0" }}
-{congestion}
+protection = {protection}
+congestion = {congestion}
+{trusted}
 peer "hop" {{
 	permit("10.77.3.0/24", "any")
+	{key}
 }}
 """
+# name: protection, congestion control between the two
+RORODS = {
+    "rorod": ("sealed", "bbr"),
+    "rorod, cubic": ("sealed", "cubic"),
+    "rorod, cubic, auth": ("auth", "cubic"),
+    "rorod, cubic, none": ("none", "cubic"),
+}
 HAPROXY_CONFIG = """
 global
 	nbthread 1
@@ -125,35 +134,35 @@ def shadowsocks_running(lab, name, port):
     }).running()
 
 
-def rorod_running(lab, name, port, congestion):
-    """A pair; its forward listener has the port two below."""
+def rorod_running(lab, name, port, protection, congestion):
+    """Its forward listener has the port before the relay's."""
+    protected = protection != "none"
     values = {"gateway": GATEWAY, "relay": RELAY, "server": SERVER,
               "server_port": SERVER_PORT, "listen": port,
-              "port": port + 1, "congestion": congestion}
+              "port": port + 1, "protection": protection,
+              "congestion": congestion,
+              "key": f'key-file = "{lab.key}"' if protected else "",
+              "trusted": "" if protected else 'trusted-interfaces = { "hop0" }'}
     return Pair(lab.hosts, name, lab, port).running(
         PROXY_CONFIG.format(**values), RELAY_CONFIG.format(**values))
 
 
 def contenders(lab, stack):
     """(name, pair, port), all running until the stack is closed."""
-    pairs = [
-        ("rorod", rorod_running(lab, "hop-rorod", 9010, ""), 9010),
-        ("rorod, cubic", rorod_running(
-            lab, "hop-rorod-cubic", 9020, "congestion = cubic"), 9020),
-    ]
+    starters = {}
+    for name, ways in RORODS.items():
+        starters[name] = (rorod_running, *ways)
     if lab.shadowsocks:
-        pairs += [
-            ("shadowsocks", shadowsocks_running(lab, "hop-shadowsocks", 9030),
-             9030),
-        ]
+        starters["shadowsocks"] = (shadowsocks_running,)
     if lab.haproxy:
-        pairs += [
-            ("haproxy", haproxy_running(lab, "hop-haproxy", 9040, ""), 9040),
-            ("haproxy, splice", haproxy_running(lab, "hop-splice", 9050,
-                                                SPLICE), 9050),
-        ]
-    return [(name, stack.enter_context(pair), port)
-            for name, pair, port in pairs]
+        starters["haproxy"] = (haproxy_running, "")
+        starters["haproxy, splice"] = (haproxy_running, SPLICE)
+    running = []
+    for i, (name, (start, *words)) in enumerate(starters.items()):
+        port = FIRST_PORT + 10 * i
+        pair = start(lab, f"hop-{port}", port, *words)
+        running.append((name, stack.enter_context(pair), port))
+    return running
 
 
 def measure(client, pair, port, seconds):

@@ -19,6 +19,7 @@ WAYS = {
     "cubic": "directly, cubic",
     "bbr": "directly, bbr",
     "warm": "through rorod",
+    "clear": "through rorod, clear",
     "cold": "through rorod, cold",
 }
 
@@ -250,7 +251,7 @@ def table(records):
 # ---- the plot ----
 
 COLOURS = {"cubic": "#c0392b", "bbr": "#e08e0b", "warm": "#1f6fb4",
-           "cold": "#7fb2dc"}
+           "clear": "#16a085", "cold": "#7fb2dc"}
 
 
 def plot_data(records):
