@@ -230,6 +230,40 @@ check "its supplementary groups" is relay Groups ""
 check "the user stays" is relay Uid "0 0 0 0"
 end_daemons
 
+# ---- keys that only root can read ----
+
+make_key common
+cat >"$tmp/relay.conf" <<END
+role = relay
+user = nobody
+listen = "[::]:$relay_port"
+grace = 5s
+peer "proxy" {
+	key-file = "$tmp/common.key"
+	$permit_server
+}
+END
+cat >"$tmp/proxy.conf" <<END
+role = proxy
+user = nobody
+grace = 5s
+redirect { listen = "[::]:$proxy_port" }
+relay "relay" {
+	address = "$relay4:$relay_port"
+	key-file = "$tmp/common.key"
+	path "wan" { $PROXY_PATH }
+}
+END
+start_relay
+start_proxy
+for name in relay proxy; do
+	reload "$name" "common.key: Permission denied; the key that was there"
+	check "$name reads the rest" wait_for 5 logged "$name" "read again"
+done
+dials_again
+transfers 1 4 300000 100
+end_daemons
+
 # ---- the base protocol ----
 
 relay_config <<END
