@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -339,6 +340,72 @@ static const char *const worthless[] = {
 	"eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff",
 };
 
+/* ---- somebody who holds the key and plays by no other rule ---- */
+
+static void
+hmac(uint8_t out[32], const uint8_t key[32], const uint8_t *bytes, size_t len)
+{
+	assert_int_equal(crypto_auth_hmacsha256(out, bytes, len, key), 0);
+}
+
+/* HKDF with two results, or three if `last` is given. */
+static void
+derive(uint8_t chain[32], const uint8_t *input, size_t len, uint8_t second[32],
+    uint8_t *last)
+{
+	uint8_t key[32], block[33];
+
+	hmac(key, chain, input, len);
+	block[0] = 1;
+	hmac(chain, key, block, 1);
+	memcpy(block, chain, 32);
+	block[32] = 2;
+	hmac(second, key, block, 33);
+	if (last == NULL)
+		return;
+	memcpy(block, second, 32);
+	block[32] = 3;
+	hmac(last, key, block, 33);
+}
+
+static void
+mix_hash(uint8_t hash[32], const uint8_t *bytes, size_t len)
+{
+	uint8_t both[32 + MESSAGE_MAX];
+
+	assert_true(len <= MESSAGE_MAX);
+	memcpy(both, hash, 32);
+	memcpy(both + 32, bytes, len);
+	crypto_hash_sha256(hash, both, 32 + len);
+}
+
+/* Message 2 to the initiator's `first`, with this public key and as if it gave
+ * zeros, which is what it gives. */
+static void
+put_worthless_message(uint8_t out[static MESSAGE], const uint8_t *first,
+    const uint8_t public[static 32])
+{
+	static const char name[] = "Noise_NNpsk0_25519_ChaChaPoly_SHA256";
+	static const uint8_t nothing[32], nonce[12];
+	const struct bytes psk = hex(preshared_key), clear = hex(CLEAR);
+	uint8_t hash[32], chain[32], key[32], more[32];
+
+	crypto_hash_sha256(hash, (const uint8_t *)name, sizeof(name) - 1);
+	memcpy(chain, hash, 32);
+	mix_hash(hash, clear.at, clear.len);
+	derive(chain, psk.at, psk.len, more, key);
+	mix_hash(hash, more, 32);
+	mix_hash(hash, first, 32);
+	derive(chain, first, 32, key, NULL);
+	mix_hash(hash, first + 32, MESSAGE - 32);
+	mix_hash(hash, public, 32);
+	derive(chain, public, 32, key, NULL);
+	derive(chain, nothing, 32, key, NULL);
+	memcpy(out, public, 32);
+	crypto_aead_chacha20poly1305_ietf_encrypt(out + 32, NULL, text,
+	    sizeof(text), hash, 32, NULL, nonce, key);
+}
+
 static void
 a_worthless_public_key_is_refused(void **state)
 {
@@ -362,8 +429,8 @@ a_worthless_public_key_is_refused(void **state)
 		assert_wiped(&hs, sizeof(hs));
 
 		/* The initiator. */
-		put_message(out, 2);
-		memcpy(out, point.at, point.len);
+		put_message(before, 1);
+		put_worthless_message(out, before, point.at);
 		assert_not_read(2, out, sizeof(out));
 	}
 }

@@ -42,6 +42,7 @@ struct end {
 
 	size_t to_send, sent;	/* of the sequence */
 	size_t taken, piece;	/* take and give whole pieces only */
+	size_t out_bytes;
 	int fills;
 };
 
@@ -195,7 +196,7 @@ options_of(struct end *e)
 	if (e->deadline_ms == 0)
 		e->deadline_ms = LONG_MS;
 	return (struct subflow_options){ .callbacks = &callbacks, .user = e,
-		.handshake_ms = e->deadline_ms };
+		.handshake_ms = e->deadline_ms, .out_bytes = e->out_bytes };
 }
 
 static void
@@ -1058,6 +1059,22 @@ many_bytes_cross_in_both_directions(void **state)
 	}
 }
 
+/* On a slow link, where records are meant to be small. */
+static void
+a_frame_larger_than_records_should_be_is_sent(void **state)
+{
+	struct end p = { .to_send = 5 * 7507, .piece = 7507, .out_bytes = 1436,
+		.protection = WIRE_PROTECTION_SEALED };
+	struct end r = { .piece = 7507 };
+
+	(void)state;
+	join(&p, &r);
+	while (r.taken < p.to_send)
+		run_turn();
+	subflow_close(p.subflow);
+	subflow_close(r.subflow);
+}
+
 static void
 nothing_more_is_asked_for_while_the_socket_is_full(void **state)
 {
@@ -1261,6 +1278,7 @@ main(void)
 		TEST(a_bad_record_closes_a_subflow_that_is_up),
 		TEST(a_record_that_ends_inside_a_frame_closes),
 		TEST(many_bytes_cross_in_both_directions),
+		TEST(a_frame_larger_than_records_should_be_is_sent),
 		TEST(nothing_more_is_asked_for_while_the_socket_is_full),
 		TEST(frames_that_make_no_sense_close),
 		TEST(what_came_before_the_end_is_taken),

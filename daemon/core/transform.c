@@ -190,13 +190,16 @@ transform_in_room(struct transform *t, size_t *room)
 {
 	struct room *in = &t->in;
 
-	if (in->start > 0 && in->size - in->end < in->size / 2 &&
-	    t->opened == 0) {
+	if (t->opened > 0 || t->bad) {
+		*room = 0;
+		return NULL;
+	}
+	if (in->start > 0 && in->size - in->end < in->size / 2) {
 		in->end -= in->start;
 		memmove(in->bytes, in->bytes + in->start, in->end);
 		in->start = 0;
 	}
-	*room = t->opened > 0 || t->bad ? 0 : in->size - in->end;
+	*room = in->size - in->end;
 	return in->bytes + in->end;
 }
 
