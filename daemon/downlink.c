@@ -310,7 +310,7 @@ take_group(struct downlink *d, struct peer *peer)
 	if (peer_take_group(peer))
 		return true;
 	oldest = find_waiting(d, peer);
-	log_limited(peer_limit(peer, PEER_LINE_GROUP), LOG_LEVEL_WARN,
+	log_limited(peer_limit(peer, PEER_LINE_GROUPS), LOG_LEVEL_WARN,
 	    "peer \"%s\": it has %d groups: %s", peer_name(peer), PEER_GROUPS,
 	    oldest != NULL ? "the oldest without a subflow is given up" :
 	    "a subflow was refused");

@@ -75,7 +75,8 @@ const struct peer_counters *peer_counters(const struct peer *);
  * what is said about another. */
 enum peer_line {
 	PEER_LINE_DENIED,
-	PEER_LINE_GROUP,
+	PEER_LINE_GROUP,		/* is made */
+	PEER_LINE_GROUPS,		/* are too many */
 	PEER_LINE_LOST,			/* and these two of a subflow */
 	PEER_LINE_UP,
 	PEER_LINE_MEMORY,

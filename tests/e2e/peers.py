@@ -2,12 +2,17 @@
 """One peer has used up what it may have, the other works: see peers.sh."""
 
 import os
+import signal
 import socket
 import time
 
+import extended
 from crowd import carries, close, fill, pairs, resident_kib
-from probe import (THROUGH, Route, accept, at_once, end_of, error_of,
-                   main, probe, until)
+from probe import (THROUGH, Route, accept, at, at_once, end_of, error_of, main,
+                   probe, until)
+
+RELAY_PORT = 1093
+GROUPS = 16             # that a peer may have
 
 
 class Way(Route):
@@ -102,6 +107,7 @@ def new_sessions(_):
        (True, True, True, True), direct=None, families=(4,))
 def memory(_):
     other = pairs(TWO, 20)
+    before = rate(*other[0])
     stuck = pairs(ONE, 60) + pairs(TWIN, 60)
     lost = fill([client for client, _ in stuck], quiet=3).count(None)
     print(f"{lost} of 120 sessions were reset; the relay has "
@@ -109,13 +115,19 @@ def memory(_):
     fill([client for client, _ in other[10:]])
     alive = not any(end_now(client) for client, _ in other)
     quick = all_carry(other[:10])
-    begin = time.monotonic()
-    whole = carries(*other[0], size=20_000_000)
-    rate = 160 / (time.monotonic() - begin)
-    print(f"the other one: {rate:.0f} Mbit/s", flush=True)
-    result = lost > 0, alive, quick and whole, works(TWO)
+    after = rate(*other[0])
+    print(f"the other one: {before:.0f} Mbit/s before, {after:.0f} after",
+          flush=True)
+    result = lost > 0, alive, quick and after > 0, works(TWO)
     close(stuck + other)
     return result
+
+
+def rate(client, server, size=10_000_000):
+    """Mbit/s; 0: what came was not what was sent."""
+    begin = time.monotonic()
+    whole = carries(client, server, size=size)
+    return whole and size * 8e-6 / (time.monotonic() - begin)
 
 
 def end_now(s):
@@ -136,6 +148,92 @@ def rules(_):
 def other_works(_):
     ok = at_once(lambda: works(ONE), lambda: works(TWIN), lambda: works(TWO))
     return ok[0] != ok[1], ok[2]
+
+
+def key_of(name):
+    return extended.read_key(f"{os.environ['KEYS']}/{name}.key")
+
+
+def come(name, group, slot=0, patience=20):
+    """A subflow of that peer in that group; None if it is not let in."""
+    with at("gateway"):
+        sock = socket.create_connection((os.environ["relay4"], RELAY_PORT), 20)
+    sock.settimeout(patience)
+    try:
+        subflow = extended.dial(sock, extended.Hello(group, slot=slot),
+                                key_of(name))
+        return subflow if subflow.frame() is not None else None
+    except (extended.Closed, TimeoutError):
+        return None
+
+
+@probe("groups: a peer has 16, a name is known to its own peer only, and the "
+       "oldest without a subflow gives way",
+       (14, (1, 0), (True, True), True, (True, True, True)),
+       direct=None, families=(4,))
+def groups(_):
+    both = pairs(ONE, 3) + pairs(TWIN, 3) + pairs(TWO, 3)
+    name = os.urandom(16)
+    mine = [come("one", name)]
+    while len(mine) < 100:      # two are those of the proxies
+        subflow = come("one", os.urandom(16))
+        if subflow is None:
+            break
+        mine.append(subflow)
+    again = come("one", name, slot=1)
+    other = come("two", name, slot=1)
+    known = again.answer.known, other.answer.known
+    alive = all_carry(both), works(TWO)
+    for subflow in mine:
+        subflow.close()
+    room = until(lambda: come("one", os.urandom(16)) is not None, 10)
+    result = (len(mine), known, alive, room,
+              (all_carry(both), works(ONE), works(TWO)))
+    for subflow in (again, other):
+        subflow.close()
+    close(both)
+    return result
+
+
+def reload(change):
+    """Give the relay another configuration."""
+    directory = os.environ["KEYS"]
+    with open(f"{directory}/relay.conf", encoding="ascii") as f:
+        text = change(f.read())
+    with open(f"{directory}/relay.conf", "w", encoding="ascii") as f:
+        f.write(text)
+
+    def read_again():
+        with open(f"{directory}/relay.log", encoding="ascii") as f:
+            return f.read().count("relay.conf: read again")
+
+    before = read_again()
+    os.kill(int(os.environ["RELAY_PID"]), signal.SIGHUP)
+    until(lambda: read_again() > before, 10)
+
+
+@probe("reload: limits and rules hold for what is new, sessions stay, and "
+       "peers come and go",
+       ((True, True), True, (True, True), (False, True, False), True),
+       direct=None, families=(4,))
+def reloaded(_):
+    both = pairs(ONE, 3) + pairs(TWIN, 3)
+    reload(lambda text: text.replace("max-sessions = 20", "max-sessions = 5"))
+    fewer = is_reset(ONE), all_carry(both)
+    reload(lambda text: text.replace("max-sessions = 5", "max-sessions = 20"))
+    more = works(ONE) and works(TWIN)
+    reload(lambda text: text.replace(
+        "max-sessions = 20", f'deny("any", "{ONE.base}")'))
+    rules = is_reset(ONE), works(TWIN) and all_carry(both)
+    third = f'peer "three" {{ key-file = "{os.environ["KEYS"]}/three.key" }}\n'
+    came = []
+    for text in ("", third, ""):
+        reload(lambda old, new=text: old.replace(third, "") + new)
+        subflow = come("three", os.urandom(16), patience=1)
+        came.append(subflow is not None)
+    still = all_carry(both)
+    close(both)
+    return fewer, more, rules, tuple(came), still
 
 
 if __name__ == "__main__":
