@@ -176,10 +176,11 @@ check "the proxy is back with the new key" wait_for 30 connected
 # The proxy is first: that costs one subflow, and the others go on.
 begin_transfers 15
 mark=$(length relay)
+proxy_mark=$(length proxy)
 proxy_key a.key
 reload proxy
-check "the proxy says what may be wrong" wait_for 20 logged proxy \
-    "closed in the handshake: wrong key, not a relay, or its limits"
+check "the proxy says what may be wrong" wait_for 20 said proxy "$proxy_mark" \
+    "closed in the handshake: wrong key, not a relay, or its limits" 1
 check "one subflow is lost" said relay "$mark" "group 1: subflow from" 1
 relay_keys b.key a.key
 reload relay
@@ -217,6 +218,8 @@ unreadable gone.key "No such file"
 cp "$tmp/b.key" "$tmp/open.key"
 chmod 644 "$tmp/open.key"
 unreadable open.key "may read"
+(umask 077 && tail -c +3 "$tmp/b.key" >"$tmp/broken.key")
+unreadable broken.key "expected a key"
 
 # ---- a peer goes ----
 
@@ -260,8 +263,11 @@ print(key.hex())
 print(key[:8].hex())' "$tmp/$name.key"
 	done
 }
-secrets >"$tmp/secrets"
-check "there are secrets to look for" [ "$(wc -l <"$tmp/secrets")" -eq 9 ]
+{
+	secrets
+	cat "$tmp/broken.key"
+} >"$tmp/secrets"
+check "there are secrets to look for" [ "$(wc -l <"$tmp/secrets")" -eq 10 ]
 if grep -qiF -f "$tmp/secrets" "$tmp"/*.log; then
 	fail "a key is in a log"
 else
