@@ -95,8 +95,8 @@ begin_as(struct handshake *h, const struct wire_hello *hello)
 	bool keyed = hello->protection != WIRE_PROTECTION_NONE;
 	struct bytes out;
 
-	out.len = handshake_begin(h, hello, keyed ? key.at : NULL,
-	    keyed ? secret.at : NULL, out.at);
+	out.len = handshake_begin(h, hello, keyed ? key.at : NULL, secret.at,
+	    out.at);
 	assert_true(out.len <= HANDSHAKE_HELLO);
 	return out;
 }
@@ -132,7 +132,7 @@ hear(struct handshake *h, const struct bytes *in, const struct bytes *key,
 	assert_ptr_equal(c.pos, copy + WIRE_HELLO_PROLOGUE);
 	assert_memory_equal(id, in->at + 8, sizeof(id));
 	result = handshake_hello(h, &c, key != NULL ? key->at : NULL,
-	    key != NULL ? secret.at : NULL, hello);
+	    secret.at, hello);
 	assert_int_not_equal(result, HANDSHAKE_MORE);
 	if (result == HANDSHAKE_OK)
 		assert_ptr_equal(c.pos, c.end);
@@ -389,8 +389,7 @@ bytes_behind_a_message_are_left(void **state)
 		assert_int_equal(handshake_prologue(&e.relay, &c, id),
 		    HANDSHAKE_OK);
 		assert_int_equal(handshake_hello(&e.relay, &c,
-		    keyed ? key.at : NULL, keyed ? secret.at : NULL, &hello),
-		    HANDSHAKE_OK);
+		    keyed ? key.at : NULL, secret.at, &hello), HANDSHAKE_OK);
 		assert_int_equal(c.end - c.pos, 9);
 		e.answer = accept_with(&e.relay, &answer);
 		c = (struct cursor){ e.answer.at,

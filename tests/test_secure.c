@@ -322,7 +322,8 @@ a_message_of_another_handshake_is_not_read(void **state)
 
 /* ---- public keys of small order ---- */
 
-/* On the curve and its twist, in every encoding: from p up, with the top bit. */
+/* On the curve and its twist, in every encoding: from p up, with the top
+ * bit. */
 static const char *const worthless[] = {
 	"0000000000000000000000000000000000000000000000000000000000000000",
 	"0100000000000000000000000000000000000000000000000000000000000000",

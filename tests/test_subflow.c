@@ -20,10 +20,11 @@
 
 #define LONG_MS 10000		/* a deadline that no test should reach */
 #define SHORT_MS 60
-#define ANSWER_MS 400		/* one before which an answer comes, load or not */
+#define ANSWER_MS 400		/* in which an answer comes on a busy machine */
 
 /* Where an owner closes the subflow itself. */
-enum place { NOWHERE, IN_KEY, IN_HELLO, IN_UP, IN_TAKE, IN_FILL, IN_EVENT, IN_CLOSED };
+enum place { NOWHERE, IN_KEY, IN_HELLO, IN_UP, IN_TAKE, IN_FILL, IN_EVENT,
+	IN_CLOSED };
 
 struct end {
 	struct subflow *subflow;
@@ -184,8 +185,8 @@ on_closed(struct subflow *sf, int error, const char *why)
 }
 
 static const struct subflow_callbacks callbacks = {
-	.on_key = on_key, .on_hello = on_hello, .on_up = on_up, .take = take, .fill = fill,
-	.on_event = on_event, .on_closed = on_closed,
+	.on_key = on_key, .on_hello = on_hello, .on_up = on_up, .take = take,
+	.fill = fill, .on_event = on_event, .on_closed = on_closed,
 };
 
 static struct subflow_options

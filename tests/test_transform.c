@@ -176,8 +176,12 @@ none_is_freed_without_harm(void **state)
 
 /* ---- records ---- */
 
-static const struct secure_cipher one = { .key = "thirty-two bytes of a first key" };
-static const struct secure_cipher two = { .key = "thirty-two bytes of a second one" };
+static const struct secure_cipher one = {
+	.key = "thirty-two bytes of a first key",
+};
+static const struct secure_cipher two = {
+	.key = "thirty-two bytes of another key",
+};
 
 /* Both ends of one connection. */
 struct pair {

@@ -45,8 +45,8 @@ begin(struct handshake *h, enum wire_protection protection,
 	const struct wire_hello hello = our_hello(protection);
 	bool keyed = protection != WIRE_PROTECTION_NONE;
 
-	return handshake_begin(h, &hello, keyed ? key : NULL,
-	    keyed ? proxy_secret : NULL, out);
+	return handshake_begin(h, &hello, keyed ? key : NULL, proxy_secret,
+	    out);
 }
 
 static void
@@ -113,7 +113,7 @@ honest_answer(enum wire_protection protection,
 	c.end += begin(&p, protection, hello);
 	assert(handshake_prologue(&r, &c, id) == HANDSHAKE_OK);
 	assert(handshake_hello(&r, &c, keyed ? key : NULL,
-	    keyed ? relay_secret : NULL, &heard) == HANDSHAKE_OK);
+	    relay_secret, &heard) == HANDSHAKE_OK);
 	return (size_t)handshake_accept(&r, &our_answer, out);
 }
 
@@ -158,7 +158,7 @@ relay_hears(const uint8_t *bytes, size_t len, bool keyed,
 
 	bool zero = memcmp(id, none, sizeof(none)) == 0;
 	result = handshake_hello(&h, &c, keyed ? key : NULL,
-	    keyed ? relay_secret : NULL, &hello);
+	    relay_secret, &hello);
 	assert(result != HANDSHAKE_MORE);
 	if (zero == keyed)
 		assert(result == HANDSHAKE_BAD);

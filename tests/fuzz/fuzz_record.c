@@ -24,8 +24,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 
-static const struct secure_cipher up = { .key = "from the proxy to the relay" };
-static const struct secure_cipher down = { .key = "from the relay to the proxy" };
+static const struct secure_cipher up = { .key = "from proxy to relay" };
+static const struct secure_cipher down = { .key = "from relay to proxy" };
 
 struct world {
 	struct budget budget;
@@ -34,7 +34,7 @@ struct world {
 	int subflow;
 	uint64_t now;
 	bool only_first;
-	size_t first_len;		/* of the first record; SIZE_MAX before */
+	size_t first_len;		/* of the first record; or SIZE_MAX */
 	bool foreign;			/* bytes that nobody sealed are there */
 	bool over;			/* the relay has closed the subflow */
 	uint8_t pipe[PIPE];		/* [start, end) is under way */
