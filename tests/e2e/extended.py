@@ -313,16 +313,18 @@ class Subflow:
         self.waiting = collections.deque()
 
     def send(self, *frames):
-        """As few records as there can be; no frame leaves an empty one."""
-        record, out = b"", b""
+        """As few records as there can be; no frame makes an empty one."""
+        record, size, out = [], 0, []
         for frame in frames:
             packed = frame if isinstance(frame, bytes) else pack(frame)
-            if len(record) + len(packed) > RECORD:
-                out += self.records.pack(record)
-                record = b""
-            record += packed
+            if size + len(packed) > RECORD and record:
+                out.append(self.records.pack(b"".join(record)))
+                record, size = [], 0
+            record.append(packed)
+            size += len(packed)
+        out.append(self.records.pack(b"".join(record)))
         try:
-            self.sock.sendall(out + self.records.pack(record))
+            self.sock.sendall(b"".join(out))
         except ConnectionError as e:
             raise Closed(repr(e)) from None
 

@@ -36,23 +36,13 @@ both()		# name, host, arguments... -- name, host, arguments...
 	[ $front -eq 0 ] && [ $back_status -eq 0 ]
 }
 
-# Both daemons with this protection, and the key that goes with it.
-protect()	# none|auth|sealed
+interoperates()	# protection
 {
+	protection=$1
+	set -- --protection "$1"
+	[ "$protection" = none ] || set -- "$@" --key "$tmp/proxy.key"
 	relay_config </dev/null
 	proxy_config </dev/null
-	[ "$1" != none ] || return
-	local line="key-file = \"$tmp/ours.key\""
-	sed -i -e "s|^protection = none|protection = $1|" \
-	    -e '/^trusted-interfaces/d' \
-	    -e "s|^peer .*|&\n$line|" "$tmp/relay.conf"
-	sed -i "s|^protection = none|protection = $1\n$line|" "$tmp/proxy.conf"
-}
-
-interoperates()	# protection, more options of extended.py...
-{
-	protect "$1"
-	set -- --protection "$@"
 	start_relay
 	check "somebody else's proxy ($*)" both \
 	    server server "$here/base_peer.py" server "$server4" 80 \
@@ -70,10 +60,8 @@ interoperates()	# protection, more options of extended.py...
 	stop proxy
 }
 
-make_key ours
 interoperates none
-for protection in auth sealed; do
-	interoperates "$protection" --key "$tmp/ours.key"
-done
+interoperates auth
+interoperates sealed
 
 finish

@@ -385,10 +385,20 @@ make_key()	# name
 
 # Both write a configuration that works; lines on standard input (if it is not
 # a terminal) come in addition.  RELAY_PEER and PROXY_PATH go inside of the
-# sections peer and path.
+# sections peer and path, $protection says how subflows are protected (with the
+# key in proxy.key, if at all).
 # What is special is opened only by a rule as long as its range.
 permit_server='permit("10.77.3.0/24", "any")
 permit("fd77:3::/64", "any")'
+
+protection=none
+
+key_file()
+{
+	[ "$protection" != none ] || return 0
+	[ -e "$tmp/proxy.key" ] || make_key proxy
+	echo "key-file = \"$tmp/proxy.key\""
+}
 
 relay_config()
 {
@@ -396,10 +406,11 @@ relay_config()
 		echo 'role = relay'
 		echo 'log-level = debug'
 		echo "listen = \"[::]:$relay_port\""
-		echo 'protection = none'
-		echo 'trusted-interfaces = "eth0"'
+		echo "protection = $protection"
+		[ "$protection" != none ] || echo 'trusted-interfaces = "eth0"'
 		echo 'grace = 5s'
 		echo 'peer "proxy" {'
+		key_file
 		echo "${RELAY_PEER-$permit_server}"
 		echo '}'
 		[ -t 0 ] || cat
@@ -415,7 +426,8 @@ proxy_config()
 		echo "redirect { listen = \"[::]:$proxy_port\" }"
 		echo 'relay "relay" {'
 		echo "address = \"$relay4:$relay_port\""
-		echo 'protection = none'
+		echo "protection = $protection"
+		key_file
 		echo "path \"wan\" { ${PROXY_PATH-} }"
 		echo '}'
 		[ -t 0 ] || cat
