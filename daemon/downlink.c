@@ -221,10 +221,12 @@ on_shed(void *user)
 static void
 on_expired(void *user)
 {
+	static struct log_limit limit = { .burst = 20 };
 	struct group_entry *g = user;
 	struct downlink *d = g->downlink;
 
-	log_info("group %lu: no subflow for too long: forgotten", g->number);
+	log_limited(&limit, LOG_LEVEL_INFO, "group %lu: no subflow for too "
+	    "long: forgotten", g->number);
 	remove_group(g);
 	check_idle(d);
 }

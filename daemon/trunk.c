@@ -9,6 +9,9 @@
  * Ready sessions are looked at before the subflows are pumped, because what
  * they hand on makes ACKs; pumping can make sessions ready again (there is
  * room), so both are repeated, but not for ever.
+ *
+ * Sessions wait for a subflow that the peer was heard on.  One that a relay
+ * takes and closes again, time after time, would keep them for ever.
  */
 #include "trunk.h"
 
@@ -40,11 +43,12 @@ struct trunk {
 
 	struct trunk_subflow *subflows[GROUP_SUBFLOWS];	/* not ours */
 	unsigned int up;
-	uint64_t resume_us, expires;	/* without a subflow; 0: it did */
+	unsigned int alive;		/* of these, where the peer was heard */
+	uint64_t resume_us, expires;	/* without one of those; 0: it did */
 
 	ev_prepare prepare;
 	ev_timer timer;
-	bool changed, draining, idle_told, drain_told, dead;
+	bool proxy, changed, draining, idle_told, drain_told, dead;
 	uint64_t idle_since;		/* while draining; 0: it is not */
 };
 
@@ -172,7 +176,7 @@ arm(struct trunk *t)
 	for (int i = 0; i < GROUP_SUBFLOWS; i++)
 		if (t->subflows[i] != NULL)
 			at = earlier(at, ping_due(t, t->subflows[i]));
-	if (t->up == 0 && t->expires != 0)
+	if (t->alive == 0 && t->expires != 0)
 		at = earlier(at, t->expires);
 	if (budget_level(t->budget) == BUDGET_OVER)
 		at = earlier(at, now + SHED_US);
@@ -277,7 +281,7 @@ on_timer(struct ev_loop *loop, ev_timer *w, int revents)
 	for (int i = 0; i < GROUP_SUBFLOWS; i++)
 		if (t->subflows[i] != NULL)
 			look_after(t, t->subflows[i], now);
-	if (t->up > 0 || t->expires == 0 || now < t->expires)
+	if (t->alive > 0 || t->expires == 0 || now < t->expires)
 		return;
 	t->expires = 0;
 	trunk_reset(t, WIRE_CODE_TIMEOUT);
@@ -300,6 +304,10 @@ trunk_attach(struct trunk *t, struct trunk_subflow *f)
 	f->number = number;
 	t->subflows[number] = f;
 	t->up++;
+	if (!t->proxy) {	/* it was heard, or would not be up */
+		f->heard = true;
+		t->alive++;
+	}
 	/* A sign of life each way, at once: the peer's first frame says that
 	 * the group exists. */
 	group_ping(t->group, number, now);
@@ -319,7 +327,8 @@ trunk_detach(struct trunk_subflow *f)
 		return;
 	group_detach(t->group, f->number, now);
 	t->subflows[f->number] = NULL;
-	if (--t->up == 0)
+	t->up--;
+	if (f->heard && --t->alive == 0)
 		t->expires = now + t->resume_us;
 	*f = (struct trunk_subflow){ .subflow = f->subflow, .path = f->path,
 		.slot = f->slot, .rate_bps = f->rate_bps };
@@ -350,7 +359,7 @@ trunk_has(const struct trunk *t, uint8_t path, uint8_t slot)
 bool
 trunk_waits(const struct trunk *t)
 {
-	return t->up > 0 || t->expires != 0;
+	return t->alive > 0 || t->expires != 0;
 }
 
 int
@@ -361,6 +370,7 @@ trunk_take(struct subflow *subflow, const uint8_t *bytes, size_t len)
 
 	if (!f->heard) {
 		f->heard = true;
+		t->alive++;
 		if (t->callbacks->on_heard != NULL)
 			t->callbacks->on_heard(t->user, f);
 	}
@@ -399,6 +409,7 @@ trunk_new(const struct trunk_options *o)
 		return NULL;
 	}
 	t->loop = o->loop;
+	t->proxy = o->group.proxy;
 	t->budget = o->group.budget;
 	t->callbacks = o->callbacks;
 	t->user = o->user;

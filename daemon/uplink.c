@@ -11,7 +11,8 @@
  * of an established group.  Its sessions cannot be saved: they are reset, and a
  * new group under a new name begins.  Nothing is sent on that subflow, so the
  * relay forgets it as well.  The same when there was no subflow for
- * resume-timeout and the sessions were given up.
+ * resume-timeout and the sessions were given up.  When that happens again and
+ * again (two relays behind one address, say) there is a pause before each.
  *
  * Another key (a reload) is taken up by one slot at a time: it is closed and
  * made again, and some time after the relay was heard on it the next one
@@ -35,6 +36,7 @@
 
 #define BACK_OFF_MIN_MS 250
 #define BACK_OFF_MAX_MS 3000
+#define CALM_US UINT64_C(10000000)	/* so long a group has lived well */
 #define RENEW_S 1.		/* a subflow's time to become as fast as before */
 
 struct slot {
@@ -57,6 +59,8 @@ struct uplink {
 	bool draining, closing;		/* closing: the relay is */
 	uint32_t relay_sessions;	/* most that it takes; 0: not known */
 	size_t pioneer;			/* its slot */
+	uint64_t begun_us;		/* when the last group ended; 0: never */
+	uint32_t pause_ms;		/* before this one */
 	ev_timer renewal;		/* of a subflow, for another key */
 	size_t nslots;
 	struct slot slots[];
@@ -233,6 +237,28 @@ make_trunk(struct uplink *u)
 	});
 }
 
+/* The first one at once, those that follow it soon with a pause. */
+static void
+begin_again(struct uplink *u)
+{
+	uint64_t now = clock_us();
+	ev_timer *retry = &u->slots[u->pioneer].retry;
+
+	if (u->begun_us == 0 || now - u->begun_us >= CALM_US)
+		u->pause_ms = 0;
+	else
+		u->pause_ms = u->pause_ms == 0 ? BACK_OFF_MIN_MS :
+		    2 * u->pause_ms;
+	if (u->pause_ms > BACK_OFF_MAX_MS)
+		u->pause_ms = BACK_OFF_MAX_MS;
+	u->begun_us = now;
+	if (u->pause_ms > 0) {
+		ev_timer_set(retry, with_jitter(u->pause_ms), 0.);
+		ev_timer_start(u->options.loop, retry);
+	}
+	dial_slots(u);
+}
+
 /* Another group in place of one whose sessions are lost.  false: out of memory,
  * for now. */
 static bool
@@ -250,7 +276,7 @@ renew(struct uplink *u)
 	u->established = u->named = false;
 	if (u->draining)
 		trunk_drain(new);
-	dial_slots(u);
+	begin_again(u);
 	return true;
 }
 
@@ -329,7 +355,7 @@ on_peer_drain(void *user)
 static bool
 on_up(struct subflow *subflow, const struct wire_answer *answer)
 {
-	static struct log_limit limit;
+	static struct log_limit limit, up_limit = { .burst = 50 }, no_route;
 	struct trunk_subflow *line = subflow_user(subflow);
 	struct slot *slot = list_object(line, struct slot, line);
 	struct uplink *u = slot->uplink;
@@ -351,13 +377,13 @@ on_up(struct subflow *subflow, const struct wire_answer *answer)
 		slot_lost(slot, 0, "too many subflows");
 		return false;
 	}
-	log_info("relay \"%s\" path \"%s\" %s subflow %u: up",
-	    relay_of(u)->name, path_of(slot)->name, lane_text(slot),
-	    lane_number(slot));
+	log_limited(&up_limit, LOG_LEVEL_INFO, "relay \"%s\" path \"%s\" %s "
+	    "subflow %u: up", relay_of(u)->name, path_of(slot)->name,
+	    lane_text(slot), lane_number(slot));
 	if (!u->established && (answer->features & (WIRE_FEATURE_IPV4 |
 	    WIRE_FEATURE_IPV6)) != (WIRE_FEATURE_IPV4 | WIRE_FEATURE_IPV6))
-		log_info("relay \"%s\": it has no route to the Internet "
-		    "for%s%s", relay_of(u)->name,
+		log_limited(&no_route, LOG_LEVEL_INFO, "relay \"%s\": it has "
+		    "no route to the Internet for%s%s", relay_of(u)->name,
 		    answer->features & WIRE_FEATURE_IPV4 ? "" : " IPv4",
 		    answer->features & WIRE_FEATURE_IPV6 ? "" : " IPv6");
 	return true;
