@@ -52,6 +52,16 @@ find(const struct peers *ps, const char *name)
 	return NULL;
 }
 
+/* 0: no limit of its own.  Where there are others, nobody may keep them from all
+ * that there is. */
+static uint64_t
+memory_of(const struct peers *ps, const struct config_peer *c)
+{
+	if (c->memory_bytes == 0 && ps->config->npeers > 1)
+		return ps->memory->limit_bytes / 2;
+	return c->memory_bytes;
+}
+
 static void
 add_peer(struct peers *ps, const struct config_peer *c, uint64_t now)
 {
@@ -66,7 +76,7 @@ add_peer(struct peers *ps, const struct config_peer *c, uint64_t now)
 	p->config = c;
 	p->limits[PEER_LINE_LOST].burst = 20;
 	p->limits[PEER_LINE_UP].burst = 50;
-	budget_init_part(&p->budget, c->memory_bytes, ps->memory);
+	budget_init_part(&p->budget, memory_of(ps, c), ps->memory);
 	bucket_init(&p->bucket, c->new_sessions_per_s, now);
 	list_append(&ps->all, &p->list);
 }
@@ -88,7 +98,7 @@ peers_configure(struct peers *ps, const struct config *config, uint64_t now)
 			continue;
 		}
 		p->config = c;
-		p->budget.limit_bytes = c->memory_bytes;
+		p->budget.limit_bytes = memory_of(ps, c);
 		bucket_configure(&p->bucket, c->new_sessions_per_s, now);
 	}
 }

@@ -180,9 +180,29 @@ memory_is_bounded_for_each_and_counts_for_all(void **state)
 	assert_int_equal(budget_level(b), BUDGET_EASY);
 	assert_int_equal(f->memory.held_bytes, 3 * MIB);
 	assert_int_equal(budget_limit(a), MIB);
-	assert_int_equal(budget_limit(b), 64 * MIB);
 	budget_hold(a, -(int64_t)MIB);
 	budget_hold(b, -2 * (int64_t)MIB);
+}
+
+static void
+one_without_a_limit_leaves_half_of_the_memory_to_others(void **state)
+{
+	struct fixture *f = *state;
+	struct budget *b = peer_budget(peers_at(f->peers, 1));
+
+	assert_int_equal(budget_limit(b), 32 * MIB);
+	budget_hold(b, 32 * (int64_t)MIB);
+	assert_int_equal(budget_level(b), BUDGET_OVER);
+	assert_int_equal(budget_level(peer_budget(peers_at(f->peers, 0))),
+	    BUDGET_EASY);
+	budget_hold(b, -32 * (int64_t)MIB);
+
+	/* Nobody else is there. */
+	f->config.peers = &f->at[1];
+	f->config.npeers = 1;
+	peers_configure(f->peers, &f->config, NOW);
+	peers_forget(f->peers);
+	assert_int_equal(budget_limit(b), 64 * MIB);
 }
 
 static void
@@ -275,6 +295,7 @@ main(void)
 		T(subflows_are_bounded_and_may_be_replaced),
 		T(groups_are_bounded),
 		T(memory_is_bounded_for_each_and_counts_for_all),
+		T(one_without_a_limit_leaves_half_of_the_memory_to_others),
 		T(what_a_peer_has_outlives_a_reload),
 		T(peers_come_and_go),
 		T(one_peers_lines_leave_room_for_anothers),
