@@ -62,8 +62,9 @@ struct member {
 	struct stranger stranger;
 	struct addr source;
 	uint8_t name[WIRE_GROUP_NAME];	/* that its hello gave, */
-	bool told_known;		/* and what we answered */
-	uint32_t window;
+	uint32_t window;		/* and what it offered; */
+	bool told_known;		/* what we answered */
+	uint32_t told_window;
 };
 
 struct downlink {
@@ -258,8 +259,9 @@ most_sessions(const struct downlink *d, const struct peer *peer)
 	    REFUSED_MAX;
 }
 
+/* `initial_window` is what the proxy was told; a reload may have changed it. */
 static struct trunk *
-make_trunk(struct downlink *d, struct group_entry *g)
+make_trunk(struct downlink *d, struct group_entry *g, uint32_t initial_window)
 {
 	const struct config *c = d->options.config;
 	const struct config_socket *s = &peer_config(g->peer)->socket;
@@ -270,8 +272,7 @@ make_trunk(struct downlink *d, struct group_entry *g)
 		.loop = d->options.loop,
 		.hangup = d->options.hangup,
 		.group = {
-			.initial_window = quota_window_initial(budget,
-			    CONFIG_RELAY),
+			.initial_window = initial_window,
 			.start_window = quota_window_start(most, s->rate_bps,
 			    s->delay_ms),
 			.window_max = most,
@@ -336,7 +337,7 @@ add_group(struct downlink *d, const struct member *m)
 	}
 	g->downlink = d;
 	g->peer = m->peer;
-	if ((g->trunk = make_trunk(d, g)) == NULL) {
+	if ((g->trunk = make_trunk(d, g, m->told_window)) == NULL) {
 		peer_drop_group(g->peer);
 		free(g);
 		return NULL;
@@ -428,14 +429,15 @@ on_hello(struct subflow *subflow, const struct wire_hello *hello,
 	if (!may_attach(m, g))
 		return false;
 	m->told_known = g != NULL;
+	m->told_window = quota_window_initial(peer_budget(m->peer),
+	    CONFIG_RELAY);
 	m->stranger.answered = true;
 	tune(m);
 	*answer = (struct wire_answer){
 		.protection = hello->protection,
 		.group_known = m->told_known,
 		.features = d->features,
-		.initial_window = quota_window_initial(peer_budget(m->peer),
-		    CONFIG_RELAY),
+		.initial_window = m->told_window,
 		.max_sessions = peer_max_sessions(m->peer,
 		    d->options.quota->max_sessions),
 	};
