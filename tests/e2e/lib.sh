@@ -179,7 +179,8 @@ begin()
 	[ "$(id -u)" -eq 0 ] || skip "needs root"
 	command -v ip >/dev/null || skip "needs ip (iproute2)"
 	command -v nft >/dev/null || skip "needs nft (nftables)"
-	[ -x "$rorod" ] || { echo "no rorod at $rorod"; exit 99; }
+	{ [ -x "$rorod" ] && [ -x "$roroctl" ]; } ||
+	    { echo "no $rorod or no $roroctl"; exit 99; }
 	tmp=$(mktemp -d "${TMPDIR:-/tmp}/$prefix.XXXXXX") || exit 99
 	trap clean_up EXIT
 	trap 'exit 99' HUP INT TERM
@@ -380,7 +381,7 @@ can_mute()	# host...
 # A key of its own in NAME.key.
 make_key()	# name
 {
-	"$roroctl" keygen "$tmp/$1.key" || give_up "there is no key"
+	"$roroctl" keygen "$tmp/$1.key" 2>/dev/null || give_up "there is no key"
 }
 
 # Both write a configuration that works; lines on standard input (if it is not
@@ -391,7 +392,7 @@ make_key()	# name
 permit_server='permit("10.77.3.0/24", "any")
 permit("fd77:3::/64", "any")'
 
-protection=none
+protection=sealed
 
 key_file()
 {

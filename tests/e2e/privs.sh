@@ -362,9 +362,13 @@ fi
 cat >"$tmp/forward.conf" <<END
 role = proxy
 forward "web" { listen = "127.0.0.1:8080" destination = "$server4:80" }
-relay "relay" { address = "$relay4:$relay_port" protection = none }
+relay "relay" {
+	address = "$relay4:$relay_port"
+	key-file = "$tmp/own.key"
+}
 END
 relay_config </dev/null
+install -m 600 -o "$uid" "$tmp/proxy.key" "$tmp/own.key"
 start_relay
 : >"$tmp/proxy.log"
 start proxy gateway setpriv --reuid "$uid" --regid "$gid" --clear-groups \
@@ -398,9 +402,11 @@ check "a user that is not there" refused 'user "nonesuch": there is none' \
     'user = nonesuch' env
 check "a group that is not there" refused 'group "nonesuch": there is none' \
     'group = nonesuch' env
+chown 1 "$tmp/own.key"
 check "somebody else, without the right to be" refused \
     "privileges: setresgid: Operation not permitted" 'user = nobody' \
     setpriv --reuid 1 --regid 1 --clear-groups
+chown "$uid" "$tmp/own.key"
 { echo 'user = nobody'; cat "$tmp/forward.conf"; } >"$tmp/oneself.conf"
 : >"$tmp/proxy.log"
 start proxy gateway setpriv --reuid "$uid" --regid "$gid" --clear-groups \

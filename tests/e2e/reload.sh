@@ -97,8 +97,9 @@ stays proxy "s/^address.*/address = \"10.77.2.99:1093\"/" \
     "relay \"relay\""
 stays relay "s/^role.*/role = proxy/" "relay.conf:"
 stays relay "\$a memory-limit = 32MiB" "memory-limit cannot change"
-stays relay "s/^trusted-interfaces.*/trusted-interfaces = \"eth1\"/" \
-    "trusted-interfaces cannot change"
+stays relay "s/^protection.*/protection = auth/" \
+    "protection cannot change"
+stays relay "s/^key-file.*//" "relay.conf:"
 mv "$tmp/relay.conf" "$tmp/relay.away"
 reload relay
 check "a file that is not there" logged relay "relay.conf: No such file"
