@@ -375,8 +375,8 @@ start(struct proxy *p, char *error, size_t size)
 	if (!resolve_endpoint(&relay->address, &p->relay, "relay",
 	    relay->name, error, size))
 		return false;
-	if (c->redirect_listen.family != 0 &&
-	    !listen_at(p, &c->redirect_listen, error, size))
+	if (c->intercept_given &&
+	    !listen_at(p, &c->intercept.listen, error, size))
 		return false;
 	for (size_t i = 0; i < c->nforwards; i++) {
 		const struct config_forward *f = &c->forwards[i];
@@ -434,7 +434,7 @@ proxy_reload(struct proxy *p, const struct config *c,
     const struct keyring *keys)
 {
 	const struct config_relay *relay = &c->relays[0];
-	size_t first = c->redirect_listen.family != 0 ? 1 : 0;
+	size_t first = c->intercept_given ? 1 : 0;
 
 	p->config = c;
 	p->keys = keys;

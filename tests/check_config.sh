@@ -72,7 +72,7 @@ check "nor one that others may read" says 1 "^rorod: $tmp/b.key: .*chmod 600"
 chmod 600 "$tmp/b.key"
 cat >"$tmp/rorod.conf" <<END
 role = proxy
-redirect { listen = "[::]:1092" }
+intercept { interfaces = lan0 }
 relay "a" { address = "192.0.2.1:1093" key-file = "$tmp/d.key" }
 END
 check "a proxy's neither" says 1 "^rorod: $tmp/d.key: No such file"

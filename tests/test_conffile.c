@@ -69,7 +69,7 @@ proxy_is_read(void **state)
 	    "log-level = info   # a comment after a value\n"
 	    "max-sessions = 0  max-sessions-per-client = 0\n"
 	    "memory-limit=64MiB window = 4MiB\n"
-	    "redirect { listen = \"[::]:1092\" }\n"
+	    "intercept { interfaces = \"br-lan\" }\n"
 	    "forward \"web\" { listen = \"127.0.0.1:8080\"  "
 	    "destination = 'server.example:80' }\n"
 	    "forward mail {\n"
@@ -85,7 +85,7 @@ proxy_is_read(void **state)
 	(void)state;
 	assert_int_equal(c->role, CONFIG_PROXY);
 	assert_int_equal(c->memory_limit_bytes, 64 << 20);
-	assert_int_equal(c->redirect_listen.port, 1092);
+	assert_int_equal(c->intercept.listen.port, 1092);
 	assert_int_equal(c->nforwards, 2);
 	assert_string_equal(c->forwards[0].name, "web");
 	assert_string_equal(c->forwards[0].destination.host, "server.example");
@@ -183,8 +183,8 @@ option_given_twice_is_an_error(void **state)
 	    "test.conf:2: listen: given twice, first on line 1");
 	refused(RELAY "peer cpe { rate = 1Mbit\nrate = 2Mbit }\n",
 	    "test.conf:5: peer rate: given twice, first on line 4");
-	refused("redirect { listen = [::]:1 }\nredirect { listen = [::]:2 }\n",
-	    "test.conf:2: redirect: given twice, first on line 1");
+	refused("intercept { listen = [::]:1 }\nintercept { listen = [::]:2 }\n",
+	    "test.conf:2: intercept: given twice, first on line 1");
 	refused("forward a { listen = [::]:1 }\nforward a { }\n",
 	    "test.conf:2: expected a name of its own, found 'a' again");
 }
@@ -201,8 +201,8 @@ missing_value_does_not_take_the_next_word(void **state)
 		{ "relay a { path b { interface = source = 192.0.2.1 } }\n",
 		    "test.conf:1: expected a value for interface, found "
 		    "source =" },
-		{ "log = redirect { listen = [::]:1 }\n",
-		    "test.conf:1: expected a value for log, found redirect {" },
+		{ "log = intercept { listen = [::]:1 }\n",
+		    "test.conf:1: expected a value for log, found intercept {" },
 		{ "peer a { rate = permit(any, any) }\n",
 		    "test.conf:1: expected a value for rate, found permit (" },
 		{ "peer a { rate = }\n",
@@ -300,7 +300,7 @@ unknown_option_is_an_error_with_its_line(void **state)
 	refused("relay a {\n\trate = 20Mbit\n}\n",
 	    "test.conf:2: no such option 'rate' here, expected it in a section "
 	    "path or in a section peer");
-	refused("redirect {\n\tlog-level = info\n}\n",
+	refused("intercept {\n\tlog-level = info\n}\n",
 	    "test.conf:2: no such option 'log-level' here, expected it outside "
 	    "of sections");
 }
@@ -309,10 +309,10 @@ static void
 option_of_another_shape_is_an_error_with_its_line(void **state)
 {
 	(void)state;
-	refused("\nredirect = 5\n",
-	    "test.conf:2: expected { after redirect");
-	refused("redirect a { }\n",
-	    "test.conf:1: expected { after redirect");
+	refused("\nintercept = 5\n",
+	    "test.conf:2: expected { after intercept");
+	refused("intercept a { }\n",
+	    "test.conf:1: expected { after intercept");
 	refused("relay { }\n",
 	    "test.conf:1: expected a name after relay");
 	refused("peer a {\npermit = any\n}\n",

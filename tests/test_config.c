@@ -26,9 +26,15 @@
 /* The smallest whole ones.  Their last line is complete, so more can follow. */
 #define PROXY \
 	"role = proxy\n" \
-	"redirect {\n" \
-	"listen = [::]:1092\n" \
+	"intercept {\n" \
+	"interfaces = lan0\n" \
 	"}\n" \
+	"relay earth {\n" \
+	"address = relay.example:1093\n" \
+	"protection = none\n" \
+	"}\n"
+#define RELAY_OF_A_PROXY \
+	"role = proxy\n" \
 	"relay earth {\n" \
 	"address = relay.example:1093\n" \
 	"protection = none\n" \
@@ -41,8 +47,8 @@
 /* And with keys; peers may follow the relay. */
 #define SEALED_PROXY \
 	"role = proxy\n" \
-	"redirect {\n" \
-	"listen = [::]:1092\n" \
+	"intercept {\n" \
+	"interfaces = lan0\n" \
 	"}\n" \
 	"relay earth {\n" \
 	"address = relay.example:1093\n" \
@@ -146,6 +152,8 @@ proxy_has_defaults(void **state)
 	assert_false(c->log_syslog);
 	assert_null(c->user);
 	assert_null(c->group);
+	assert_string_equal(c->control, "/run/ro-ro-tcp/control.sock");
+	assert_null(c->control_group);
 	assert_int_equal(c->max_sessions, 0);
 	assert_int_equal(c->max_sessions_per_client, 0);
 	assert_int_equal(c->memory_limit_bytes, 0);
@@ -154,7 +162,7 @@ proxy_has_defaults(void **state)
 	assert_int_equal(c->grace_ms, 10000);
 	assert_int_equal(c->keepalive_s, 60);
 	assert_int_equal(c->resume_timeout_ms, 120000);
-	assert_addr(&c->redirect_listen, "[::]:1092");
+	assert_true(c->intercept_given);
 	assert_int_equal(c->nforwards, 0);
 
 	assert_int_equal(c->nrelays, 1);
@@ -193,6 +201,7 @@ relay_has_defaults(void **state)
 	assert_int_equal(c->nlisten, 1);
 	assert_addr(&c->listen[0], "[::]:1093");
 	assert_int_equal(c->protection, WIRE_PROTECTION_SEALED);
+	assert_int_equal(c->ipv6, CONFIG_REACH_AUTO);
 	assert_int_equal(c->ntrusted, 0);
 	assert_string_equal(c->socket.congestion, "bbr");
 	assert_int_equal(c->socket.user_timeout_ms, 30000);
@@ -216,12 +225,136 @@ relay_has_defaults(void **state)
 }
 
 static void
+assert_ports(const struct acl_ports *ports, unsigned int first,
+    unsigned int last)
+{
+	assert_int_equal(ports->first, first);
+	assert_int_equal(ports->last, last);
+}
+
+static void
+interception_has_defaults(void **state)
+{
+	struct config *c = made(PROXY);
+	const struct config_intercept *in = &c->intercept;
+
+	(void)state;
+	assert_true(c->intercept_given);
+	assert_int_equal(in->mode, CONFIG_TPROXY);
+	assert_addr(&in->listen, "[::]:1092");
+	assert_false(in->own);
+	assert_int_equal(in->own_listen.family, 0);
+	assert_int_equal(in->ninterfaces, 1);
+	assert_string_equal(in->interfaces[0], "lan0");
+	assert_int_equal(in->nports, 2);
+	assert_ports(&in->ports[0], 1, 21);
+	assert_ports(&in->ports[1], 23, 65535);
+	assert_int_equal(in->nexcept_ports, 0);
+	assert_int_equal(in->nbypass, 0);
+	assert_false(in->private);
+	assert_false(in->reject_quic);
+	assert_true(in->refused);
+	assert_false(in->dscp);
+	assert_true(in->nft);
+	assert_true(in->nft_owner);
+	assert_true(in->route);
+	assert_int_equal(in->mark, 0x10000000);
+	assert_int_equal(in->route_table, 2025);
+	assert_int_equal(in->route_priority, 100);
+	assert_int_equal(c->relays[0].paths[0].socket.mark, 0);
+	config_free(c);
+}
+
+static void
+every_option_of_an_interception_is_stored(void **state)
+{
+	struct config *c = made(RELAY_OF_A_PROXY
+	    "intercept {\n"
+	    "mode = tproxy\n"
+	    "listen = 192.0.2.1:1\n"
+	    "own = yes\n"
+	    "own-listen = 127.0.0.1:2\n"
+	    "interfaces = br-lan wlan*\n"
+	    "ports = 80 443 8000-8999\n"
+	    "except-ports = 8291 8728-8729\n"
+	    "bypass = 192.0.2.0/24 2001:db8::1\n"
+	    "private = intercept\n"
+	    "quic = reject\n"
+	    "refused = no\n"
+	    "dscp = copy\n"
+	    "nft = yes\n"
+	    "nft-owner = no\n"
+	    "route = yes\n"
+	    "mark = 0x40\n"
+	    "route-table = 7\n"
+	    "route-priority = 8\n"
+	    "}\n");
+	const struct config_intercept *in = &c->intercept;
+
+	(void)state;
+	assert_int_equal(in->mode, CONFIG_TPROXY);
+	assert_addr(&in->listen, "192.0.2.1:1");
+	assert_true(in->own);
+	assert_addr(&in->own_listen, "127.0.0.1:2");
+	assert_int_equal(in->ninterfaces, 2);
+	assert_string_equal(in->interfaces[0], "br-lan");
+	assert_string_equal(in->interfaces[1], "wlan*");
+	assert_int_equal(in->nports, 3);
+	assert_ports(&in->ports[0], 80, 80);
+	assert_ports(&in->ports[1], 443, 443);
+	assert_ports(&in->ports[2], 8000, 8999);
+	assert_int_equal(in->nexcept_ports, 2);
+	assert_ports(&in->except_ports[1], 8728, 8729);
+	assert_int_equal(in->nbypass, 2);
+	assert_int_equal(in->bypass[0].length, 24);
+	assert_int_equal(in->bypass[1].family, 6);
+	assert_true(in->private);
+	assert_true(in->reject_quic);
+	assert_false(in->refused);
+	assert_true(in->dscp);
+	assert_true(in->nft);
+	assert_false(in->nft_owner);
+	assert_int_equal(in->mark, 0x40);
+	assert_int_equal(in->route_table, 7);
+	assert_int_equal(in->route_priority, 8);
+	config_free(c);
+
+	c = made(RELAY_OF_A_PROXY "intercept {\nmode = redirect\n"
+	    "nft = off\n}\n");
+	assert_int_equal(c->intercept.mode, CONFIG_REDIRECT);
+	assert_false(c->intercept.nft);
+	assert_int_equal(c->intercept.ninterfaces, 0);
+	config_free(c);
+	c = made(RELAY_OF_A_PROXY "intercept {\nroute = off\n"
+	    "nft = off\n}\n");
+	assert_false(c->intercept.route);
+	config_free(c);
+}
+
+/* So that they are not intercepted themselves. */
+static void
+own_sockets_are_marked_where_own_connections_are_intercepted(void **state)
+{
+	struct config *c = made("role = proxy\n"
+	    "intercept {\ninterfaces = lan0\nown = yes\n}\n"
+	    "relay earth {\naddress = relay.example:1093\n"
+	    "protection = none\npath sat {\nmark = 3\n}\n}\n");
+
+	(void)state;
+	assert_addr(&c->intercept.own_listen, "[::]:1091");
+	assert_int_equal(c->relays[0].paths[0].socket.mark, 0x10000003);
+	config_free(c);
+}
+
+static void
 every_option_of_a_proxy_is_stored(void **state)
 {
 	struct config *c = made("log-level = debug\n"
 	    "log = syslog\n"
 	    "user = rorod\n"
 	    "group = net_dev.2\n"
+	    "control = /run/roro.sock/a\n"
+	    "control-group = adm\n"
 	    "max-sessions = 1000\n"
 	    "max-sessions-per-client = 100\n"
 	    "memory-limit = 64MiB\n"
@@ -265,6 +398,9 @@ every_option_of_a_proxy_is_stored(void **state)
 	assert_true(c->log_syslog);
 	assert_string_equal(c->user, "rorod");
 	assert_string_equal(c->group, "net_dev.2");
+	assert_string_equal(c->control, "/run/roro.sock/a");
+	assert_string_equal(c->control_group, "adm");
+	assert_false(c->intercept_given);
 	assert_int_equal(c->max_sessions, 1000);
 	assert_int_equal(c->max_sessions_per_client, 100);
 	assert_int_equal(c->memory_limit_bytes, 64 << 20);
@@ -276,7 +412,7 @@ every_option_of_a_proxy_is_stored(void **state)
 
 	assert_int_equal(c->nforwards, 2);
 	assert_string_equal(c->forwards[0].name, "web");
-	assert_int_equal(c->forwards[0].line, 13);
+	assert_int_equal(c->forwards[0].line, 15);
 	assert_addr(&c->forwards[0].listen, "127.0.0.1:8080");
 	assert_string_equal(c->forwards[0].destination.host, "2001:db8::80");
 	assert_int_equal(c->forwards[0].destination.port, 80);
@@ -289,7 +425,7 @@ every_option_of_a_proxy_is_stored(void **state)
 	assert_string_equal(relay->key_file, "/k");
 	assert_int_equal(relay->npaths, 1);
 	assert_string_equal(path->name, "sat");
-	assert_int_equal(path->line, 29);
+	assert_int_equal(path->line, 31);
 	assert_string_equal(path->interface, "wwan0");
 	assert_addr(&path->source, "192.0.2.9:0");
 	assert_int_equal(path->express, 1);
@@ -309,6 +445,8 @@ every_option_of_a_relay_is_stored(void **state)
 	struct config *c = made("role = relay\n"
 	    "listen = [::]:1093 0.0.0.0:1094\n"
 	    "protection = auth\n"
+	    "ipv6 = no\n"
+	    "control = off\n"
 	    "congestion = reno\n"
 	    "notsent-lowat = 16384\n"
 	    "user-timeout = 10s\n"
@@ -340,13 +478,15 @@ every_option_of_a_relay_is_stored(void **state)
 	assert_addr(&c->listen[0], "[::]:1093");
 	assert_addr(&c->listen[1], "0.0.0.0:1094");
 	assert_int_equal(c->protection, WIRE_PROTECTION_AUTH);
+	assert_int_equal(c->ipv6, CONFIG_REACH_NO);
+	assert_null(c->control);
 	assert_string_equal(c->socket.congestion, "reno");
 	assert_int_equal(c->socket.notsent_lowat_bytes, 16384);
 	assert_int_equal(c->socket.user_timeout_ms, 10000);
 	assert_int_equal(c->socket.mark, 7);
 	assert_int_equal(c->npeers, 2);
 	assert_string_equal(peer->name, "cpe");
-	assert_int_equal(peer->line, 9);
+	assert_int_equal(peer->line, 11);
 	assert_int_equal(peer->nkey_files, 2);
 	assert_string_equal(peer->key_files[0], "/new.key");
 	assert_string_equal(peer->key_files[1], "/old.key");
@@ -361,7 +501,7 @@ every_option_of_a_relay_is_stored(void **state)
 	assert_int_equal(peer->socket.delay_ms, 600);
 	assert_int_equal(peer->socket.mark, 7);
 	assert_string_equal(c->peers[1].name, "other");
-	assert_int_equal(c->peers[1].line, 20);
+	assert_int_equal(c->peers[1].line, 22);
 	assert_string_equal(c->peers[1].key_files[0], "/other.key");
 	assert_int_equal(c->peers[1].max_subflows, 64);
 	assert_true(c->base.enabled);
@@ -442,7 +582,7 @@ made_with_path(const char *options)
 	char text[512];
 
 	snprintf(text, sizeof(text), "role = proxy\n"
-	    "redirect {\nlisten = [::]:1092\n}\n"
+	    "intercept {\ninterfaces = lan0\n}\n"
 	    "relay earth {\n"
 	    "address = relay.example:1093\n"
 	    "protection = none\n"
@@ -618,6 +758,31 @@ error_says_where_what_was_expected_and_what_was_found(void **state)
 		    "test.conf:2: base max-subflows: expected a number from 1 "
 		    "to 16, found 'many'" },
 
+		{ "intercept {\nmark = 0\n",
+		    "test.conf:2: intercept mark: expected a number from 1 to "
+		    "4294967295, found '0'" },
+		{ "intercept {\nroute-table = 0\n",
+		    "test.conf:2: intercept route-table: expected a number "
+		    "from 1 to 4294967295, found '0'" },
+		{ "intercept {\nroute-priority = 32766\n",
+		    "test.conf:2: intercept route-priority: expected a number "
+		    "from 1 to 32765, found '32766'" },
+		{ "intercept {\nports = 80 0\n",
+		    "test.conf:2: intercept ports: expected a port from 1 to "
+		    "65535, or a range, such as 80 or 8000-8999, found '0'" },
+		{ "intercept {\nports = 81-80\n",
+		    "test.conf:2: intercept ports: expected a port from 1 to "
+		    "65535, or a range, such as 80 or 8000-8999, "
+		    "found '81-80'" },
+		{ "intercept {\nexcept-ports = 80,443\n",
+		    "test.conf:2: intercept except-ports: expected a port from "
+		    "1 to 65535, or a range, such as 80 or 8000-8999, "
+		    "found '80,443'" },
+		{ "intercept {\nexcept-ports = 65536\n",
+		    "test.conf:2: intercept except-ports: expected a port from "
+		    "1 to 65535, or a range, such as 80 or 8000-8999, "
+		    "found '65536'" },
+
 		{ "mark = -1\n",
 		    "test.conf:1: mark: expected a number from 0 to "
 		    "4294967295, found '-1'" },
@@ -634,7 +799,34 @@ error_says_where_what_was_expected_and_what_was_found(void **state)
 		    "test.conf:2: peer memory: expected a size from 1MiB to "
 		    "1TiB, or 0, such as 4MiB, found '64KiB'" },
 
+		/* Words of interception. */
+		{ "intercept {\nmode = nat\n",
+		    "test.conf:2: intercept mode: expected tproxy or redirect, "
+		    "found 'nat'" },
+		{ "intercept {\nown = off\n",
+		    "test.conf:2: intercept own: expected no or yes, found "
+		    "'off'" },
+		{ "intercept {\nnft = no\n",
+		    "test.conf:2: intercept nft: expected off or yes, found "
+		    "'no'" },
+		{ "intercept {\nprivate = bypass\n",
+		    "test.conf:2: intercept private: expected direct or "
+		    "intercept, found 'bypass'" },
+		{ "ipv6 = maybe\n",
+		    "test.conf:1: ipv6: expected auto, yes or no, found "
+		    "'maybe'" },
+
 		/* Files and accounts. */
+		{ "control = run/control.sock\n",
+		    "test.conf:1: control: expected a socket in a directory of "
+		    "its own, from / on, of at most 107 characters, such as "
+		    "/run/ro-ro-tcp/control.sock, or off, "
+		    "found 'run/control.sock'" },
+		{ "control = /control.sock\n",
+		    "test.conf:1: control: expected a socket in a directory of "
+		    "its own, from / on, of at most 107 characters, such as "
+		    "/run/ro-ro-tcp/control.sock, or off, "
+		    "found '/control.sock'" },
 		{ "relay a {\nkey-file = earth.key\n",
 		    "test.conf:2: relay key-file: expected a file, from / on, "
 		    "such as /etc/rorod/earth.key, found 'earth.key'" },
@@ -658,8 +850,8 @@ error_says_where_what_was_expected_and_what_was_found(void **state)
 		    "32 letters, digits or _.-, found 'a:b'" },
 
 		/* Addresses. */
-		{ "redirect {\nlisten = [::]\n",
-		    "test.conf:2: redirect listen: expected an address and a "
+		{ "intercept {\nlisten = [::]\n",
+		    "test.conf:2: intercept listen: expected an address and a "
 		    "port from 1 to 65535, such as [::]:1092 or "
 		    "127.0.0.1:8080, found '[::]'" },
 		{ "forward a {\nlisten = 127.0.0.1:0\n",
@@ -670,9 +862,9 @@ error_says_where_what_was_expected_and_what_was_found(void **state)
 		    "test.conf:1: listen: expected an address and a port from "
 		    "1 to 65535, such as [::]:1092 or 127.0.0.1:8080, "
 		    "found 'localhost:1093'" },
-		{ "listen = 127.0.0.1:1\nredirect {\n"
+		{ "listen = 127.0.0.1:1\nintercept {\n"
 		    "listen = [::ffff:127.0.0.1]:1\n",
-		    "test.conf:3: redirect listen: expected an address that "
+		    "test.conf:3: intercept listen: expected an address that "
 		    "nothing else here listens on, found "
 		    "'[::ffff:127.0.0.1]:1' again" },
 		{ "listen = 127.0.0.1:1 127.0.0.1:1\n",
@@ -716,6 +908,24 @@ error_says_where_what_was_expected_and_what_was_found(void **state)
 		    "interface, 1 to 15 letters, digits or _.-, found '..'" },
 		{ "trusted-interfaces = wg0 wg0\n",
 		    "test.conf:1: trusted-interfaces: 'wg0' is there twice" },
+		{ "trusted-interfaces = wg*\n",
+		    "test.conf:1: trusted-interfaces: expected the name of an "
+		    "interface, 1 to 15 letters, digits or _.-, found 'wg*'" },
+		{ "intercept {\ninterfaces = lan0 w* lan0\n",
+		    "test.conf:2: intercept interfaces: 'lan0' is there "
+		    "twice" },
+		{ "intercept {\ninterfaces = *\n",
+		    "test.conf:2: intercept interfaces: expected the name of "
+		    "an interface, 1 to 15 letters, digits or _.-, or its "
+		    "beginning and *, found '*'" },
+		{ "intercept {\ninterfaces = fifteen-letters*\n",
+		    "test.conf:2: intercept interfaces: expected the name of "
+		    "an interface, 1 to 15 letters, digits or _.-, or its "
+		    "beginning and *, found 'fifteen-letters*'" },
+		{ "intercept {\ninterfaces = a*b\n",
+		    "test.conf:2: intercept interfaces: expected the name of "
+		    "an interface, 1 to 15 letters, digits or _.-, or its "
+		    "beginning and *, found 'a*b'" },
 		{ "relay a/b {\n",
 		    "test.conf:1: relay: expected a name of 1 to 63 letters, "
 		    "digits or _.-, found 'a/b'" },
@@ -764,8 +974,8 @@ error_says_where_what_was_expected_and_what_was_found(void **state)
 		    "test.conf:3: role: given twice, first on line 1" },
 		{ "listen = [::]:1\nlisten = [::]:2\n",
 		    "test.conf:2: listen: given twice, first on line 1" },
-		{ "redirect {\nlisten = [::]:1\n}\nredirect {\n",
-		    "test.conf:4: redirect: given twice, first on line 1" },
+		{ "intercept {\ninterfaces = a\n}\nintercept {\n",
+		    "test.conf:4: intercept: given twice, first on line 1" },
 		{ "base {\nserver = a:1\nproxies = 192.0.2.1\n}\nbase {\n",
 		    "test.conf:5: base: given twice, first on line 1" },
 
@@ -779,17 +989,14 @@ error_says_where_what_was_expected_and_what_was_found(void **state)
 		{ "relay a {\nlisten = [::]:1\n",
 		    "test.conf:2: expected an option or a section, found "
 		    "'listen', which is none here" },
-		{ "redirect {\n}\n",
-		    "test.conf:1: redirect: expected the option listen, which "
-		    "is missing" },
 		{ "relay a {\nprotection = none\n}\n",
 		    "test.conf:1: relay: expected the option address, which is "
 		    "missing" },
 		{ "base {\nserver = a:1\n}\n",
 		    "test.conf:1: base: expected the option proxies, which is "
 		    "missing" },
-		{ "redirect {\n",
-		    "test.conf:1: redirect: never ends" },
+		{ "intercept {\n",
+		    "test.conf:1: intercept: never ends" },
 		{ "}\n",
 		    "test.conf: expected an open section, found none" },
 	};
@@ -811,6 +1018,8 @@ what_is_not_built_yet_says_so(void **state)
 	    "another, which is not built yet");
 }
 
+#define INTERCEPT(text) RELAY_OF_A_PROXY "intercept {\n" text "}\n"
+
 static void
 options_that_do_not_go_together_are_refused(void **state)
 {
@@ -825,11 +1034,67 @@ options_that_do_not_go_together_are_refused(void **state)
 		    "role = proxy, found none" },
 		{ "role = proxy\nrelay a {\naddress = a:1\nprotection = none\n"
 		    "}\n",
-		    "test.conf: expected a section redirect { ... } or forward "
+		    "test.conf: expected a section intercept { ... } or forward "
 		    "\"NAME\" { ... } with role = proxy, found none" },
 		{ "role = relay\n",
 		    "test.conf: expected the option listen with role = relay, "
 		    "found none" },
+
+		/* Interception. */
+		{ INTERCEPT(""),
+		    "test.conf:6: intercept: expected the option interfaces, "
+		    "which is missing" },
+		{ INTERCEPT("nft = off\n"),
+		    "test.conf:6: intercept: expected the option interfaces, "
+		    "which is missing" },
+		{ INTERCEPT("mode = redirect\n"),
+		    "test.conf:6: intercept: expected the option interfaces, "
+		    "which is missing" },
+		{ INTERCEPT("mode = redirect\nnft = off\ninterfaces = a\n"),
+		    "test.conf:9: intercept interfaces: expected nft = yes, or "
+		    "mode = tproxy and route = yes, with it, found neither" },
+		{ INTERCEPT("interfaces = a\nquic = pass\nnft = off\n"),
+		    "test.conf:8: intercept quic: expected nft = yes with it, "
+		    "found nft = off" },
+		{ INTERCEPT("interfaces = a\nmode = redirect\nroute = off\n"),
+		    "test.conf:9: intercept route: expected mode = tproxy with "
+		    "it, found mode = redirect" },
+		{ INTERCEPT("interfaces = a\nmode = redirect\n"
+		    "route-table = 1\n"),
+		    "test.conf:9: intercept route-table: expected mode = "
+		    "tproxy and route = yes with it, found mode = redirect" },
+		{ INTERCEPT("interfaces = a\nroute = off\n"
+		    "route-priority = 1\n"),
+		    "test.conf:9: intercept route-priority: expected mode = "
+		    "tproxy and route = yes with it, found route = off" },
+		{ INTERCEPT("interfaces = a\nroute-table = 254\n"),
+		    "test.conf:8: intercept route-table: expected a table of "
+		    "its own, found one of the kernel's, 253 to 255" },
+		{ INTERCEPT("interfaces = a\nown-listen = [::1]:5\n"),
+		    "test.conf:8: intercept own-listen: expected own = yes "
+		    "with it, found own = no" },
+		{ INTERCEPT("interfaces = a\nown = yes\n"
+		    "own-listen = 192.0.2.1:5\n"),
+		    "test.conf:9: intercept own-listen: expected [::], 0.0.0.0 "
+		    "or a loopback address, found 192.0.2.1:5" },
+		{ INTERCEPT("interfaces = a\nown = yes\n"
+		    "own-listen = [::1]:1092\n"),
+		    "test.conf:6: intercept: expected a port of its own in "
+		    "own-listen, found that of listen in [::1]:1092" },
+		{ INTERCEPT("interfaces = a\n") "forward b {\n"
+		    "listen = [::]:1092\ndestination = a:1\n}\n",
+		    "test.conf:6: intercept: expected the option listen, since "
+		    "something else listens on [::]:1092, found none" },
+		{ INTERCEPT("interfaces = a\nports = 179 80\n"
+		    "except-ports = 1-178\n"),
+		    "test.conf:6: intercept: expected a port beside 179 that "
+		    "is in ports and not in except-ports, found none" },
+		{ PROXY "control = off\ncontrol-group = adm\n",
+		    "test.conf:10: control-group: expected a socket with it, "
+		    "found control = off" },
+		{ PROXY "ipv6 = no\n",
+		    "test.conf:9: ipv6: expected here only with role = relay, "
+		    "found role = proxy" },
 
 		/* Keys and protection. */
 		{ "role = relay\nlisten = [::1]:1093\n",
@@ -855,15 +1120,15 @@ options_that_do_not_go_together_are_refused(void **state)
 		    "key-file = /b.key\nmemory = 65MiB\n}\n",
 		    "test.conf:7: peer: expected memory of at most 64MiB, "
 		    "which is memory-limit, found 65MiB" },
-		{ "role = proxy\nredirect {\nlisten = [::]:1\n}\n"
+		{ "role = proxy\nintercept {\ninterfaces = a\n}\n"
 		    "relay a {\naddress = a:1\n}\n",
 		    "test.conf:5: relay: expected the option key-file with "
 		    "protection = sealed, found none" },
-		{ "role = proxy\nredirect {\nlisten = [::]:1\n}\n"
+		{ "role = proxy\nintercept {\ninterfaces = a\n}\n"
 		    "relay a {\nprotection = auth\naddress = a:1\n}\n",
 		    "test.conf:5: relay: expected the option key-file with "
 		    "protection = auth, found none" },
-		{ "role = proxy\nredirect {\nlisten = [::]:1\n}\n"
+		{ "role = proxy\nintercept {\ninterfaces = a\n}\n"
 		    "relay a {\nprotection = none\naddress = a:1\n"
 		    "key-file = /a.key\n}\n",
 		    "test.conf:5: relay: expected no key-file with protection "
@@ -913,13 +1178,13 @@ options_that_do_not_go_together_are_refused(void **state)
 		    "test.conf:2: forward: expected no destination with "
 		    "protocol = base, whose relay has one server of its own, "
 		    "found 'a'" },
-		{ "role = proxy\nredirect {\nlisten = [::1]:80\n}\n"
+		{ "role = proxy\nintercept {\ninterfaces = a\n}\n"
 		    "relay a {\naddress = a:1\nprotection = none\n"
 		    "protocol = base\n}\n",
-		    "test.conf:2: redirect: expected a relay with protocol = "
+		    "test.conf:2: intercept: expected a relay with protocol = "
 		    "extended, found base, which cannot carry the original "
 		    "destination (forward can be used)" },
-		{ "role = proxy\nredirect {\nlisten = [::1]:80\n}\n"
+		{ "role = proxy\nintercept {\ninterfaces = a\n}\n"
 		    "relay a {\naddress = a:1\nprotection = none\n"
 		    "subflows = 4\n}\n",
 		    "test.conf:5: relay: subflows belongs to protocol = base, "
@@ -1034,6 +1299,10 @@ reload_changes_limits_timeouts_and_rules(void **state)
 	assert_difference(RELAY, RELAY
 	    "base {\nserver = a:1\nproxies = 192.0.2.1\n}\n", "");
 	assert_difference(RELAY, RELAY "peer a {\ndeny any 25\n}\n", "");
+	assert_difference(RELAY, RELAY "ipv6 = no\n", "");
+	assert_difference(PROXY, INTERCEPT("interfaces = lan1\nports = 80\n"
+	    "except-ports = 81\nbypass = 192.0.2.1\nprivate = intercept\n"
+	    "quic = reject\nrefused = no\ndscp = copy\n"), "");
 }
 
 static void
@@ -1046,7 +1315,7 @@ reload_changes_keys_and_peers(void **state)
 
 	(void)state;
 	assert_difference(SEALED_PROXY, "role = proxy\n"
-	    "redirect {\nlisten = [::]:1092\n}\nrelay earth {\n"
+	    "intercept {\ninterfaces = lan0\n}\nrelay earth {\n"
 	    "address = relay.example:1093\nkey-file = /other.key\n}\n", "");
 	assert_difference(SEALED_RELAY, SEALED_RELAY PEER("b", "/b.key"), "");
 	snprintf(old, sizeof(old), "%s%s%s", relay, PEER("a", "/a.key"),
@@ -1065,7 +1334,7 @@ reload_changes_keys_and_peers(void **state)
 static void
 reload_does_not_change_what_is_bound(void **state)
 {
-#define WITH_PATH(text) "role = proxy\nredirect {\nlisten = [::]:1092\n}\n" \
+#define WITH_PATH(text) "role = proxy\nintercept {\ninterfaces = lan0\n}\n" \
 	"relay a {\naddress = a:1\nprotection = none\npath b {\n" text "\n}\n}"
 #define WITH_RELAY(text) "role = proxy\nforward f {\nlisten = [::]:1092\n" \
 	"destination = a:1\n}\n" \
@@ -1088,6 +1357,23 @@ reload_does_not_change_what_is_bound(void **state)
 	assert_difference(SEALED_RELAY, SEALED_RELAY "protection = auth\n",
 	    "protection");
 	assert_difference(PROXY, SEALED_PROXY, "relay protection");
+	assert_difference(PROXY, PROXY "control = off\n", "control");
+	assert_difference(PROXY, PROXY "control-group = adm\n",
+	    "control-group");
+	assert_difference(PROXY, RELAY_OF_A_PROXY
+	    "forward a {\nlisten = [::1]:1\ndestination = b:1\n}\n",
+	    "intercept");
+#define INTERCEPT_DIFFERENCE(text, what) assert_difference(PROXY, \
+	    INTERCEPT("interfaces = a\n" text "\n"), "intercept " what)
+	INTERCEPT_DIFFERENCE("mode = redirect", "mode");
+	INTERCEPT_DIFFERENCE("listen = [::]:5", "listen");
+	INTERCEPT_DIFFERENCE("own = yes", "own");
+	INTERCEPT_DIFFERENCE("nft = off", "nft");
+	INTERCEPT_DIFFERENCE("nft-owner = no", "nft-owner");
+	INTERCEPT_DIFFERENCE("route = off", "route");
+	INTERCEPT_DIFFERENCE("mark = 1", "mark");
+	INTERCEPT_DIFFERENCE("route-table = 1", "route-table");
+	INTERCEPT_DIFFERENCE("route-priority = 1", "route-priority");
 	assert_difference(PROXY, PROXY "user = nobody\n", "user");
 	assert_difference(PROXY "user = nobody\n", PROXY "user = rorod\n",
 	    "user");
@@ -1130,6 +1416,11 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(proxy_has_defaults),
 		cmocka_unit_test(relay_has_defaults),
+		cmocka_unit_test(interception_has_defaults),
+		cmocka_unit_test(every_option_of_an_interception_is_stored),
+		cmocka_unit_test(
+		    own_sockets_are_marked_where_own_connections_are_intercepted
+		    ),
 		cmocka_unit_test(every_option_of_a_proxy_is_stored),
 		cmocka_unit_test(every_option_of_a_relay_is_stored),
 		cmocka_unit_test(interfaces_are_listed),

@@ -151,7 +151,7 @@ proxy_has_the_key_of_its_relay(void **state)
 	(void)state;
 	put("a", 1);
 	struct keyring *r = loaded("role = proxy\n"
-	    "redirect { listen = \"[::]:1092\" }\n"
+	    "intercept { interfaces = \"lan0\" }\n"
 	    "relay a { address = a:1 key-file = \"@/a\" }\n", NULL);
 	const struct key *key = keyring_relay(r, 0);
 	assert_non_null(key);
@@ -165,7 +165,7 @@ without_protection_there_is_none(void **state)
 {
 	(void)state;
 	struct keyring *r = loaded("role = proxy\n"
-	    "redirect { listen = \"[::]:1092\" }\n"
+	    "intercept { interfaces = \"lan0\" }\n"
 	    "relay a { address = a:1 protection = none }\n", NULL);
 	assert_null(keyring_relay(r, 0));
 	keyring_free(r);

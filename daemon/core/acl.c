@@ -154,6 +154,17 @@ parse_range(const char **text, struct acl_ports *out)
 	return out->first <= out->last;
 }
 
+int
+acl_ports_parse(struct acl_ports *out, const char *text)
+{
+	struct acl_ports ports;
+
+	if (!parse_range(&text, &ports) || *text != '\0')
+		return -EINVAL;
+	*out = ports;
+	return 0;
+}
+
 /* The ranges between the commas, in memory that is the rule's. */
 static int
 parse_ports(const char *text, struct acl_rule *rule)

@@ -28,6 +28,9 @@ struct acl_ports {
 	uint16_t first, last;	/* both included */
 };
 
+/* "80" or "8000-8999".  0, or -EINVAL, also when it ends before it begins. */
+int acl_ports_parse(struct acl_ports *, const char *text);
+
 struct acl_rule {
 	bool permit;
 	struct addr_prefix prefix;

@@ -30,6 +30,8 @@ void *
 config_object(struct config *c, enum config_section s, size_t i)
 {
 	switch (s) {
+	case CONFIG_IN_INTERCEPT:
+		return i == 0 && c->intercept_given ? &c->intercept : NULL;
 	case CONFIG_IN_FORWARD:
 		return i < c->nforwards ? &c->forwards[i] : NULL;
 	case CONFIG_IN_RELAY:
@@ -53,6 +55,12 @@ config_free(struct config *c)
 {
 	if (c == NULL)
 		return;
+	for (size_t i = 0; i < c->intercept.ninterfaces; i++)
+		free(c->intercept.interfaces[i]);
+	free(c->intercept.interfaces);
+	free(c->intercept.ports);
+	free(c->intercept.except_ports);
+	free(c->intercept.bypass);
 	for (size_t i = 0; i < c->nforwards; i++) {
 		free(c->forwards[i].name);
 		free(c->forwards[i].destination.host);
@@ -85,6 +93,8 @@ config_free(struct config *c)
 	}
 	free(c->user);
 	free(c->group);
+	free(c->control);
+	free(c->control_group);
 	free(c->forwards);
 	free(c->relays);
 	free(c->listen);

@@ -19,8 +19,13 @@
 #define CONFIG_EXPRESS_MAX 8		/* express subflows of a path */
 #define CONFIG_BULK_MAX 16		/* bulk subflows of a path */
 #define CONFIG_SUBFLOWS_MAX 16		/* base protocol, per client */
+#define CONFIG_PORTS_MAX 128		/* ranges in one list of ports */
+#define CONFIG_CONTROL_MAX 107		/* sun_path without its terminator */
+#define CONFIG_CONTROL "/run/ro-ro-tcp/control.sock"	/* by default */
 
 enum config_role { CONFIG_PROXY, CONFIG_RELAY };
+enum config_mode { CONFIG_TPROXY, CONFIG_REDIRECT };
+enum config_reach { CONFIG_REACH_AUTO, CONFIG_REACH_YES, CONFIG_REACH_NO };
 enum config_protocol { CONFIG_EXTENDED, CONFIG_BASE };
 enum config_log { CONFIG_ERROR, CONFIG_WARN, CONFIG_INFO, CONFIG_DEBUG };
 
@@ -68,6 +73,35 @@ struct config_relay {			/* a proxy's relay */
 	size_t npaths;
 };
 
+/* Which connections come to the proxy although they are for somebody else.
+ * What belongs to another mode, or to nft = yes, has its default there. */
+struct config_intercept {
+	enum config_mode mode;
+	struct addr listen;
+	bool own;			/* those of this machine, too */
+	struct addr own_listen;		/* family 0 without `own` */
+
+	/* Names, or beginnings of names with a `*`; where they are not needed,
+	 * none. */
+	char **interfaces;
+	size_t ninterfaces;
+	/* Destinations: the first without the second, never 0 or 179. */
+	struct acl_ports *ports, *except_ports;
+	size_t nports, nexcept_ports;
+	struct addr_prefix *bypass;	/* beside what is always direct */
+	size_t nbypass;
+	bool private;			/* special and private ranges, too */
+	bool reject_quic;
+	bool refused;			/* by the kernel for a while */
+	bool dscp;			/* the server sees the client's */
+
+	bool nft;			/* the rules are ours, */
+	bool nft_owner;			/* and nobody else's; */
+	bool route;			/* TPROXY's routing is ours */
+	uint32_t mark;			/* not 0; it is its own mask */
+	uint32_t route_table, route_priority;
+};
+
 struct config_forward {
 	char *name;
 	unsigned int line;
@@ -107,6 +141,9 @@ struct config {
 	/* Whom to become once what needs privileges is done.  NULL: stay. */
 	char *user, *group;
 
+	char *control;			/* socket of roroctl; NULL: none */
+	char *control_group;		/* who may use it beside us, or NULL */
+
 	/* Limits; 0 in max_sessions: from RLIMIT_NOFILE at start;
 	 * 0 in memory_limit_bytes: a quarter of RAM, at most 256 MiB. */
 	uint32_t max_sessions;
@@ -120,7 +157,8 @@ struct config {
 	uint32_t keepalive_s;		/* client and server legs; 0: off */
 
 	/* Proxy. */
-	struct addr redirect_listen;	/* family 0: no REDIRECT listener */
+	bool intercept_given;
+	struct config_intercept intercept;
 	struct config_forward *forwards;
 	size_t nforwards;
 	struct config_relay *relays;	/* one, until several are built */
@@ -130,6 +168,7 @@ struct config {
 	struct addr *listen;
 	size_t nlisten;
 	enum wire_protection protection;
+	enum config_reach ipv6;		/* are there servers with IPv6? */
 	struct config_socket socket;	/* of listeners; use a peer's */
 	char **trusted_interfaces;	/* only without protection */
 	size_t ntrusted;
@@ -154,7 +193,7 @@ const char *config_fixed_difference(const struct config *old,
  * with the manual page and the examples. */
 enum config_section {
 	CONFIG_IN_TOP,
-	CONFIG_IN_REDIRECT,
+	CONFIG_IN_INTERCEPT,
 	CONFIG_IN_FORWARD,
 	CONFIG_IN_RELAY,
 	CONFIG_IN_PATH,

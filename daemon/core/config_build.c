@@ -187,6 +187,16 @@ config_add_object(struct config_builder *b, enum config_section s,
 	struct config_peer *peer;
 
 	switch (s) {
+	case CONFIG_IN_INTERCEPT:
+		c->intercept_given = true;
+		c->intercept.refused = true;
+		c->intercept.nft = true;
+		c->intercept.nft_owner = true;
+		c->intercept.route = true;
+		c->intercept.mark = 0x10000000;
+		c->intercept.route_table = 2025;
+		c->intercept.route_priority = 100;
+		return 0;
 	case CONFIG_IN_FORWARD:
 		forward = config_grow(&c->forwards, c->nforwards,
 		    sizeof(*forward));

@@ -11,6 +11,9 @@
 #define MBIT (1000 * 1000)
 #define FAST_PATH_BPS (100 * MBIT)	/* from here 4 bulk subflows a path */
 #define DEFAULT_CONGESTION "bbr"
+#define DEFAULT_LISTEN "[::]:1092"
+#define DEFAULT_OWN_LISTEN "[::]:1091"
+#define BGP_PORT 179		/* it wants to meet its neighbour */
 
 static bool
 is_loopback(const struct addr *a)
@@ -21,19 +24,32 @@ is_loopback(const struct addr *a)
 	    memcmp(a->ip, one, sizeof(one)) == 0;
 }
 
-/* An option outside of sections. */
+/* An option of a section that there is at most one of. */
+static bool
+is_given_in(const struct config_builder *b, enum config_section s,
+    const char *name)
+{
+	return b->given[config_find_key(s, name) - config_keys].yes;
+}
+
+static unsigned int
+line_in(const struct config_builder *b, enum config_section s,
+    const char *name)
+{
+	return b->given[config_find_key(s, name) - config_keys].line;
+}
+
+/* The same outside of sections. */
 static bool
 is_given(const struct config_builder *b, const char *name)
 {
-	return b->given[config_find_key(CONFIG_IN_TOP, name) -
-	    config_keys].yes;
+	return is_given_in(b, CONFIG_IN_TOP, name);
 }
 
 static unsigned int
 line_of(const struct config_builder *b, const char *name)
 {
-	return b->given[config_find_key(CONFIG_IN_TOP, name) -
-	    config_keys].line;
+	return line_in(b, CONFIG_IN_TOP, name);
 }
 
 /* What was written once for all, into the sockets of one path or peer. */
@@ -52,6 +68,8 @@ static int
 finish_path(struct config_builder *b, const struct config_relay *relay,
     struct config_path *path)
 {
+	const struct config *c = b->config;
+
 	if (relay->protocol == CONFIG_BASE) {
 		if (path->express > 0 || path->bulk > 0)
 			return FAIL(b, path->line, "path: express and bulk "
@@ -64,6 +82,9 @@ finish_path(struct config_builder *b, const struct config_relay *relay,
 			path->bulk =
 			    path->socket.rate_bps >= FAST_PATH_BPS ? 4 : 2;
 	}
+	/* Our own connections are told apart by it. */
+	if (c->intercept_given && c->intercept.own)
+		path->socket.mark |= c->intercept.mark;
 	return finish_socket(b, &path->socket, &relay->socket);
 }
 
@@ -130,8 +151,8 @@ check_destinations(struct config_builder *b, const struct config_relay *relay)
 	const struct config *c = b->config;
 	bool base = relay->protocol == CONFIG_BASE;
 
-	if (base && c->redirect_listen.family != 0)
-		return FAIL(b, b->seen[CONFIG_IN_REDIRECT].line, "redirect: "
+	if (base && c->intercept_given)
+		return FAIL(b, b->seen[CONFIG_IN_INTERCEPT].line, "intercept: "
 		    "expected a relay with protocol = extended, found base, "
 		    "which cannot carry the original destination (forward "
 		    "can be used)");
@@ -150,6 +171,153 @@ check_destinations(struct config_builder *b, const struct config_relay *relay)
 	return 0;
 }
 
+/* What `options` have no meaning without, unless none of them is given. */
+static int
+check_belongs(struct config_builder *b, const char *const options[],
+    const char *needed, const char *found)
+{
+	for (; *options != NULL; options++)
+		if (is_given_in(b, CONFIG_IN_INTERCEPT, *options))
+			return FAIL(b, line_in(b, CONFIG_IN_INTERCEPT,
+			    *options), "intercept ", *options, ": expected ",
+			    needed, " with it, found ", found);
+	return 0;
+}
+
+static int
+check_intercept_options(struct config_builder *b)
+{
+	static const char *const of_nft[] = { "ports", "except-ports",
+		"bypass", "private", "quic", "refused", "nft-owner", NULL };
+	static const char *const of_tproxy[] = { "route", NULL };
+	static const char *const of_route[] = { "route-table",
+		"route-priority", NULL };
+	static const char *const of_interfaces[] = { "interfaces", NULL };
+	static const char *const of_own[] = { "own-listen", NULL };
+	const struct config_intercept *in = &b->config->intercept;
+	bool route = in->mode == CONFIG_TPROXY && in->route;
+	int result = 0;
+
+	if (!in->nft)
+		result = check_belongs(b, of_nft, "nft = yes", "nft = off");
+	if (result == 0 && in->mode == CONFIG_REDIRECT)
+		result = check_belongs(b, of_tproxy, "mode = tproxy",
+		    "mode = redirect");
+	if (result == 0 && !route)
+		result = check_belongs(b, of_route, "mode = tproxy and route = "
+		    "yes", in->route ? "mode = redirect" : "route = off");
+	if (result == 0 && !in->nft && !route)
+		result = check_belongs(b, of_interfaces, "nft = yes, or mode = "
+		    "tproxy and route = yes,", "neither");
+	if (result == 0 && !in->own)
+		result = check_belongs(b, of_own, "own = yes", "own = no");
+	if (result == 0 && (in->nft || route) && in->ninterfaces == 0)
+		return FAIL(b, b->seen[CONFIG_IN_INTERCEPT].line, "intercept: "
+		    "expected the option interfaces, which is missing");
+	if (result == 0 && in->route_table >= 253 && in->route_table <= 255)
+		return FAIL(b, line_in(b, CONFIG_IN_INTERCEPT, "route-table"),
+		    "intercept route-table: expected a table of its own, "
+		    "found one of the kernel's, 253 to 255");
+	return result;
+}
+
+/* One that was written, or else the default. */
+static int
+finish_listen(struct config_builder *b, struct addr *listen,
+    const char *standard, const char *option)
+{
+	struct addr a;
+
+	if (listen->family != 0)
+		return 0;
+	if (addr_parse(&a, standard) < 0 || config_listens(b->config, &a))
+		return FAIL(b, b->seen[CONFIG_IN_INTERCEPT].line, "intercept: "
+		    "expected the option ", option, ", since something else "
+		    "listens on ", standard, ", found none");
+	*listen = a;
+	return 0;
+}
+
+static int
+finish_own_listen(struct config_builder *b)
+{
+	struct config_intercept *in = &b->config->intercept;
+	char text[ADDR_TEXT_MAX];
+	int result = finish_listen(b, &in->own_listen, DEFAULT_OWN_LISTEN,
+	    "own-listen");
+
+	if (result < 0)
+		return result;
+	if (!addr_is_any(&in->own_listen) && !is_loopback(&in->own_listen))
+		return FAIL(b, line_in(b, CONFIG_IN_INTERCEPT, "own-listen"),
+		    "intercept own-listen: expected [::], 0.0.0.0 or a "
+		    "loopback address, found ",
+		    addr_format(&in->own_listen, text));
+	if (in->own_listen.port == in->listen.port)
+		return FAIL(b, b->seen[CONFIG_IN_INTERCEPT].line, "intercept: "
+		    "expected a port of its own in own-listen, found that of "
+		    "listen in ", addr_format(&in->own_listen, text));
+	return 0;
+}
+
+/* Is there a port to intercept? */
+static bool
+is_port_left(const struct config_intercept *in)
+{
+	uint8_t wanted[UINT16_MAX + 1] = { 0 };
+
+	for (size_t i = 0; i < in->nports; i++)
+		for (size_t p = in->ports[i].first; p <= in->ports[i].last; p++)
+			wanted[p] = 1;
+	for (size_t i = 0; i < in->nexcept_ports; i++)
+		for (size_t p = in->except_ports[i].first;
+		    p <= in->except_ports[i].last; p++)
+			wanted[p] = 0;
+	wanted[BGP_PORT] = 0;
+	return memchr(wanted, 1, sizeof(wanted)) != NULL;
+}
+
+static int
+finish_ports(struct config_builder *b)
+{
+	static const struct acl_ports standard[] = {
+		{ 1, 21 }, { 23, UINT16_MAX },
+	};
+	struct config_intercept *in = &b->config->intercept;
+
+	while (!is_given_in(b, CONFIG_IN_INTERCEPT, "ports") &&
+	    in->nports < sizeof(standard) / sizeof(standard[0])) {
+		struct acl_ports *ports = config_grow(&in->ports, in->nports,
+		    sizeof(*ports));
+
+		if (ports == NULL)
+			return config_out_of_memory(b);
+		*ports = standard[in->nports++];
+	}
+	if (!is_port_left(in))
+		return FAIL(b, b->seen[CONFIG_IN_INTERCEPT].line, "intercept: "
+		    "expected a port beside 179 that is in ports and not in "
+		    "except-ports, found none");
+	return 0;
+}
+
+static int
+finish_intercept(struct config_builder *b)
+{
+	struct config *c = b->config;
+	struct config_intercept *in = &c->intercept;
+	int result = check_intercept_options(b);
+
+	if (result == 0)
+		result = finish_listen(b, &in->listen, DEFAULT_LISTEN,
+		    "listen");
+	if (result == 0 && in->own)
+		result = finish_own_listen(b);
+	if (result == 0)
+		result = finish_ports(b);
+	return result;
+}
+
 static int
 finish_proxy(struct config_builder *b)
 {
@@ -158,10 +326,12 @@ finish_proxy(struct config_builder *b)
 	if (c->nrelays == 0)
 		return FAIL(b, 0, "expected a section relay \"NAME\" { ... } "
 		    "with role = proxy, found none");
-	if (c->redirect_listen.family == 0 && c->nforwards == 0)
-		return FAIL(b, 0, "expected a section redirect { ... } or "
+	if (!c->intercept_given && c->nforwards == 0)
+		return FAIL(b, 0, "expected a section intercept { ... } or "
 		    "forward \"NAME\" { ... } with role = proxy, found none");
 	int result = check_destinations(b, &c->relays[0]);
+	if (result == 0 && c->intercept_given)
+		result = finish_intercept(b);
 	for (size_t i = 0; result == 0 && i < c->nrelays; i++)
 		result = finish_config_relay(b, &c->relays[i]);
 	return result;
@@ -284,6 +454,19 @@ check_role(struct config_builder *b)
 	    ", found role = ", proxy ? "proxy" : "relay");
 }
 
+static int
+finish_control(struct config_builder *b)
+{
+	struct config *c = b->config;
+
+	if (!is_given(b, "control"))
+		return config_store_text(b, &c->control, CONFIG_CONTROL);
+	if (c->control == NULL && c->control_group != NULL)
+		return FAIL(b, line_of(b, "control-group"), "control-group: "
+		    "expected a socket with it, found control = off");
+	return 0;
+}
+
 struct config *
 config_finish(struct config_builder *b)
 {
@@ -294,7 +477,7 @@ config_finish(struct config_builder *b)
 	if (b->open != CONFIG_IN_TOP)
 		(void)FAIL(b, b->seen[b->open].line,
 		    config_sections[b->open].info.name, ": never ends");
-	else if (check_role(b) == 0)
+	else if (check_role(b) == 0 && finish_control(b) == 0)
 		(void)(c->role == CONFIG_PROXY ? finish_proxy(b) :
 		    finish_relay(b));
 	if (b->error_len > 0)

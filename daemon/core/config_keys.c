@@ -23,11 +23,12 @@
 #define SESSIONS_MAX 65536	/* numbers that a relay remembers */
 #define SUBFLOWS_MAX 1024	/* of a peer: 16 groups that have all they may */
 #define NEW_SESSIONS_MAX 65536	/* a second */
+#define ROUTE_PRIORITY_MAX 32765	/* the rule for table main is 32766 */
 
 const struct section config_sections[CONFIG_NSECTIONS] = {
 	[CONFIG_IN_TOP] = { .info = { "", CONFIG_IN_TOP, false } },
-	[CONFIG_IN_REDIRECT] = {
-		.info = { "redirect", CONFIG_IN_TOP, false },
+	[CONFIG_IN_INTERCEPT] = {
+		.info = { "intercept", CONFIG_IN_TOP, false },
 		.role = FOR_PROXY,
 	},
 	[CONFIG_IN_FORWARD] = {
@@ -81,10 +82,27 @@ static const char *const level_words[] = {
 	NULL
 };
 static const char *const log_words[] = { "stderr", "syslog", NULL };
+static const char *const mode_words[] = {
+	[CONFIG_TPROXY] = "tproxy",
+	[CONFIG_REDIRECT] = "redirect",
+	NULL
+};
+static const char *const reach_words[] = {
+	[CONFIG_REACH_AUTO] = "auto",
+	[CONFIG_REACH_YES] = "yes",
+	[CONFIG_REACH_NO] = "no",
+	NULL
+};
+/* Of what is a bool: false, then true. */
+static const char *const no_yes_words[] = { "no", "yes", NULL };
+static const char *const off_yes_words[] = { "off", "yes", NULL };
+static const char *const private_words[] = { "direct", "intercept", NULL };
+static const char *const quic_words[] = { "pass", "reject", NULL };
+static const char *const dscp_words[] = { "off", "copy", NULL };
 
 #define TOP(n) .section = CONFIG_IN_TOP, .name = n, .label = n
 #define IN(s, text, n) .section = (s), .name = n, .label = text " " n
-#define IN_REDIRECT(n) IN(CONFIG_IN_REDIRECT, "redirect", n)
+#define IN_INTERCEPT(n) IN(CONFIG_IN_INTERCEPT, "intercept", n)
 #define IN_FORWARD(n) IN(CONFIG_IN_FORWARD, "forward", n)
 #define IN_RELAY(n) IN(CONFIG_IN_RELAY, "relay", n)
 #define IN_PATH(n) IN(CONFIG_IN_PATH, "path", n)
@@ -100,6 +118,7 @@ static const char *const log_words[] = { "stderr", "syslog", NULL };
 	.size = sizeof(*((type *)NULL)->member), \
 	.count = offsetof(type, n)
 
+#define WORD(w) .kind = KIND_WORD, .words = (w)
 #define NUMBER .kind = KIND_INTEGER, .units = UNITS_NONE
 #define RATE .kind = KIND_INTEGER, .units = UNITS_RATE, \
 	.min = 8 * KILO, .max = TBIT, .or_zero = true
@@ -107,17 +126,21 @@ static const char *const log_words[] = { "stderr", "syslog", NULL };
 #define SIZE .kind = KIND_INTEGER, .units = UNITS_SIZE
 
 const struct key config_keys[] = {
-	{ TOP("role"), .kind = KIND_WORD, .words = role_words,
+	{ TOP("role"), WORD(role_words),
 	    FIELD(struct config, role) },
-	{ TOP("log-level"), .kind = KIND_WORD, .words = level_words,
+	{ TOP("log-level"), WORD(level_words),
 	    .reload = true,
 	    FIELD(struct config, log_level) },
-	{ TOP("log"), .kind = KIND_WORD, .words = log_words, .reload = true,
+	{ TOP("log"), WORD(log_words), .reload = true,
 	    FIELD(struct config, log_syslog) },
 	{ TOP("user"), .kind = KIND_ACCOUNT,
 	    FIELD(struct config, user) },
 	{ TOP("group"), .kind = KIND_ACCOUNT,
 	    FIELD(struct config, group) },
+	{ TOP("control"), .kind = KIND_CONTROL,
+	    FIELD(struct config, control) },
+	{ TOP("control-group"), .kind = KIND_ACCOUNT,
+	    FIELD(struct config, control_group) },
 	{ TOP("max-sessions"), NUMBER, .max = SESSIONS_MAX,
 	    .reload = true,
 	    FIELD(struct config, max_sessions) },
@@ -139,8 +162,45 @@ const struct key config_keys[] = {
 	{ TOP("resume-timeout"), TIME, .max = HOUR, .reload = true,
 	    FIELD(struct config, resume_timeout_ms) },
 
-	{ IN_REDIRECT("listen"), .kind = KIND_LISTEN, .required = true,
-	    FIELD(struct config, redirect_listen) },
+	{ IN_INTERCEPT("mode"), WORD(mode_words),
+	    FIELD(struct config_intercept, mode) },
+	{ IN_INTERCEPT("listen"), .kind = KIND_LISTEN,
+	    FIELD(struct config_intercept, listen) },
+	{ IN_INTERCEPT("own"), WORD(no_yes_words),
+	    FIELD(struct config_intercept, own) },
+	{ IN_INTERCEPT("own-listen"), .kind = KIND_LISTEN,
+	    FIELD(struct config_intercept, own_listen) },
+	{ IN_INTERCEPT("interfaces"), .kind = KIND_INTERFACES, .reload = true,
+	    FIELDS(struct config_intercept, interfaces, ninterfaces) },
+	{ IN_INTERCEPT("ports"), .kind = KIND_PORTS, .reload = true,
+	    .most = CONFIG_PORTS_MAX,
+	    FIELDS(struct config_intercept, ports, nports) },
+	{ IN_INTERCEPT("except-ports"), .kind = KIND_PORTS, .reload = true,
+	    .most = CONFIG_PORTS_MAX,
+	    FIELDS(struct config_intercept, except_ports, nexcept_ports) },
+	{ IN_INTERCEPT("bypass"), .kind = KIND_PREFIX, .reload = true,
+	    FIELDS(struct config_intercept, bypass, nbypass) },
+	{ IN_INTERCEPT("private"), WORD(private_words), .reload = true,
+	    FIELD(struct config_intercept, private) },
+	{ IN_INTERCEPT("quic"), WORD(quic_words), .reload = true,
+	    FIELD(struct config_intercept, reject_quic) },
+	{ IN_INTERCEPT("refused"), WORD(no_yes_words), .reload = true,
+	    FIELD(struct config_intercept, refused) },
+	{ IN_INTERCEPT("dscp"), WORD(dscp_words), .reload = true,
+	    FIELD(struct config_intercept, dscp) },
+	{ IN_INTERCEPT("nft"), WORD(off_yes_words),
+	    FIELD(struct config_intercept, nft) },
+	{ IN_INTERCEPT("nft-owner"), WORD(no_yes_words),
+	    FIELD(struct config_intercept, nft_owner) },
+	{ IN_INTERCEPT("route"), WORD(off_yes_words),
+	    FIELD(struct config_intercept, route) },
+	{ IN_INTERCEPT("mark"), NUMBER, .min = 1, .max = UINT32_MAX,
+	    FIELD(struct config_intercept, mark) },
+	{ IN_INTERCEPT("route-table"), NUMBER, .min = 1, .max = UINT32_MAX,
+	    FIELD(struct config_intercept, route_table) },
+	{ IN_INTERCEPT("route-priority"), NUMBER, .min = 1,
+	    .max = ROUTE_PRIORITY_MAX,
+	    FIELD(struct config_intercept, route_priority) },
 
 	{ IN_FORWARD("listen"), .kind = KIND_LISTEN, .required = true,
 	    FIELD(struct config_forward, listen) },
@@ -149,9 +209,9 @@ const struct key config_keys[] = {
 
 	{ IN_RELAY("address"), .kind = KIND_ENDPOINT, .required = true,
 	    FIELD(struct config_relay, address) },
-	{ IN_RELAY("protocol"), .kind = KIND_WORD, .words = protocol_words,
+	{ IN_RELAY("protocol"), WORD(protocol_words),
 	    FIELD(struct config_relay, protocol) },
-	{ IN_RELAY("protection"), .kind = KIND_WORD, .words = protection_words,
+	{ IN_RELAY("protection"), WORD(protection_words),
 	    FIELD(struct config_relay, protection) },
 	{ IN_RELAY("key-file"), .kind = KIND_FILE, .reload = true,
 	    FIELD(struct config_relay, key_file) },
@@ -183,9 +243,11 @@ const struct key config_keys[] = {
 
 	{ TOP("listen"), .kind = KIND_LISTEN, .role = FOR_RELAY,
 	    FIELDS(struct config, listen, nlisten) },
-	{ TOP("protection"), .kind = KIND_WORD, .words = protection_words,
+	{ TOP("protection"), WORD(protection_words),
 	    .role = FOR_RELAY,
 	    FIELD(struct config, protection) },
+	{ TOP("ipv6"), WORD(reach_words), .role = FOR_RELAY, .reload = true,
+	    FIELD(struct config, ipv6) },
 	{ TOP("trusted-interfaces"), .kind = KIND_INTERFACE, .role = FOR_RELAY,
 	    FIELDS(struct config, trusted_interfaces, ntrusted) },
 	{ TOP("congestion"), .kind = KIND_CONGESTION, .role = FOR_RELAY,

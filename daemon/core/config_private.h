@@ -16,7 +16,7 @@
 
 #define CONFIG_ERROR_MAX 1024
 #define CONFIG_FOUND_MAX 64	/* of a wrong value, in an error */
-#define CONFIG_KEYS_MAX 64
+#define CONFIG_KEYS_MAX 96
 
 /* ---- tables ---- */
 
@@ -42,12 +42,15 @@ enum kind {
 	KIND_WORD,
 	KIND_CONGESTION,
 	KIND_INTERFACE,
+	KIND_INTERFACES,
 	KIND_ACCOUNT,
 	KIND_FILE,
+	KIND_CONTROL,
 	KIND_SOURCE,
 	KIND_LISTEN,
 	KIND_ENDPOINT,
 	KIND_PREFIX,
+	KIND_PORTS,
 	KIND_RULE,
 };
 
@@ -132,6 +135,9 @@ int config_set(struct config_builder *, const struct key *,
 /* permit(...) or deny(...) of a peer.  The same results. */
 int config_set_rule(struct config_builder *, const struct key *,
     struct config_peer *, const char *const *values, size_t n);
+
+/* Does something listen at this address? */
+bool config_listens(const struct config *, const struct addr *);
 
 /* Do both objects have the same value?  Not for what a reload can change. */
 bool config_same(const struct key *, const void *x, const void *y);

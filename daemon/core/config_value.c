@@ -10,6 +10,7 @@
 
 #define HOST_MAX 253		/* of a name in the DNS */
 #define INTERFACE_MAX 15	/* IFNAMSIZ without its terminator */
+#define INTERFACE_OTHERS "_.-"	/* beside letters and digits */
 #define CONGESTION_MAX 15	/* TCP_CA_NAME_MAX, the same */
 #define ACCOUNT_MAX 32		/* of useradd(8) and groupadd(8) */
 #define FILE_NAME_MAX 4095	/* PATH_MAX, the same */
@@ -123,20 +124,40 @@ set_congestion(struct config_builder *b, const struct key *k, void *field,
 	return config_store_text(b, field, value);
 }
 
+static bool
+is_interface(const char *value)
+{
+	return config_is_name(value, INTERFACE_MAX, INTERFACE_OTHERS) &&
+	    strcmp(value, ".") != 0 && strcmp(value, "..") != 0;
+}
+
 static int
 set_interface(struct config_builder *b, const struct key *k, void *field,
     const char *value)
 {
-	const struct config *c = b->config;
-
-	if (!config_is_name(value, INTERFACE_MAX, "_.-") ||
-	    strcmp(value, ".") == 0 || strcmp(value, "..") == 0)
+	if (!is_interface(value))
 		return expected(b, k, "the name of an interface, 1 to 15 "
 		    "letters, digits or _.-", value);
-	for (size_t i = 0; k->list && i < c->ntrusted; i++)
-		if (strcmp(c->trusted_interfaces[i], value) == 0)
-			return FAIL(b, b->line, k->label, ": ",
-			    config_quoted(b, value), " is there twice");
+	return config_store_text(b, field, value);
+}
+
+/* "wlan*" stands for all that begin so. */
+static int
+set_interfaces(struct config_builder *b, const struct key *k, void *field,
+    const char *value)
+{
+	char start[INTERFACE_MAX + 1];
+	size_t len = strlen(value);
+	bool good = is_interface(value);
+
+	if (len > 1 && len <= INTERFACE_MAX && value[len - 1] == '*') {
+		memcpy(start, value, len - 1);
+		start[len - 1] = '\0';
+		good = config_is_name(start, INTERFACE_MAX, INTERFACE_OTHERS);
+	}
+	if (!good)
+		return expected(b, k, "the name of an interface, 1 to 15 "
+		    "letters, digits or _.-, or its beginning and *", value);
 	return config_store_text(b, field, value);
 }
 
@@ -151,15 +172,37 @@ set_account(struct config_builder *b, const struct key *k, void *field,
 }
 
 /* One from / on: a daemon's working directory is nobody's business. */
+static bool
+is_file(const char *value, size_t max)
+{
+	size_t len = strlen(value);
+
+	return value[0] == '/' && value[len - 1] != '/' && len <= max;
+}
+
 static int
 set_file(struct config_builder *b, const struct key *k, void *field,
     const char *value)
 {
-	size_t len = strlen(value);
-
-	if (value[0] != '/' || value[len - 1] == '/' || len > FILE_NAME_MAX)
+	if (!is_file(value, FILE_NAME_MAX))
 		return expected(b, k, "a file, from / on, such as "
 		    "/etc/rorod/earth.key", value);
+	return config_store_text(b, field, value);
+}
+
+/* Without one the field stays as it is. */
+static int
+set_control(struct config_builder *b, const struct key *k, void *field,
+    const char *value)
+{
+	if (strcmp(value, "off") == 0)
+		return 0;
+	/* Its directory is made by us, for us, so it is not the root. */
+	if (!is_file(value, CONFIG_CONTROL_MAX) ||
+	    strchr(value + 1, '/') == NULL)
+		return expected(b, k, "a socket in a directory of its own, "
+		    "from / on, of at most 107 characters, such as "
+		    CONFIG_CONTROL ", or off", value);
 	return config_store_text(b, field, value);
 }
 
@@ -183,23 +226,29 @@ set_source(struct config_builder *b, const struct key *k, void *field,
 	return 0;
 }
 
+bool
+config_listens(const struct config *c, const struct addr *a)
+{
+	bool listens = addr_equal(a, &c->intercept.listen) ||
+	    addr_equal(a, &c->intercept.own_listen);
+
+	for (size_t i = 0; i < c->nforwards; i++)
+		listens |= addr_equal(a, &c->forwards[i].listen);
+	for (size_t i = 0; i < c->nlisten; i++)
+		listens |= addr_equal(a, &c->listen[i]);
+	return listens;
+}
+
 static int
 set_listen(struct config_builder *b, const struct key *k, void *field,
     const char *value)
 {
-	const struct config *c = b->config;
 	struct addr a;
-	bool twice;
 
 	if (addr_parse(&a, value) < 0 || a.port == 0)
 		return expected(b, k, "an address and a port from 1 to 65535, "
 		    "such as [::]:1092 or 127.0.0.1:8080", value);
-	twice = addr_equal(&a, &c->redirect_listen);
-	for (size_t i = 0; i < c->nforwards; i++)
-		twice |= addr_equal(&a, &c->forwards[i].listen);
-	for (size_t i = 0; i < c->nlisten; i++)
-		twice |= addr_equal(&a, &c->listen[i]);
-	if (twice)
+	if (config_listens(b->config, &a))
 		return FAIL(b, b->line, k->label, ": expected an address that "
 		    "nothing else here listens on, found ",
 		    config_quoted(b, value), " again");
@@ -285,6 +334,19 @@ set_prefix(struct config_builder *b, const struct key *k, void *field,
 	return 0;
 }
 
+static int
+set_ports(struct config_builder *b, const struct key *k, void *field,
+    const char *value)
+{
+	struct acl_ports ports;
+
+	if (acl_ports_parse(&ports, value) < 0 || ports.first == 0)
+		return expected(b, k, "a port from 1 to 65535, or a range, "
+		    "such as 80 or 8000-8999", value);
+	memcpy(field, &ports, sizeof(ports));
+	return 0;
+}
+
 static bool
 same_bytes(const struct key *k, const void *x, const void *y)
 {
@@ -329,14 +391,31 @@ static const struct {
 	[KIND_WORD] = { set_word, same_bytes },
 	[KIND_CONGESTION] = { set_congestion, same_text },
 	[KIND_INTERFACE] = { set_interface, same_text },
+	[KIND_INTERFACES] = { set_interfaces, same_text },
 	[KIND_ACCOUNT] = { set_account, same_text },
 	[KIND_FILE] = { set_file, NULL },
+	[KIND_CONTROL] = { set_control, same_text },
 	[KIND_SOURCE] = { set_source, same_addr },
 	[KIND_LISTEN] = { set_listen, same_addr },
 	[KIND_ENDPOINT] = { set_endpoint, same_endpoint },
 	[KIND_PREFIX] = { set_prefix, NULL },
+	[KIND_PORTS] = { set_ports, NULL },
 	[KIND_RULE] = { NULL, NULL },
 };
+
+/* Is the last of a list of interfaces there before? */
+static bool
+is_twice(const struct key *k, const uint8_t *elements, size_t n)
+{
+	const uint8_t *last = elements + (n - 1) * k->size;
+
+	if (k->kind != KIND_INTERFACE && k->kind != KIND_INTERFACES)
+		return false;
+	for (const uint8_t *p = elements; p < last; p += k->size)
+		if (same_text(k, p, last))
+			return true;
+	return false;
+}
 
 static int
 set_list(struct config_builder *b, const struct key *k, uint8_t *object,
@@ -362,6 +441,12 @@ set_list(struct config_builder *b, const struct key *k, uint8_t *object,
 			return result;
 		count++;
 		memcpy(object + k->count, &count, sizeof(count));
+
+		const uint8_t *elements;
+		memcpy(&elements, object + k->offset, sizeof(elements));
+		if (is_twice(k, elements, count))
+			return FAIL(b, b->line, k->label, ": ",
+			    config_quoted(b, values[i]), " is there twice");
 	}
 	return 0;
 }

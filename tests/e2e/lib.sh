@@ -410,6 +410,7 @@ relay_config()
 		echo "protection = $protection"
 		[ "$protection" != none ] || echo 'trusted-interfaces = "eth0"'
 		echo 'grace = 5s'
+		echo 'control = off'
 		echo 'peer "proxy" {'
 		key_file
 		echo "${RELAY_PEER-$permit_server}"
@@ -424,7 +425,9 @@ proxy_config()
 		echo 'role = proxy'
 		echo 'log-level = debug'
 		echo 'grace = 5s'
-		echo "redirect { listen = \"[::]:$proxy_port\" }"
+		echo 'control = off'
+		echo "intercept { mode = redirect nft = off" \
+		    "listen = \"[::]:$proxy_port\" }"
 		echo 'relay "relay" {'
 		echo "address = \"$relay4:$relay_port\""
 		echo "protection = $protection"

@@ -247,7 +247,7 @@ cat >"$tmp/proxy.conf" <<END
 role = proxy
 user = nobody
 grace = 5s
-redirect { listen = "[::]:$proxy_port" }
+intercept { mode = redirect nft = off }
 relay "relay" {
 	address = "$relay4:$relay_port"
 	key-file = "$tmp/common.key"

@@ -91,7 +91,7 @@ stays()		# name, sed script, text
 
 stays proxy "1s/.*/role = prosy/" "proxy.conf:1:"
 stays proxy "\$a colour = blue" "proxy.conf:"
-stays proxy "s/^redirect .*/redirect { listen = \"[::]:1095\" }/" \
+stays proxy "/^intercept /s/:$proxy_port/:1095/" \
     "cannot change while rorod runs"
 stays proxy "s/^address.*/address = \"10.77.2.99:1093\"/" \
     "relay \"relay\""

@@ -55,7 +55,7 @@ proxy_key()	# name
 	role = proxy
 	log-level = debug
 	grace = 5s
-	redirect { listen = "[::]:$proxy_port" }
+	intercept { mode = redirect nft = off }
 	relay "relay" {
 		address = "$relay4:$relay_port"
 		key-file = "$tmp/$1"

@@ -35,7 +35,7 @@ redirect 1100-2099
 newcomer()	# its host
 {
 	local begin seconds status
-	sed -e '/^redirect/d' "$tmp/proxy.conf" >"$tmp/newcomer.conf"
+	sed -e '/^intercept/d' "$tmp/proxy.conf" >"$tmp/newcomer.conf"
 	echo "forward \"web\" { listen = \"[::]:81\"" \
 	    "destination = \"$server4:1101\" }" >>"$tmp/newcomer.conf"
 	echo 'connect-timeout = 3s' >>"$tmp/newcomer.conf"
