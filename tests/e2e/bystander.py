@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: ISC
 """Honest clients of an honest proxy, while something happens to the relay:
 
-    bystander.py                until SIGTERM; SIGUSR1 begins another phase
+    bystander.py        from "begun" to SIGTERM; SIGUSR1 begins another phase
 
 One client after the other asks for a few bytes over a new connection, and two
 of them for a MiB now and then.  All of it arrives, and is right.  For each phase a
@@ -94,6 +94,7 @@ def main():
     over = threading.Event()
     signal.signal(signal.SIGUSR1, end_phase)
     signal.signal(signal.SIGTERM, lambda *_: over.set())
+    print("begun", flush=True)
 
     def large():
         while not over.is_set():

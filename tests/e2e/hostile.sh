@@ -42,6 +42,7 @@ redirect 1100-1199
 RELAY_PID=$(pid_of relay) RELAY_LOG=$tmp/relay.log RELAY_PORT=$relay_port
 export RELAY_PID RELAY_LOG RELAY_PORT
 start bystander client python3 "$here/bystander.py"
+wait_for 10 logged bystander begun
 sleep 1
 kill -USR1 "$(pid_of bystander)"
 
@@ -49,7 +50,7 @@ probe hostile "$@"
 
 stop bystander
 echo "others, before and meanwhile:"
-cat "$tmp/bystander.log"
+tail -n 2 "$tmp/bystander.log"
 check "others lost nothing" [ "$stopped" -eq 0 ]
 echo "$(wc -l <"$tmp/relay.log") lines in the relay's log," \
     "$(resident relay) KiB"

@@ -105,6 +105,7 @@ siege()		# what, sources...
 }
 
 start bystander client python3 "$here/bystander.py"
+wait_for 10 logged bystander begun
 sleep "$SETTLE"
 newcomers "no strangers: a proxy" gateway
 siege "1000 of 100 sources" "${sources[@]}"
