@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #include "autoconf.h"
-#include "check.h"
+#include "confcheck.h"
 #include "conffile.h"
 #include "core/config.h"
 #include "keyring.h"
@@ -361,7 +361,7 @@ main(int argc, char *argv[])
 		fprintf(stderr, "rorod: %s\n", error);
 		return 1;
 	}
-	int status = check ? check_config(d.file, d.config) : run(&d);
+	int status = check ? confcheck(d.file, d.config) : run(&d);
 	config_free(d.config);
 	return status;
 }

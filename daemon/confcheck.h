@@ -3,8 +3,8 @@
  * rorod --check-config: what an operator wants to know before a start and
  * before SIGHUP.
  */
-#ifndef CHECK_H
-#define CHECK_H
+#ifndef CONFCHECK_H
+#define CONFCHECK_H
 
 #include "core/config.h"
 
@@ -12,6 +12,6 @@
  * read from `file`: user, group and keys.  And then as whom the daemon will be:
  * what can it not read again?  That is warned about.  All of it goes to
  * standard error.  Privileges are dropped.  An exit status. */
-int check_config(const char *file, const struct config *);
+int confcheck(const char *file, const struct config *);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-#include "check.h"
+#include "confcheck.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -52,7 +52,7 @@ try_again(const char *file, const struct config *c)
 }
 
 int
-check_config(const char *file, const struct config *c)
+confcheck(const char *file, const struct config *c)
 {
 	char error[ERROR_MAX];
 	struct keyring *keys = NULL;
