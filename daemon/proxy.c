@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * A client is accepted, asked where it was going, counted, and given to the
- * uplink.  A client that cannot be served is reset, never closed: a clean end
- * would say that the server had nothing to say.
+ * A client that came to one of the fronts is counted, and given to the uplink.
  *
  * When the relay is about to end, its uplink retires: sessions that are open
  * may finish there, and new ones go through a new uplink, which finds the
@@ -10,9 +8,7 @@
  */
 #include "proxy.h"
 
-#include <assert.h>
 #include <errno.h>
-#include <netdb.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,27 +16,15 @@
 #include <sys/random.h>
 
 #include "base_proxy.h"
-#include "core/list.h"
 #include "core/tally.h"
+#include "endpoint.h"
+#include "fronts.h"
 #include "quota.h"
 #include "net/hangup.h"
-#include "net/listener.h"
 #include "net/log.h"
-#include "net/origdst.h"
-#include "net/resolve.h"
-#include "net/stream.h"
 #include "uplink.h"
 
 #define RETIRED_MAX 8
-#define OWN_MAX 256
-
-/* A listener, and where what comes to it goes. */
-struct front {
-	struct proxy *proxy;
-	struct listener *listener;
-	struct addr destination;	/* family 0: as redirected, or (base
-					 * protocol) known to the relay */
-};
 
 struct client {
 	struct proxy *proxy;
@@ -55,6 +39,7 @@ struct proxy {
 	struct quota quota;
 	struct tally *clients;		/* sessions of each */
 	bool paused;
+	struct fronts *fronts;		/* NULL: no more clients */
 
 	struct addr relay;
 	struct uplink *uplink;		/* NULL: before start and after idle */
@@ -65,9 +50,6 @@ struct proxy {
 	bool draining;
 	void (*on_idle)(void *);
 	void *user;
-
-	size_t nfronts;
-	struct front fronts[];		/* one for REDIRECT, then forwards */
 };
 
 /* ---- uplinks ---- */
@@ -174,9 +156,8 @@ update_pause(struct proxy *p)
 		log_limited(&limit, LOG_LEVEL_WARN, "proxy: %u sessions are "
 		    "all that there may be: new clients wait",
 		    most);
-	for (size_t i = 0; i < p->nfronts; i++)
-		if (p->fronts[i].listener != NULL)
-			listener_pause(p->fronts[i].listener, full);
+	if (p->fronts != NULL)
+		fronts_pause(p->fronts, full);
 }
 
 static void
@@ -188,59 +169,6 @@ on_client_gone(void *user)
 	tally_remove(p->clients, &client->addr);
 	free(client);
 	update_pause(p);
-}
-
-static void
-refuse(struct proxy *p, int fd, const struct addr *peer, const char *why)
-{
-	static struct log_limit limit;
-	char text[ADDR_TEXT_MAX];
-	struct stream st;
-
-	log_limited(&limit, LOG_LEVEL_WARN, "client %s: refused: %s",
-	    addr_format(peer, text), why);
-	stream_open(&st, p->loop, fd, NULL, NULL);
-	stream_reset(&st);
-}
-
-static bool
-is_own_listener(const struct proxy *p, const struct addr *a)
-{
-	struct addr own[OWN_MAX];
-	bool port = false;
-	int n;
-
-	for (size_t i = 0; i < p->nfronts; i++)
-		if (listener_address(p->fronts[i].listener)->port == a->port)
-			port = true;
-	if (!port)
-		return false;
-	n = origdst_own(own, OWN_MAX);
-	for (int i = 0; i < n; i++)
-		if (addr_same_host(&own[i], a))
-			return true;
-	return false;
-}
-
-/* NULL, or why not. */
-static const char *
-find_destination(const struct front *front, int fd, const struct addr *peer,
-    struct addr *destination)
-{
-	int error;
-
-	if (front->destination.family != 0 || front->proxy->base != NULL) {
-		*destination = front->destination;
-		return NULL;
-	}
-	error = origdst_redirect(fd, peer, destination);
-	if (error == -ENOENT)
-		return "it was not redirected here";
-	if (error != 0)
-		return strerror(-error);
-	if (is_own_listener(front->proxy, destination))
-		return "it asked for the proxy itself";
-	return NULL;
 }
 
 static const char *
@@ -257,27 +185,24 @@ carry_error(int error)
 }
 
 static int
-open_session(struct proxy *p, int fd, const struct addr *peer,
-    const struct addr *destination, struct client *client)
+open_session(struct proxy *p, int fd, const struct wire_open *open,
+    struct client *client)
 {
-	const struct wire_open open = { .destination = *destination,
-		.client = *peer, .dscp = -1 };
 	int error;
 
 	if (p->base != NULL)
-		return base_proxy_open(p->base, fd, peer, on_client_gone,
-		    client);
-	error = uplink_open(p->uplink, &open, fd, on_client_gone, client);
+		return base_proxy_open(p->base, fd, &open->client,
+		    on_client_gone, client);
+	error = uplink_open(p->uplink, open, fd, on_client_gone, client);
 	if (error != -ENOSPC)
 		return error;
 	on_closing(p, p->uplink);	/* its numbers are used up */
-	return uplink_open(p->uplink, &open, fd, on_client_gone, client);
+	return uplink_open(p->uplink, open, fd, on_client_gone, client);
 }
 
 /* Takes `fd`, or says why not. */
 static const char *
-carry(struct proxy *p, int fd, const struct addr *peer,
-    const struct addr *destination)
+carry(struct proxy *p, int fd, const struct wire_open *open)
 {
 	struct client *client = calloc(1, sizeof(*client));
 	int error;
@@ -285,12 +210,12 @@ carry(struct proxy *p, int fd, const struct addr *peer,
 	if (client == NULL)
 		return "out of memory";
 	client->proxy = p;
-	client->addr = *peer;
-	if ((error = tally_add(p->clients, peer)) != 0) {
+	client->addr = open->client;
+	if ((error = tally_add(p->clients, &client->addr)) != 0) {
 		free(client);
 		return strerror(-error);
 	}
-	error = open_session(p, fd, peer, destination, client);
+	error = open_session(p, fd, open, client);
 	if (error == 0)
 		return NULL;
 	on_client_gone(client);
@@ -298,64 +223,22 @@ carry(struct proxy *p, int fd, const struct addr *peer,
 }
 
 static void
-on_accept(void *user, int fd, const struct addr *peer)
+on_client(void *user, int fd, const struct wire_open *open)
 {
-	struct front *front = user;
-	struct proxy *p = front->proxy;
+	struct proxy *p = user;
 	uint32_t most = p->config->max_sessions_per_client;
-	struct addr destination;
 	const char *why;
 
-	if (most != 0 && tally_count(p->clients, peer) >= most)
+	if (most != 0 && tally_count(p->clients, &open->client) >= most)
 		why = "too many sessions of this client";
-	else if ((why = find_destination(front, fd, peer, &destination)) ==
-	    NULL)
-		why = carry(p, fd, peer, &destination);
+	else
+		why = carry(p, fd, open);
 	if (why != NULL)
-		refuse(p, fd, peer, why);
+		fronts_refuse(p->loop, fd, &open->client, why);
 	update_pause(p);
 }
 
 /* ---- start ---- */
-
-static bool
-resolve_endpoint(const struct config_endpoint *e, struct addr *a,
-    const char *kind, const char *name, char *error, size_t size)
-{
-	int result = resolve(e->host, e->port, a);
-
-	if (result == 0)
-		return true;
-	snprintf(error, size, "%s \"%s\": %s: %s", kind, name, e->host,
-	    gai_strerror(result));
-	return false;
-}
-
-static bool
-listen_at(struct proxy *p, const struct addr *address, char *error,
-    size_t size)
-{
-	struct front *front = &p->fronts[p->nfronts];
-	char text[ADDR_TEXT_MAX];
-	const char *step;
-	int result;
-
-	front->proxy = p;
-	front->listener = listener_new(p->loop, &(struct listener_options){
-		.address = *address,
-		.on_accept = on_accept,
-		.user = front,
-	}, &result, &step);
-	if (front->listener == NULL) {
-		snprintf(error, size, "listen %s: %s: %s",
-		    addr_format(address, text), step, strerror(-result));
-		return false;
-	}
-	p->nfronts++;
-	log_info("proxy: listening on %s",
-	    addr_format(listener_address(front->listener), text));
-	return true;
-}
 
 static bool
 start(struct proxy *p, char *error, size_t size)
@@ -372,21 +255,18 @@ start(struct proxy *p, char *error, size_t size)
 		snprintf(error, size, "epoll: %s", strerror(errno));
 		return false;
 	}
-	if (!resolve_endpoint(&relay->address, &p->relay, "relay",
+	if (!endpoint_resolve(&relay->address, &p->relay, "relay",
 	    relay->name, error, size))
 		return false;
-	if (c->intercept_given &&
-	    !listen_at(p, &c->intercept.listen, error, size))
+	p->fronts = fronts_new(&(struct fronts_options){
+		.loop = p->loop,
+		.config = c,
+		.on_client = on_client,
+		.user = p,
+	}, error, size);
+	if (p->fronts == NULL)
 		return false;
-	for (size_t i = 0; i < c->nforwards; i++) {
-		const struct config_forward *f = &c->forwards[i];
-		struct addr *a = &p->fronts[p->nfronts].destination;
-
-		if ((f->destination.host != NULL &&
-		    !resolve_endpoint(&f->destination, a, "forward", f->name,
-		    error, size)) || !listen_at(p, &f->listen, error, size))
-			return false;
-	}
+	snprintf(error, size, "%s", strerror(ENOMEM));
 	if (relay->protocol == CONFIG_BASE)
 		return (p->base = make_base(p)) != NULL;
 	return (p->uplink = make_uplink(p)) != NULL;
@@ -396,8 +276,7 @@ struct proxy *
 proxy_start(struct ev_loop *loop, const struct config *c,
     const struct keyring *keys, char *error, size_t size)
 {
-	struct proxy *p = calloc(1, sizeof(*p) +
-	    (1 + c->nforwards) * sizeof(p->fronts[0]));
+	struct proxy *p = calloc(1, sizeof(*p));
 
 	if (p == NULL) {
 		snprintf(error, size, "%s", strerror(ENOMEM));
@@ -415,36 +294,19 @@ proxy_start(struct ev_loop *loop, const struct config *c,
 
 /* ---- later ---- */
 
-/* What a name stands for now; the old address where that is not known. */
-static void
-resolve_again(const struct config_endpoint *e, struct addr *a,
-    const char *kind, const char *name)
-{
-	char error[256];
-	struct addr new;
-
-	if (resolve_endpoint(e, &new, kind, name, error, sizeof(error)))
-		*a = new;
-	else
-		log_warn("%s; the old address stays", error);
-}
-
 void
 proxy_reload(struct proxy *p, const struct config *c,
     const struct keyring *keys)
 {
 	const struct config_relay *relay = &c->relays[0];
-	size_t first = c->intercept_given ? 1 : 0;
 
 	p->config = c;
 	p->keys = keys;
 	quota_configure(&p->quota, c);
-	resolve_again(&relay->address, &p->relay, "relay", relay->name);
-	for (size_t i = 0; i < c->nforwards && first + i < p->nfronts; i++)
-		if (c->forwards[i].destination.host != NULL)
-			resolve_again(&c->forwards[i].destination,
-			    &p->fronts[first + i].destination, "forward",
-			    c->forwards[i].name);
+	endpoint_resolve_again(&relay->address, &p->relay, "relay",
+	    relay->name);
+	if (p->fronts != NULL)
+		fronts_configure(p->fronts, c);
 	if (p->base != NULL)
 		base_proxy_configure(p->base, c, p->relay);
 	if (p->uplink != NULL)
@@ -454,23 +316,14 @@ proxy_reload(struct proxy *p, const struct config *c,
 	update_pause(p);
 }
 
-static void
-close_fronts(struct proxy *p)
-{
-	for (size_t i = 0; i < p->nfronts; i++) {
-		listener_free(p->fronts[i].listener);
-		p->fronts[i].listener = NULL;
-	}
-	p->nfronts = 0;
-}
-
 void
 proxy_drain(struct proxy *p, void (*idle)(void *), void *user)
 {
 	p->draining = true;
 	p->on_idle = idle;
 	p->user = user;
-	close_fronts(p);
+	fronts_free(p->fronts);
+	p->fronts = NULL;
 	if (p->base != NULL)
 		base_proxy_drain(p->base);
 	else
@@ -493,7 +346,7 @@ proxy_stop(struct proxy *p)
 {
 	if (p == NULL)
 		return;
-	close_fronts(p);
+	fronts_free(p->fronts);
 	base_proxy_free(p->base);
 	uplink_free(p->uplink);
 	while (p->nretired > 0)
