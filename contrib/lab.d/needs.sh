@@ -12,16 +12,19 @@
 needs_build=(
 	autoconf:autoreconf automake:automake make:make gcc:gcc
 	libc6-dev:stdio.h pkg-config:pkg-config libev-dev:ev.h
-	libconfuse-dev:confuse.h libsodium-dev:sodium.h libcmocka-dev:cmocka.h
+	libconfuse-dev:confuse.h libsodium-dev:sodium.h
+	libmnl-dev:libmnl/libmnl.h libnftnl-dev:libnftnl/rule.h
+	libcmocka-dev:cmocka.h
 )
 needs_lab=(
 	iproute2:ip nftables:nft curl:curl busybox:busybox
 	iputils-ping:ping
 )
 needs_test=(
-	iproute2:ip nftables:nft curl:curl iputils-ping:ping
-	python3:python3 python3-cryptography:cryptography.py procps:sysctl
-	patch:patch socat:socat
+	iproute2:ip nftables:nft iptables:iptables curl:curl
+	iputils-ping:ping python3:python3
+	python3-cryptography:cryptography.py procps:sysctl patch:patch
+	socat:socat
 )
 needs_bench=(
 	python3:python3 gnuplot-nox:gnuplot
