@@ -6,6 +6,7 @@
  * payloads alone, as it comes out of a decrypted message.
  */
 #include <assert.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -46,6 +47,14 @@ check_answer(const uint8_t *payload, size_t len)
 	assert(memcmp(again, payload, sizeof(again)) == 0);
 }
 
+/* As security.md has it; `b` holds WIRE_HELLO_PROLOGUE bytes. */
+static bool
+prologue_is_right(const uint8_t *b)
+{
+	return b[0] == 0xff && b[1] == 0xff && b[2] == 0xff && b[3] == 0xff &&
+	    b[4] == 1 && b[5] == 0 && b[6] * 256u + b[7] <= 256 - 16;
+}
+
 static void
 check_relay(const uint8_t *data, size_t len)
 {
@@ -59,8 +68,10 @@ check_relay(const uint8_t *data, size_t len)
 		return;
 	case WIRE_BAD:
 		assert(c.pos == data && len >= WIRE_HELLO_PROLOGUE);
+		assert(!prologue_is_right(data));
 		return;
 	case WIRE_OK:
+		assert(prologue_is_right(data));
 		break;
 	}
 	assert(c.pos == data + WIRE_HELLO_PROLOGUE && c.pos <= c.end);
@@ -91,6 +102,7 @@ check_proxy(const uint8_t *data, size_t len)
 		return;
 	case WIRE_BAD:
 		assert(c.pos == data && len >= 2);
+		assert(data[0] * 256u + data[1] > WIRE_HELLO_MAX);
 		return;
 	case WIRE_OK:
 		break;
