@@ -2,7 +2,9 @@
 /*
  * Frames of the extended protocol, one after the other, with their bodies.
  * What was accepted is encoded again: it must come out as it went in, but for
- * what a receiver ignores and for TLVs in an order that we do not send.
+ * what a receiver ignores and for TLVs in an order that we do not send.  And it
+ * is accepted exactly when protocol.md allows it: its rules stand here a second
+ * time, written as they are read there.
  */
 #include <assert.h>
 #include <stdbool.h>
@@ -11,6 +13,7 @@
 #include <string.h>
 
 #include "core/wire.h"
+#include "frames.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 
@@ -41,6 +44,74 @@ is_canonical(const uint8_t *body, size_t len)
 	return true;
 }
 
+/* May a header be like that?  `b` holds WIRE_HEADER bytes. */
+static bool
+header_is_right(const uint8_t *b)
+{
+	unsigned int type = b[0], size = b[2] * 256u + b[3];
+	bool number = (b[4] | b[5] | b[6] | b[7]) != 0;
+
+	if (size > 16384)
+		return false;
+	switch (type) {
+	case 0:				/* DATA */
+	case 1:				/* OPEN, with its destination */
+		return number && size >= 1;
+	case 2:				/* FIN */
+	case 4:				/* RESET */
+		return number && size == 1;
+	case 3:				/* ACK */
+		return number && size == 4;
+	case 5:				/* OPENED */
+		return number;
+	case 6:				/* PING */
+	case 7:				/* PONG */
+		return !number && size == 8;
+	case 8:				/* DRAIN */
+		return !number && size == 0;
+	case 9:				/* ASK */
+		return number && size == 0;
+	}
+	return type >= 0x80;
+}
+
+static bool
+addr_is_right(const uint8_t *value, size_t len)
+{
+	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+
+	if (len == 7)
+		return value[0] == 4;
+	return len == 19 && value[0] == 6 &&
+	    memcmp(value + 1, mapped, sizeof(mapped)) != 0;
+}
+
+/* May the body of an OPEN (else OPENED) be like that? */
+static bool
+tlvs_are_right(const uint8_t *body, size_t len, bool open)
+{
+	unsigned int count[4] = { 0 };
+
+	while (len > 0) {
+		const uint8_t *value = body + 2;
+
+		if (len < 2 || len - 2 < body[1])
+			return false;
+		if (body[0] < 0x80) {
+			if (!open || body[0] < 1 || body[0] > 3)
+				return false;
+			if (body[0] == 3 ? body[1] != 1 || value[0] > 63 :
+			    !addr_is_right(value, body[1]))
+				return false;
+			if (++count[body[0]] > 1)
+				return false;
+		}
+		len -= 2u + body[1];
+		body += 2u + body[1];
+	}
+	return !open || count[1] == 1;
+}
+
 static void
 check_addr(const struct addr *a)
 {
@@ -58,8 +129,11 @@ check_open(const uint8_t *body, size_t len)
 	struct wire_open o, o2;
 	size_t n;
 
-	if (wire_get_open(body, len, &o) != WIRE_OK)
+	if (wire_get_open(body, len, &o) != WIRE_OK) {
+		assert(!tlvs_are_right(body, len, true));
 		return;
+	}
+	assert(tlvs_are_right(body, len, true));
 	check_addr(&o.destination);
 	if (o.client.family != 0)
 		check_addr(&o.client);
@@ -74,45 +148,32 @@ check_open(const uint8_t *body, size_t len)
 	assert(o.dscp == o2.dscp);
 }
 
-/* The frame as its own function writes it; 0 for those without one. */
-static size_t
-write_again(uint8_t *out, const struct wire_header *h, const uint8_t *body)
+static void
+check_opened(const uint8_t *body, size_t len)
 {
-	switch (h->type) {
-	case WIRE_FIN:
-		return wire_put_fin(out, h->connection, h->serial,
-		    wire_body_u8(body));
-	case WIRE_ACK:
-		return wire_put_ack(out, h->connection, h->serial,
-		    wire_body_u32(body));
-	case WIRE_RESET:
-		return wire_put_reset(out, h->connection, wire_body_u8(body));
-	case WIRE_PING:
-	case WIRE_PONG:
-		return wire_put_ping(out, h->type == WIRE_PONG,
-		    wire_body_u64(body));
-	case WIRE_DRAIN:
-		return wire_put_drain(out);
-	case WIRE_ASK:
-		return wire_put_ask(out, h->connection, h->serial);
-	default:
-		return 0;
-	}
+	assert((wire_get_opened(body, len) == WIRE_OK) ==
+	    tlvs_are_right(body, len, false));
 }
 
+/* Those that have one encoding only come out as they came in. */
 static void
-check_control(const struct wire_header *h, const uint8_t *body)
+check_again(const struct wire_header *h, const uint8_t *body)
 {
+	uint8_t first[WIRE_HEADER], again[WIRE_HEADER + WIRE_SIZE_MAX];
+	const struct frame f = { *h, body };
 	struct wire_header sent = *h;
-	uint8_t first[WIRE_HEADER], again[WIRE_CONTROL_MAX];
-	size_t n = write_again(again, h, body);
+	size_t n = frame_again(again, &f);
 
-	if (n == 0)
+	if (n == 0)			/* wrong, or unknown */
 		return;
 	sent.flags = 0;
-	if (h->type == WIRE_RESET || h->type == WIRE_PING ||
-	    h->type == WIRE_PONG || h->type == WIRE_DRAIN)
+	if (h->type != WIRE_DATA && h->type != WIRE_FIN &&
+	    h->type != WIRE_ACK && h->type != WIRE_ASK)
 		sent.serial = 0;
+	if (h->type == WIRE_OPEN || h->type == WIRE_OPENED) {
+		assert(n <= (size_t)WIRE_HEADER + h->size);
+		return;
+	}
 	wire_put_header(first, &sent);
 	assert(n == (size_t)WIRE_HEADER + h->size);
 	assert(memcmp(again, first, sizeof(first)) == 0);
@@ -134,14 +195,14 @@ take_frame(struct cursor *c)
 		return false;
 	case WIRE_BAD:
 		assert(c->pos == start && left >= WIRE_HEADER);
+		assert(!header_is_right(start));
 		return false;
 	case WIRE_OK:
 		break;
 	}
 	body = c->pos;
 	assert(body == start + WIRE_HEADER && body <= c->end);
-	assert(h.type < WIRE_NTYPES || h.type >= WIRE_OPTIONAL);
-	assert(h.size <= WIRE_SIZE_MAX);
+	assert(header_is_right(start));
 	wire_put_header(again, &h);
 	assert(memcmp(again, start, sizeof(again)) == 0);
 	check_cut_header(start);
@@ -150,9 +211,8 @@ take_frame(struct cursor *c)
 	if (h.type == WIRE_OPEN)
 		check_open(body, h.size);
 	else if (h.type == WIRE_OPENED)
-		(void)wire_get_opened(body, h.size);
-	else
-		check_control(&h, body);
+		check_opened(body, h.size);
+	check_again(&h, body);
 	c->pos += h.size;
 	return true;
 }
@@ -168,6 +228,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 
 	/* As a body alone, so that reading past it is seen. */
 	check_open(data, len);
-	(void)wire_get_opened(data, len);
+	check_opened(data, len);
 	return 0;
 }
