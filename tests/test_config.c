@@ -243,7 +243,7 @@ interception_has_defaults(void **state)
 	assert_int_equal(in->mode, CONFIG_TPROXY);
 	assert_addr(&in->listen, "[::]:1092");
 	assert_false(in->own);
-	assert_int_equal(in->own_listen.family, 0);
+	assert_int_equal(in->own_port, 0);
 	assert_int_equal(in->ninterfaces, 1);
 	assert_string_equal(in->interfaces[0], "lan0");
 	assert_int_equal(in->nports, 2);
@@ -273,7 +273,7 @@ every_option_of_an_interception_is_stored(void **state)
 	    "mode = tproxy\n"
 	    "listen = 192.0.2.1:1\n"
 	    "own = yes\n"
-	    "own-listen = 127.0.0.1:2\n"
+	    "own-port = 2\n"
 	    "interfaces = br-lan wlan*\n"
 	    "ports = 80 443 8000-8999\n"
 	    "except-ports = 8291 8728-8729\n"
@@ -295,7 +295,7 @@ every_option_of_an_interception_is_stored(void **state)
 	assert_int_equal(in->mode, CONFIG_TPROXY);
 	assert_addr(&in->listen, "192.0.2.1:1");
 	assert_true(in->own);
-	assert_addr(&in->own_listen, "127.0.0.1:2");
+	assert_int_equal(in->own_port, 2);
 	assert_int_equal(in->ninterfaces, 2);
 	assert_string_equal(in->interfaces[0], "br-lan");
 	assert_string_equal(in->interfaces[1], "wlan*");
@@ -341,7 +341,7 @@ own_sockets_are_marked_where_own_connections_are_intercepted(void **state)
 	    "protection = none\npath sat {\nmark = 3\n}\n}\n");
 
 	(void)state;
-	assert_addr(&c->intercept.own_listen, "[::]:1091");
+	assert_int_equal(c->intercept.own_port, 1091);
 	assert_int_equal(c->relays[0].paths[0].socket.mark, 0x10000003);
 	config_free(c);
 }
@@ -761,6 +761,9 @@ error_says_where_what_was_expected_and_what_was_found(void **state)
 		{ "intercept {\nmark = 0\n",
 		    "test.conf:2: intercept mark: expected a number from 1 to "
 		    "4294967295, found '0'" },
+		{ "intercept {\nown-port = 65536\n",
+		    "test.conf:2: intercept own-port: expected a number from 1 "
+		    "to 65535, found '65536'" },
 		{ "intercept {\nroute-table = 0\n",
 		    "test.conf:2: intercept route-table: expected a number "
 		    "from 1 to 4294967295, found '0'" },
@@ -1070,17 +1073,16 @@ options_that_do_not_go_together_are_refused(void **state)
 		{ INTERCEPT("interfaces = a\nroute-table = 254\n"),
 		    "test.conf:8: intercept route-table: expected a table of "
 		    "its own, found one of the kernel's, 253 to 255" },
-		{ INTERCEPT("interfaces = a\nown-listen = [::1]:5\n"),
-		    "test.conf:8: intercept own-listen: expected own = yes "
-		    "with it, found own = no" },
+		{ INTERCEPT("interfaces = a\nown-port = 5\n"),
+		    "test.conf:8: intercept own-port: expected own = yes with "
+		    "it, found own = no" },
+		{ INTERCEPT("interfaces = a\nown = yes\nown-port = 1092\n"),
+		    "test.conf:6: intercept: expected another port in own-port "
+		    "than in listen, found the same" },
 		{ INTERCEPT("interfaces = a\nown = yes\n"
-		    "own-listen = 192.0.2.1:5\n"),
-		    "test.conf:9: intercept own-listen: expected [::], 0.0.0.0 "
-		    "or a loopback address, found 192.0.2.1:5" },
-		{ INTERCEPT("interfaces = a\nown = yes\n"
-		    "own-listen = [::1]:1092\n"),
-		    "test.conf:6: intercept: expected a port of its own in "
-		    "own-listen, found that of listen in [::1]:1092" },
+		    "listen = [::]:1091\n"),
+		    "test.conf:6: intercept: expected another port in own-port "
+		    "than in listen, found the same" },
 		{ INTERCEPT("interfaces = a\n") "forward b {\n"
 		    "listen = [::]:1092\ndestination = a:1\n}\n",
 		    "test.conf:6: intercept: expected the option listen, since "

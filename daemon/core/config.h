@@ -79,7 +79,7 @@ struct config_intercept {
 	enum config_mode mode;
 	struct addr listen;
 	bool own;			/* those of this machine, too */
-	struct addr own_listen;		/* family 0 without `own` */
+	uint16_t own_port;		/* on the loopback; 0 without `own` */
 
 	/* Names, or beginnings of names with a `*`; where they are not needed,
 	 * none. */

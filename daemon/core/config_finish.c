@@ -12,7 +12,7 @@
 #define FAST_PATH_BPS (100 * MBIT)	/* from here 4 bulk subflows a path */
 #define DEFAULT_CONGESTION "bbr"
 #define DEFAULT_LISTEN "[::]:1092"
-#define DEFAULT_OWN_LISTEN "[::]:1091"
+#define DEFAULT_OWN_PORT 1091
 #define BGP_PORT 179		/* it wants to meet its neighbour */
 
 static bool
@@ -193,7 +193,7 @@ check_intercept_options(struct config_builder *b)
 	static const char *const of_route[] = { "route-table",
 		"route-priority", NULL };
 	static const char *const of_interfaces[] = { "interfaces", NULL };
-	static const char *const of_own[] = { "own-listen", NULL };
+	static const char *const of_own[] = { "own-port", NULL };
 	const struct config_intercept *in = &b->config->intercept;
 	bool route = in->mode == CONFIG_TPROXY && in->route;
 	int result = 0;
@@ -221,42 +221,27 @@ check_intercept_options(struct config_builder *b)
 	return result;
 }
 
-/* One that was written, or else the default. */
 static int
-finish_listen(struct config_builder *b, struct addr *listen,
-    const char *standard, const char *option)
-{
-	struct addr a;
-
-	if (listen->family != 0)
-		return 0;
-	if (addr_parse(&a, standard) < 0 || config_listens(b->config, &a))
-		return FAIL(b, b->seen[CONFIG_IN_INTERCEPT].line, "intercept: "
-		    "expected the option ", option, ", since something else "
-		    "listens on ", standard, ", found none");
-	*listen = a;
-	return 0;
-}
-
-static int
-finish_own_listen(struct config_builder *b)
+finish_listen(struct config_builder *b)
 {
 	struct config_intercept *in = &b->config->intercept;
-	char text[ADDR_TEXT_MAX];
-	int result = finish_listen(b, &in->own_listen, DEFAULT_OWN_LISTEN,
-	    "own-listen");
+	struct addr a;
 
-	if (result < 0)
-		return result;
-	if (!addr_is_any(&in->own_listen) && !is_loopback(&in->own_listen))
-		return FAIL(b, line_in(b, CONFIG_IN_INTERCEPT, "own-listen"),
-		    "intercept own-listen: expected [::], 0.0.0.0 or a "
-		    "loopback address, found ",
-		    addr_format(&in->own_listen, text));
-	if (in->own_listen.port == in->listen.port)
+	if (in->listen.family == 0) {
+		if (addr_parse(&a, DEFAULT_LISTEN) < 0 ||
+		    config_listens(b->config, &a))
+			return FAIL(b, b->seen[CONFIG_IN_INTERCEPT].line,
+			    "intercept: expected the option listen, since "
+			    "something else listens on " DEFAULT_LISTEN
+			    ", found none");
+		in->listen = a;
+	}
+	if (in->own && in->own_port == 0)
+		in->own_port = DEFAULT_OWN_PORT;
+	if (in->own_port == in->listen.port)
 		return FAIL(b, b->seen[CONFIG_IN_INTERCEPT].line, "intercept: "
-		    "expected a port of its own in own-listen, found that of "
-		    "listen in ", addr_format(&in->own_listen, text));
+		    "expected another port in own-port than in listen, found "
+		    "the same");
 	return 0;
 }
 
@@ -304,15 +289,10 @@ finish_ports(struct config_builder *b)
 static int
 finish_intercept(struct config_builder *b)
 {
-	struct config *c = b->config;
-	struct config_intercept *in = &c->intercept;
 	int result = check_intercept_options(b);
 
 	if (result == 0)
-		result = finish_listen(b, &in->listen, DEFAULT_LISTEN,
-		    "listen");
-	if (result == 0 && in->own)
-		result = finish_own_listen(b);
+		result = finish_listen(b);
 	if (result == 0)
 		result = finish_ports(b);
 	return result;

@@ -30,11 +30,15 @@ static void
 store(void *field, size_t size, uint64_t value)
 {
 	uint8_t u8 = (uint8_t)value;
+	uint16_t u16 = (uint16_t)value;
 	uint32_t u32 = (uint32_t)value;
 
 	switch (size) {
 	case sizeof(u8):	/* a bool as well: `value` is then 0 or 1 */
 		memcpy(field, &u8, size);
+		break;
+	case sizeof(u16):
+		memcpy(field, &u16, size);
 		break;
 	case sizeof(u32):
 		memcpy(field, &u32, size);
@@ -229,8 +233,7 @@ set_source(struct config_builder *b, const struct key *k, void *field,
 bool
 config_listens(const struct config *c, const struct addr *a)
 {
-	bool listens = addr_equal(a, &c->intercept.listen) ||
-	    addr_equal(a, &c->intercept.own_listen);
+	bool listens = addr_equal(a, &c->intercept.listen);
 
 	for (size_t i = 0; i < c->nforwards; i++)
 		listens |= addr_equal(a, &c->forwards[i].listen);
