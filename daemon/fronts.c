@@ -1,5 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 /*
+ * With TPROXY a client's destination is the local address of its connection, as
+ * if it were ours; what conntrack would say to SO_ORIGINAL_DST is not asked,
+ * since it may know nothing, or something else.  With REDIRECT it is the other
+ * way round.  Either way, who asks for one of our listeners was not intercepted,
+ * or would be for ever.
+ *
  * A client that cannot be served is reset, never closed: a clean end would say
  * that the server had nothing to say.
  */
@@ -16,9 +22,8 @@
 #include "net/origdst.h"
 #include "net/stream.h"
 
-#define OWN_MAX 256
-
 enum front_kind {
+	FRONT_TPROXY,
 	FRONT_REDIRECT,
 	FRONT_FORWARD,
 };
@@ -55,20 +60,12 @@ fronts_refuse(struct ev_loop *loop, int fd, const struct addr *client,
 static bool
 is_own_listener(const struct fronts *all, const struct addr *a)
 {
-	struct addr own[OWN_MAX];
 	bool port = false;
-	int n;
 
 	for (size_t i = 0; i < all->n; i++)
 		if (listener_address(all->each[i].listener)->port == a->port)
 			port = true;
-	if (!port)
-		return false;
-	n = origdst_own(own, OWN_MAX);
-	for (int i = 0; i < n; i++)
-		if (addr_same_host(&own[i], a))
-			return true;
-	return false;
+	return port && origdst_is_own(a);
 }
 
 /* NULL, or why not. */
@@ -78,13 +75,18 @@ find_destination(const struct front *front, int fd, const struct addr *client,
 {
 	int error;
 
-	if (front->kind == FRONT_FORWARD) {
+	switch (front->kind) {
+	case FRONT_FORWARD:
 		*destination = front->destination;
 		return NULL;
+	case FRONT_TPROXY:
+		error = origdst_local(fd, destination);
+		break;
+	default:
+		error = origdst_redirect(fd, client, destination);
+		if (error == -ENOENT)
+			return "it was not redirected here";
 	}
-	error = origdst_redirect(fd, client, destination);
-	if (error == -ENOENT)
-		return "it was not redirected here";
 	if (error != 0)
 		return strerror(-error);
 	if (is_own_listener(front->fronts, destination))
@@ -113,6 +115,7 @@ static bool
 listen_at(struct fronts *all, enum front_kind kind,
     const struct addr *address, char *error, size_t size)
 {
+	const char *note = kind == FRONT_TPROXY ? " for TPROXY" : "";
 	struct front *front = &all->each[all->n];
 	char text[ADDR_TEXT_MAX];
 	const char *step;
@@ -123,27 +126,47 @@ listen_at(struct fronts *all, enum front_kind kind,
 	front->listener = listener_new(all->options.loop,
 	    &(struct listener_options){
 		.address = *address,
+		.transparent = kind == FRONT_TPROXY,
 		.on_accept = on_accept,
 		.user = front,
 	}, &result, &step);
 	if (front->listener == NULL) {
-		snprintf(error, size, "listen %s: %s: %s",
-		    addr_format(address, text), step, strerror(-result));
+		snprintf(error, size, "listen %s%s: %s: %s",
+		    addr_format(address, text), note, step,
+		    strerror(-result));
 		return false;
 	}
 	all->n++;
-	log_info("proxy: listening on %s",
-	    addr_format(listener_address(front->listener), text));
+	log_info("proxy: listening on %s%s",
+	    addr_format(listener_address(front->listener), text), note);
 	return true;
+}
+
+/* What nat redirects in output goes to the loopback. */
+static bool
+listen_for_own(struct fronts *all, uint16_t port, char *error, size_t size)
+{
+	struct addr a = { .family = 4, .ip = { 127, 0, 0, 1 }, .port = port };
+
+	if (!listen_at(all, FRONT_REDIRECT, &a, error, size))
+		return false;
+	a = (struct addr){ .family = 6, .ip = { [15] = 1 }, .port = port };
+	if (!origdst_is_own(&a))
+		return true;	/* a machine without IPv6 */
+	return listen_at(all, FRONT_REDIRECT, &a, error, size);
 }
 
 static bool
 listen_all(struct fronts *all, char *error, size_t size)
 {
 	const struct config *c = all->options.config;
+	const struct config_intercept *in = &c->intercept;
 
-	if (c->intercept_given && !listen_at(all, FRONT_REDIRECT,
-	    &c->intercept.listen, error, size))
+	if (c->intercept_given && !listen_at(all, in->mode == CONFIG_TPROXY ?
+	    FRONT_TPROXY : FRONT_REDIRECT, &in->listen, error, size))
+		return false;
+	if (c->intercept_given && in->own &&
+	    !listen_for_own(all, in->own_port, error, size))
 		return false;
 	for (size_t i = 0; i < c->nforwards; i++) {
 		const struct config_forward *f = &c->forwards[i];
@@ -163,7 +186,7 @@ struct fronts *
 fronts_new(const struct fronts_options *o, char *error, size_t size)
 {
 	struct fronts *all = calloc(1, sizeof(*all) +
-	    (1 + o->config->nforwards) * sizeof(all->each[0]));
+	    (3 + o->config->nforwards) * sizeof(all->each[0]));
 
 	if (all == NULL) {
 		snprintf(error, size, "%s", strerror(ENOMEM));

@@ -231,6 +231,8 @@ on_client(void *user, int fd, const struct wire_open *open)
 
 	if (most != 0 && tally_count(p->clients, &open->client) >= most)
 		why = "too many sessions of this client";
+	else if (addr_equal(&open->destination, &p->relay))
+		why = "it asked for the relay itself";	/* as we do */
 	else
 		why = carry(p, fd, open);
 	if (why != NULL)

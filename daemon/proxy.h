@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The role near the clients: accepts what is redirected to it, and what comes
+ * The role near the clients: accepts what is intercepted for it, and what comes
  * to its forward listeners, and has it carried to a relay.
  */
 #ifndef PROXY_H

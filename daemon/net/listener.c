@@ -150,6 +150,11 @@ begin(struct listener *l, const struct listener_options *o)
 	    setsockopt(l->fd, SOL_SOCKET, SO_BINDTODEVICE, o->interface,
 	    (socklen_t)strlen(o->interface)) == -1)
 		return "SO_BINDTODEVICE";
+	/* Either of both serves both families. */
+	if (o->transparent && setsockopt(l->fd,
+	    six ? IPPROTO_IPV6 : IPPROTO_IP,
+	    six ? IPV6_TRANSPARENT : IP_TRANSPARENT, &one, sizeof(one)) == -1)
+		return "IP_TRANSPARENT";
 	if (o->subflow != NULL)
 		sockopt_subflow(l->fd, o->subflow);
 	len = (socklen_t)addr_to_sockaddr(&o->address, false, &ss);

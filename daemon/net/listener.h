@@ -21,6 +21,8 @@ typedef void listener_accept(void *user, int fd, const struct addr *peer);
 struct listener_options {
 	struct addr address;
 	const char *interface;		/* SO_BINDTODEVICE, or NULL */
+	bool transparent;		/* takes what TPROXY gives it, for
+					 * whatever address (IP_TRANSPARENT) */
 	const struct sockopt_subflow *subflow;	/* before listen(), or NULL */
 	int backlog;			/* 0: the system's */
 	listener_accept *on_accept;

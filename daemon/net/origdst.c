@@ -10,6 +10,8 @@
 #include <linux/netfilter_ipv4.h>
 #include <linux/netfilter_ipv6/ip6_tables.h>
 
+#define OWN_MAX 256
+
 int
 origdst_redirect(int fd, const struct addr *peer, struct addr *destination)
 {
@@ -45,6 +47,18 @@ sockaddr_size(const struct sockaddr *sa)
 {
 	return sa->sa_family == AF_INET ? sizeof(struct sockaddr_in) :
 	    sizeof(struct sockaddr_in6);
+}
+
+bool
+origdst_is_own(const struct addr *a)
+{
+	struct addr own[OWN_MAX];
+	int n = origdst_own(own, OWN_MAX);
+
+	for (int i = 0; i < n; i++)
+		if (addr_same_host(&own[i], a))
+			return true;
+	return false;
 }
 
 int

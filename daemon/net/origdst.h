@@ -5,6 +5,8 @@
 #ifndef NET_ORIGDST_H
 #define NET_ORIGDST_H
 
+#include <stdbool.h>
+
 #include "core/addr.h"
 
 /* A connection that nft REDIRECT gave us: SO_ORIGINAL_DST at SOL_IP when the
@@ -14,11 +16,15 @@
 int origdst_redirect(int fd, const struct addr *peer,
     struct addr *destination);
 
-/* Our end of a connection (getsockname). */
+/* Our end of a connection (getsockname): where it was going, if TPROXY gave it
+ * to us.  What SO_ORIGINAL_DST knows about such a one is another matter. */
 int origdst_local(int fd, struct addr *local);
 
 /* The addresses of this machine's interfaces, at most `max`; how many there
  * are, or -errno. */
 int origdst_own(struct addr own[], int max);
+
+/* Is it one of them? */
+bool origdst_is_own(const struct addr *);
 
 #endif

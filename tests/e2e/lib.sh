@@ -387,12 +387,14 @@ make_key()	# name
 # Both write a configuration that works; lines on standard input (if it is not
 # a terminal) come in addition.  RELAY_PEER and PROXY_PATH go inside of the
 # sections peer and path, $protection says how subflows are protected (with the
-# key in proxy.key, if at all).
+# key in proxy.key, if at all), $intercept how the proxy is given connections
+# (the rules are the test's).
 # What is special is opened only by a rule as long as its range.
 permit_server='permit("10.77.3.0/24", "any")
 permit("fd77:3::/64", "any")'
 
 protection=sealed
+intercept='mode = redirect nft = off'
 
 key_file()
 {
@@ -426,8 +428,7 @@ proxy_config()
 		echo 'log-level = debug'
 		echo 'grace = 5s'
 		echo 'control = off'
-		echo "intercept { mode = redirect nft = off" \
-		    "listen = \"[::]:$proxy_port\" }"
+		echo "intercept { $intercept listen = \"[::]:$proxy_port\" }"
 		echo 'relay "relay" {'
 		echo "address = \"$relay4:$relay_port\""
 		echo "protection = $protection"
@@ -491,4 +492,44 @@ redirect()	# ports, as nft has them
 direct()
 {
 	on gateway nft delete table inet test-redirect
+}
+
+# The same with TPROXY.  Only what begins is given to the proxy: what is under
+# way stays where it is.  Without a proxy the rule does not match, and the mark
+# is not set; so tproxy comes first.
+tproxy()	# ports, as nft has them
+{
+	local ports=${1:-1-65535} family
+
+	for family in -4 -6; do
+		on gateway ip "$family" rule add iif lan pref 100 \
+		    fwmark 0x10000000/0x10000000 lookup 2025 ||
+		    give_up "there is no policy routing"
+		on gateway ip "$family" route add local default dev lo \
+		    table 2025 || give_up "there is no route"
+	done
+	on gateway nft -f - <<-END || give_up "there is no TPROXY"
+	table inet test-tproxy {
+		chain prerouting {
+			type filter hook prerouting priority mangle
+			iifname != "lan" return
+			meta l4proto != tcp return
+			socket transparent 1 meta mark set meta mark or 0x10000000 accept
+			fib daddr type local return
+			tcp flags & (syn | ack) != syn return
+			meta l4proto tcp tcp dport { $ports } tproxy to :$proxy_port meta mark set meta mark or 0x10000000 accept
+		}
+	}
+	END
+}
+
+no_tproxy()
+{
+	local family
+
+	on gateway nft delete table inet test-tproxy
+	for family in -4 -6; do
+		on gateway ip "$family" rule del pref 100
+		on gateway ip "$family" route flush table 2025
+	done
 }
