@@ -47,10 +47,11 @@ code_of(int error)
 }
 
 static void
-on_gone(void *user)
+on_gone(void *user, uint8_t code)
 {
 	struct call *call = user;
 
+	(void)code;
 	dial_cancel(call->dial);
 	peer_drop_session(call->peer);
 	call->host->count--;

@@ -60,7 +60,8 @@ struct leg {
 	struct list list;		/* of its host */
 	struct leg_host *host;
 	struct session *session;	/* until gone */
-	void (*on_gone)(void *);
+	void (*on_gone)(void *, uint8_t);
+	uint8_t code;		/* the far end's, when it aborted */
 	void *user;
 
 	struct stream stream;
@@ -114,7 +115,7 @@ end(struct leg *leg, const char *how)
 	list_unlink(&leg->list);
 	host->count--;
 	reap_later(&leg->reap, free_leg);
-	leg->on_gone(leg->user);
+	leg->on_gone(leg->user, leg->code);
 }
 
 static void
@@ -365,10 +366,9 @@ settle(struct leg *leg)
 		return;
 	state = session_state(leg->session);
 	if (state == SESSION_ABORT) {
-		uint8_t code = session_code(leg->session);
-
-		end_reset(leg, code != WIRE_CODE_OK ? wire_code_text(code) :
-		    "reset by the far end");
+		leg->code = session_code(leg->session);
+		end_reset(leg, leg->code != WIRE_CODE_OK ?
+		    wire_code_text(leg->code) : "reset by the far end");
 		return;
 	}
 	switch (leg->phase) {

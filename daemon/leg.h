@@ -37,9 +37,10 @@ void leg_host_init(struct leg_host *);
 struct leg_options {
 	struct leg_host *host;
 	struct session *session;	/* its user becomes the leg */
-	/* The leg has ended, its session is released.  Never from inside
-	 * leg_new(). */
-	void (*on_gone)(void *user);
+	/* The leg has ended, its session is released.  `code` (enum wire_code):
+	 * why the far end aborted the session, else WIRE_CODE_OK.  Never from
+	 * inside leg_new(). */
+	void (*on_gone)(void *user, uint8_t code);
 	void *user;
 };
 

@@ -19,6 +19,7 @@
 #include "core/tally.h"
 #include "endpoint.h"
 #include "fronts.h"
+#include "gateway.h"
 #include "quota.h"
 #include "net/hangup.h"
 #include "net/log.h"
@@ -26,9 +27,13 @@
 
 #define RETIRED_MAX 8
 
+/* When nothing is intercepted any more, those whose handshake with us has begun
+ * still come, if they are not too far. */
+#define LAST_CLIENTS_S .3
+
 struct client {
 	struct proxy *proxy;
-	struct addr addr;
+	struct addr addr, destination;
 };
 
 struct proxy {
@@ -40,6 +45,7 @@ struct proxy {
 	struct tally *clients;		/* sessions of each */
 	bool paused;
 	struct fronts *fronts;		/* NULL: no more clients */
+	struct gateway *gateway;	/* NULL: nothing is intercepted */
 
 	struct addr relay;
 	struct uplink *uplink;		/* NULL: before start and after idle */
@@ -48,6 +54,7 @@ struct proxy {
 	struct base_proxy *base;	/* instead, if the relay speaks that */
 
 	bool draining;
+	ev_timer closing;		/* until the doors close */
 	void (*on_idle)(void *);
 	void *user;
 };
@@ -171,6 +178,17 @@ on_client_gone(void *user)
 	update_pause(p);
 }
 
+static void
+on_session_gone(void *user, uint8_t code)
+{
+	struct client *client = user;
+	struct proxy *p = client->proxy;
+
+	if (code != WIRE_CODE_OK && p->gateway != NULL)
+		gateway_refused(p->gateway, &client->destination, code);
+	on_client_gone(client);
+}
+
 static const char *
 carry_error(int error)
 {
@@ -193,11 +211,11 @@ open_session(struct proxy *p, int fd, const struct wire_open *open,
 	if (p->base != NULL)
 		return base_proxy_open(p->base, fd, &open->client,
 		    on_client_gone, client);
-	error = uplink_open(p->uplink, open, fd, on_client_gone, client);
+	error = uplink_open(p->uplink, open, fd, on_session_gone, client);
 	if (error != -ENOSPC)
 		return error;
 	on_closing(p, p->uplink);	/* its numbers are used up */
-	return uplink_open(p->uplink, open, fd, on_client_gone, client);
+	return uplink_open(p->uplink, open, fd, on_session_gone, client);
 }
 
 /* Takes `fd`, or says why not. */
@@ -211,6 +229,7 @@ carry(struct proxy *p, int fd, const struct wire_open *open)
 		return "out of memory";
 	client->proxy = p;
 	client->addr = open->client;
+	client->destination = open->destination;
 	if ((error = tally_add(p->clients, &client->addr)) != 0) {
 		free(client);
 		return strerror(-error);
@@ -238,6 +257,64 @@ on_client(void *user, int fd, const struct wire_open *open)
 	if (why != NULL)
 		fronts_refuse(p->loop, fd, &open->client, why);
 	update_pause(p);
+}
+
+/* ---- what is caught ---- */
+
+static void
+on_look(void *user, struct gate_input *in)
+{
+	struct proxy *p = user;
+
+	in->draining = p->draining;
+	in->relay_up = p->uplink != NULL && uplink_answers(p->uplink);
+	in->relay_families = p->uplink != NULL ?
+	    uplink_families(p->uplink) : 0;
+	in->sessions = tally_total(p->clients);
+	in->max_sessions = p->quota.max_sessions;
+	in->held_bytes = p->quota.budget.held_bytes;
+	in->limit_bytes = p->quota.budget.limit_bytes;
+}
+
+/* false: it cannot, with a sentence in `error`. */
+static bool
+start_gateway(struct proxy *p, char *error, size_t size)
+{
+	const struct config_intercept *c = &p->config->intercept;
+
+	if (!p->config->intercept_given || p->base != NULL)
+		return true;
+	p->gateway = gateway_new(&(struct gateway_options){
+		.loop = p->loop,
+		.config = p->config,
+		.relay = p->relay,
+		.port = c->listen.port,
+		.own_port = c->own_port,
+		.on_look = on_look,
+		.user = p,
+	}, error, size);
+	return p->gateway != NULL;
+}
+
+/* ---- the end of it ---- */
+
+static void
+close_doors(struct proxy *p)
+{
+	fronts_free(p->fronts);
+	p->fronts = NULL;
+	if (p->base != NULL)
+		base_proxy_drain(p->base);
+	else
+		uplink_drain(p->uplink);
+}
+
+static void
+on_close_doors(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	(void)loop;
+	(void)revents;
+	close_doors(w->data);
 }
 
 /* ---- start ---- */
@@ -271,7 +348,8 @@ start(struct proxy *p, char *error, size_t size)
 	snprintf(error, size, "%s", strerror(ENOMEM));
 	if (relay->protocol == CONFIG_BASE)
 		return (p->base = make_base(p)) != NULL;
-	return (p->uplink = make_uplink(p)) != NULL;
+	return (p->uplink = make_uplink(p)) != NULL &&
+	    start_gateway(p, error, size);
 }
 
 struct proxy *
@@ -287,6 +365,8 @@ proxy_start(struct ev_loop *loop, const struct config *c,
 	p->loop = loop;
 	p->config = c;
 	p->keys = keys;
+	ev_init(&p->closing, on_close_doors);
+	p->closing.data = p;
 	quota_start(&p->quota, c);
 	if (start(p, error, size))
 		return p;
@@ -309,6 +389,8 @@ proxy_reload(struct proxy *p, const struct config *c,
 	    relay->name);
 	if (p->fronts != NULL)
 		fronts_configure(p->fronts, c);
+	if (p->gateway != NULL)
+		gateway_configure(p->gateway, c, p->relay);
 	if (p->base != NULL)
 		base_proxy_configure(p->base, c, p->relay);
 	if (p->uplink != NULL)
@@ -324,12 +406,13 @@ proxy_drain(struct proxy *p, void (*idle)(void *), void *user)
 	p->draining = true;
 	p->on_idle = idle;
 	p->user = user;
-	fronts_free(p->fronts);
-	p->fronts = NULL;
-	if (p->base != NULL)
-		base_proxy_drain(p->base);
-	else
-		uplink_drain(p->uplink);
+	if (p->gateway == NULL) {
+		close_doors(p);
+		return;
+	}
+	gateway_look(p->gateway);
+	ev_timer_set(&p->closing, LAST_CLIENTS_S, 0.);
+	ev_timer_start(p->loop, &p->closing);
 }
 
 void
@@ -348,6 +431,8 @@ proxy_stop(struct proxy *p)
 {
 	if (p == NULL)
 		return;
+	gateway_free(p->gateway);
+	ev_timer_stop(p->loop, &p->closing);
 	fronts_free(p->fronts);
 	base_proxy_free(p->base);
 	uplink_free(p->uplink);

@@ -50,6 +50,8 @@ struct trunk {
 	ev_timer timer;
 	bool proxy, changed, draining, idle_told, drain_told, dead;
 	uint64_t idle_since;		/* while draining; 0: it is not */
+	int asked;		/* the subflow that was, by trunk_ask() */
+	uint64_t asked_us;
 };
 
 void
@@ -360,6 +362,36 @@ bool
 trunk_waits(const struct trunk *t)
 {
 	return t->alive > 0 || t->expires != 0;
+}
+
+uint64_t
+trunk_heard_us(const struct trunk *t)
+{
+	uint64_t last = 0;
+
+	for (int i = 0; i < GROUP_SUBFLOWS; i++) {
+		uint64_t heard = t->subflows[i] != NULL ?
+		    group_heard(t->group, i) : 0;
+
+		if (heard > last)
+			last = heard;
+	}
+	return last;
+}
+
+void
+trunk_ask(struct trunk *t, uint64_t every_us)
+{
+	uint64_t now = clock_us();
+
+	if (t->up == 0 || now < t->asked_us + every_us)
+		return;
+	t->asked_us = now;
+	do
+		t->asked = (t->asked + 1) % GROUP_SUBFLOWS;
+	while (t->subflows[t->asked] == NULL);
+	group_ping(t->group, t->asked, now);
+	trunk_change(t);
 }
 
 int

@@ -102,6 +102,12 @@ bool trunk_has(const struct trunk *, uint8_t path, uint8_t slot);
  * too long. */
 bool trunk_waits(const struct trunk *);
 
+/* When the peer was last heard, on any subflow; 0: there is none. */
+uint64_t trunk_heard_us(const struct trunk *);
+/* Ask for a sign of life on one subflow, another each time, at most once in
+ * `every_us`. */
+void trunk_ask(struct trunk *, uint64_t every_us);
+
 int trunk_take(struct subflow *, const uint8_t *, size_t);
 size_t trunk_fill(struct subflow *, uint8_t *, size_t);
 void trunk_event(struct subflow *);

@@ -36,6 +36,10 @@
 
 #define BACK_OFF_MIN_MS 250
 #define BACK_OFF_MAX_MS 3000
+
+/* Whether a relay answers has to be known within 10 s of its silence. */
+#define ASK_US UINT64_C(3000000)
+#define SILENCE_US UINT64_C(8000000)
 #define CALM_US UINT64_C(10000000)	/* so long a group has lived well */
 #define RENEW_S 1.		/* a subflow's time to become as fast as before */
 
@@ -58,6 +62,7 @@ struct uplink {
 	bool established;		/* the relay was heard */
 	bool draining, closing;		/* closing: the relay is */
 	uint32_t relay_sessions;	/* most that it takes; 0: not known */
+	uint32_t features;		/* WIRE_FEATURE_*, its latest */
 	size_t pioneer;			/* its slot */
 	uint64_t begun_us;		/* when the last group ended; 0: never */
 	uint32_t pause_ms;		/* before this one */
@@ -371,6 +376,7 @@ on_up(struct subflow *subflow, const struct wire_answer *answer)
 		return false;
 	}
 	u->relay_sessions = answer->max_sessions;
+	u->features = answer->features;
 	group_peer_window(trunk_group(u->trunk), answer->initial_window);
 	if (trunk_attach(u->trunk, line) != 0) {
 		slot->line.subflow = NULL;
@@ -596,7 +602,7 @@ uplink_configure(struct uplink *u, const struct config *c,
 
 int
 uplink_open(struct uplink *u, const struct wire_open *open, int fd,
-    void (*on_gone)(void *), void *user)
+    void (*on_gone)(void *, uint8_t), void *user)
 {
 	struct group *group = trunk_group(u->trunk);
 	uint64_t now = clock_us();
@@ -624,6 +630,24 @@ uplink_open(struct uplink *u, const struct wire_open *open, int fd,
 	}
 	leg_join(leg, fd);
 	return 0;
+}
+
+unsigned
+uplink_families(const struct uplink *u)
+{
+	return u->features & (WIRE_FEATURE_IPV4 | WIRE_FEATURE_IPV6);
+}
+
+bool
+uplink_answers(struct uplink *u)
+{
+	uint64_t now = clock_us(), heard = trunk_heard_us(u->trunk);
+
+	if (heard == 0 || u->closing)
+		return false;
+	if (now >= heard + ASK_US)
+		trunk_ask(u->trunk, ASK_US);
+	return now < heard + SILENCE_US;
 }
 
 void

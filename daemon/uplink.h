@@ -43,12 +43,19 @@ void uplink_free(struct uplink *);
 void uplink_configure(struct uplink *, const struct config *,
     const struct keyring *, struct addr);
 
-/* Carry the client `fd`.  0: it was taken, and on_gone(user) is called once
- * when it has ended, not from in here.  Otherwise it is still the caller's:
+/* Is there a subflow, and was the relay heard lately?  To be asked about once a
+ * second, since a silent relay is asked for a sign of life in here; then a relay
+ * that has gone without a word is known within 9 s. */
+bool uplink_answers(struct uplink *);
+/* Which families it reaches: WIRE_FEATURE_IPV4, WIRE_FEATURE_IPV6. */
+unsigned uplink_families(const struct uplink *);
+
+/* Carry the client `fd`.  0: it was taken, and on_gone(user, code) is called
+ * once when it has ended (leg.h), not from in here.  Otherwise it is still the caller's:
  * -ENETUNREACH (no subflow, and none for long), -EAGAIN (too many sessions,
  * or memory), -ENOMEM, -ENOSPC (open it through another uplink). */
 int uplink_open(struct uplink *, const struct wire_open *, int fd,
-    void (*on_gone)(void *user), void *user);
+    void (*on_gone)(void *user, uint8_t code), void *user);
 
 /* Nothing new will be opened. */
 void uplink_drain(struct uplink *);

@@ -112,7 +112,7 @@ may_include()
 		*:*..*) false ;;
 		# A folder's name says that it is the same or below.
 		core:core/*|net:core/*|role:core/*) ;;
-		net:net/*|role:net/*) ;;
+		net:net/*|role:net/*|role:nft/*) ;;
 		*:*/*) false ;;
 		role:autoconf.h) has "$name" "main.c roroctl.c" ;;
 		role:main.h) false ;;

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What catches connections for a proxy: the nftables rules, TPROXY's routing,
+ * and when they are in force.  New connections are caught as long as this daemon
+ * turns its loop and the gate (core/gate.h) is open; else they go directly.
+ *
+ * Blocking: each change is one netlink transaction, which the kernel answers
+ * while it is asked, some hundred microseconds.
+ */
+#ifndef GATEWAY_H
+#define GATEWAY_H
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/config.h"
+#include "core/gate.h"
+
+struct gateway;
+
+struct gateway_options {
+	struct ev_loop *loop;
+	const struct config *config;	/* until gateway_configure(); it has an
+					 * intercept section */
+	struct addr relay;		/* stays direct */
+	uint16_t port, own_port;	/* of the listeners; 0: there is none */
+	/* Once a second: fill in what the gate has to know of the proxy; `off`
+	 * is ours. */
+	void (*on_look)(void *user, struct gate_input *);
+	void *user;
+};
+
+/* Rules and routing are there when this returns, the gate is closed.  NULL with
+ * one sentence in the `size` bytes at `error`: another instance runs, the
+ * kernel lacks something, ...  gateway_free() removes everything and accepts
+ * NULL. */
+struct gateway *gateway_new(const struct gateway_options *, char *error,
+    size_t size);
+void gateway_free(struct gateway *);
+
+/* After a reload, or when the relay has another address. */
+void gateway_configure(struct gateway *, const struct config *,
+    struct addr relay);
+
+/* Do not wait a second to look. */
+void gateway_look(struct gateway *);
+
+/* The relay could not reach this destination, because of `code` (enum
+ * wire_code): for a few seconds, the kernel says so to whoever tries again. */
+void gateway_refused(struct gateway *, const struct addr *destination,
+    uint8_t code);
+
+/* ---- the operator ---- */
+
+/* Intercept or not; a new start begins with yes. */
+void gateway_switch(struct gateway *, bool on);
+
+/* Destinations that stay direct beside those of the configuration; forgotten at
+ * the end.  0, -EEXIST, -ENOENT, -ENOMEM, -ENOSPC (there are GATEWAY_BYPASS_MAX
+ * already), -EOPNOTSUPP (the rules are not ours), or the kernel's -errno. */
+#define GATEWAY_BYPASS_MAX 4096
+int gateway_bypass_add(struct gateway *, const struct addr_prefix *);
+int gateway_bypass_del(struct gateway *, const struct addr_prefix *);
+/* The `i`th of those; NULL if there are fewer. */
+const struct addr_prefix *gateway_bypass(const struct gateway *, size_t i);
+
+struct gateway_status {
+	bool rules;			/* they are ours, and there */
+	unsigned families;		/* that are intercepted (gate.h) */
+	enum gate_reason reason;	/* why none is */
+	uint64_t refused;		/* told to gateway_refused(), in all */
+};
+void gateway_status(const struct gateway *, struct gateway_status *);
+
+#endif
