@@ -24,6 +24,7 @@ for i in {100..199}; do
 	sources+=("10.77.1.$i")
 done
 
+protection=sealed
 relay_config <<<"connect-timeout = 3s"
 proxy_config </dev/null
 sed -i 's/^log-level.*/log-level = info/' "$tmp/relay.conf" "$tmp/proxy.conf"
@@ -86,6 +87,8 @@ siege()		# what, sources...
 {
 	local what=$1
 	shift
+	phase "between" >/dev/null
+	sleep "$SETTLE"
 	phase "before"
 	start dribble client python3 "$here/strangers.py" dribble "$relay4" \
 	    "$relay_port" 1000 2 "$@"
@@ -106,7 +109,7 @@ siege()		# what, sources...
 
 start bystander client python3 "$here/bystander.py"
 wait_for 10 logged bystander begun
-sleep "$SETTLE"
+sleep 1
 newcomers "no strangers: a proxy" gateway
 siege "1000 of 100 sources" "${sources[@]}"
 siege "1000 of one source" "$client4"
