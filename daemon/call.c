@@ -147,6 +147,7 @@ call_start(struct call_host *host, struct leg_host *legs, struct peer *peer,
     struct session *s)
 {
 	char text[LEG_TEXT_MAX], to[ADDR_TEXT_MAX];
+	const struct wire_open *open;
 	struct call *call;
 
 	/* Its RESET may have come right behind its OPEN. */
@@ -169,10 +170,12 @@ call_start(struct call_host *host, struct leg_host *legs, struct peer *peer,
 		refuse(s, WIRE_CODE_RESOURCES);
 		return;
 	}
+	open = session_open_info(s);
 	log_debug("%s: to %s", leg_session_text(s, text),
-	    addr_format(&session_open_info(s)->destination, to));
+	    addr_format(&open->destination, to));
 	call->dial = dial_start(host->loop, &(struct dial_options){
-		.destination = session_open_info(s)->destination,
+		.destination = open->destination,
+		.dscp = open->dscp > 0 ? (uint8_t)open->dscp : 0,
 		.timeout_ms = host->connect_timeout_ms,
 		.on_done = on_dialed,
 		.user = call,

@@ -94,6 +94,14 @@ find_destination(const struct front *front, int fd, const struct addr *client,
 	return NULL;
 }
 
+/* Is the DSCP of the first packet wanted? */
+static bool
+saves_syn(const struct front *front)
+{
+	return front->kind != FRONT_FORWARD &&
+	    front->fronts->options.config->intercept.dscp;
+}
+
 static void
 on_accept(void *user, int fd, const struct addr *client)
 {
@@ -103,6 +111,8 @@ on_accept(void *user, int fd, const struct addr *client)
 	const char *why = find_destination(front, fd, client,
 	    &open.destination);
 
+	if (saves_syn(front))
+		open.dscp = origdst_dscp(fd);
 	if (why != NULL)
 		fronts_refuse(o->loop, fd, client, why);
 	else
@@ -136,6 +146,7 @@ listen_at(struct fronts *all, enum front_kind kind,
 		    strerror(-result));
 		return false;
 	}
+	listener_save_syn(front->listener, saves_syn(front));
 	all->n++;
 	log_info("proxy: listening on %s%s",
 	    addr_format(listener_address(front->listener), text), note);
@@ -205,6 +216,9 @@ fronts_configure(struct fronts *all, const struct config *c)
 	struct front *forwards = &all->each[all->n - all->nforwards];
 
 	all->options.config = c;
+	for (size_t i = 0; i < all->n; i++)
+		listener_save_syn(all->each[i].listener,
+		    saves_syn(&all->each[i]));
 	for (size_t i = 0; i < all->nforwards; i++)
 		if (c->forwards[i].destination.host != NULL)
 			endpoint_resolve_again(&c->forwards[i].destination,

@@ -140,6 +140,8 @@ begin(struct dial *d, const struct dial_options *o)
 	(void)setsockopt(d->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
 	if (o->subflow != NULL)
 		sockopt_subflow(d->fd, o->subflow);
+	if (o->dscp != 0)
+		sockopt_dscp(d->fd, o->destination.family, o->dscp);
 	if ((error = bind_source(d->fd, o)) != 0)
 		return error;
 	len = (socklen_t)addr_to_sockaddr(&o->destination, false, &ss);

@@ -24,6 +24,7 @@ struct dial_options {
 	struct addr source;		/* family 0: any; port 0: any */
 	const char *interface;		/* SO_BINDTODEVICE, or NULL */
 	const struct sockopt_subflow *subflow;	/* or NULL: a server leg */
+	uint8_t dscp;			/* of what we send, 0 to 63 */
 	uint32_t timeout_ms;
 	dial_done *on_done;
 	void *user;

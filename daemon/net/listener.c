@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -215,6 +216,15 @@ listener_free(struct listener *l)
 	close(l->fd);
 	l->fd = -1;
 	reap_later(&l->reap, free_entry);
+}
+
+void
+listener_save_syn(struct listener *l, bool save)
+{
+	const int value = save;
+
+	(void)setsockopt(l->fd, IPPROTO_TCP, TCP_SAVE_SYN, &value,
+	    sizeof(value));
 }
 
 void

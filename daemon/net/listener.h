@@ -35,6 +35,10 @@ struct listener *listener_new(struct ev_loop *,
     const struct listener_options *, int *error, const char **step);
 void listener_free(struct listener *);
 
+/* Have the kernel keep the first packet of each connection, from now on
+ * (TCP_SAVE_SYN), for origdst_dscp(). */
+void listener_save_syn(struct listener *, bool save);
+
 /* Stop accepting until resumed; connections wait in the backlog. */
 void listener_pause(struct listener *, bool pause);
 

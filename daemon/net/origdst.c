@@ -4,13 +4,17 @@
 #include <errno.h>
 #include <ifaddrs.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 /* After netinet/in.h, whose names they would define again. */
 #include <linux/netfilter_ipv4.h>
 #include <linux/netfilter_ipv6/ip6_tables.h>
 
+#include "core/syn.h"
+
 #define OWN_MAX 256
+#define SYN_MAX 1024	/* headers, with those of extensions and options */
 
 int
 origdst_redirect(int fd, const struct addr *peer, struct addr *destination)
@@ -40,6 +44,17 @@ origdst_local(int fd, struct addr *local)
 	if (getsockname(fd, (struct sockaddr *)&ss, &len) == -1)
 		return -errno;
 	return addr_from_sockaddr(local, (struct sockaddr *)&ss, len);
+}
+
+int
+origdst_dscp(int fd)
+{
+	uint8_t packet[SYN_MAX];
+	socklen_t len = sizeof(packet);
+
+	if (getsockopt(fd, IPPROTO_TCP, TCP_SAVED_SYN, packet, &len) == -1)
+		return -1;
+	return syn_dscp(packet, len);
 }
 
 static size_t

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Where an intercepted connection was going.
+ * Where an intercepted connection was going, and as what.
  */
 #ifndef NET_ORIGDST_H
 #define NET_ORIGDST_H
@@ -19,6 +19,10 @@ int origdst_redirect(int fd, const struct addr *peer,
 /* Our end of a connection (getsockname): where it was going, if TPROXY gave it
  * to us.  What SO_ORIGINAL_DST knows about such a one is another matter. */
 int origdst_local(int fd, struct addr *local);
+
+/* The DSCP of the client's first packet, 0 to 63, as the listener had it saved;
+ * once.  -1: not known (a flood, say, makes the kernel do without). */
+int origdst_dscp(int fd);
 
 /* The addresses of this machine's interfaces, at most `max`; how many there
  * are, or -errno. */

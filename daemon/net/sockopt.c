@@ -294,6 +294,19 @@ sockopt_leg(int fd, uint32_t keepalive_s)
 	set_keepalive(fd, keepalive_s);
 }
 
+void
+sockopt_dscp(int fd, uint8_t family, uint8_t dscp)
+{
+	const int octet = dscp << 2;
+
+	if (family == 4)
+		(void)setsockopt(fd, IPPROTO_IP, IP_TOS, &octet,
+		    sizeof(octet));
+	else
+		(void)setsockopt(fd, IPPROTO_IPV6, IPV6_TCLASS, &octet,
+		    sizeof(octet));
+}
+
 static uint64_t
 bytes_in(uint64_t rate_bps, uint64_t ms)
 {

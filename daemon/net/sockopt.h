@@ -50,6 +50,10 @@ bool sockopt_restart_congestion(int fd, bool in_recovery);
  * then four times as far apart, at most 15 s.  TCP_USER_TIMEOUT is left alone. */
 void sockopt_leg(int fd, uint32_t keepalive_s);
 
+/* Of what a socket of family 4 or 6 sends, 0 to 63; before connect(), so that
+ * the first packet has it.  ECN stays the kernel's business. */
+void sockopt_dscp(int fd, uint8_t family, uint8_t dscp);
+
 /* What the rate (bit/s) and round trip of a link ask for: the buffer of each of
  * `n` subflows (four times the bandwidth-delay product over them, 256 KiB to
  * 64 MiB; 0, so that the kernel tunes it, when either is not known), and the
