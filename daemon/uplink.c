@@ -51,7 +51,8 @@ struct slot {
 	uint8_t key_id[WIRE_KEY_ID];	/* it was dialed with */
 	uint32_t back_off_ms;
 	bool heard;			/* the relay, on its subflow */
-	bool complained;		/* until the relay is heard again */
+	const char *complaint;		/* that was made, until the relay is
+					 * heard again; NULL: none */
 };
 
 struct uplink {
@@ -121,16 +122,17 @@ with_jitter(uint32_t ms)
 	return ms / 1000. * (.5 + chance_u16() / 65536.);
 }
 
-/* Its connection is gone, or was never made. */
+/* Its connection is gone, or was never made.  `why` is a literal. */
 static void
 slot_lost(struct slot *slot, int error, const char *why)
 {
 	struct uplink *u = slot->uplink;
-	enum log_level level = slot->complained ? LOG_LEVEL_DEBUG :
-	    LOG_LEVEL_WARN;
+	bool same = slot->complaint != NULL &&
+	    strcmp(slot->complaint, why) == 0;
+	enum log_level level = same ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARN;
 	static struct log_limit limit = { .burst = 50 };
 
-	slot->complained = true;
+	slot->complaint = why;
 	slot->heard = false;
 	log_limited(&limit, level, "relay \"%s\" path \"%s\" %s subflow %u: "
 	    "%s%s%s", relay_of(u)->name, path_of(slot)->name, lane_text(slot),
@@ -292,7 +294,7 @@ on_heard(void *user, struct trunk_subflow *line)
 	struct slot *slot = list_object(line, struct slot, line);
 
 	slot->back_off_ms = BACK_OFF_MIN_MS;
-	slot->complained = false;
+	slot->complaint = NULL;
 	slot->heard = true;
 	start_renewal(u, RENEW_S);
 	if (u->established)
