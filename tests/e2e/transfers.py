@@ -18,7 +18,7 @@ import threading
 import time
 
 from crowd import route
-from probe import finish, name_of, pattern, say
+from probe import finish, name_of, pattern, say, until
 
 HEADER = struct.Struct("!QQQ")          # where in BLOCK, bytes there and back
 BLOCK = pattern(1 << 20) * 2
@@ -32,7 +32,7 @@ class Wrong(Exception):
 class Tally:
     def __init__(self):
         self.lock = threading.Lock()
-        self.whole = self.cut = 0
+        self.whole = self.cut = self.open = 0
         self.errors = {}
         self.wrong = []
 
@@ -112,6 +112,8 @@ def serve(s, patience, tally):
         tally.note(e)
     finally:
         s.close()
+        with tally.lock:
+            tally.open -= 1
 
 
 def accept_all(listener, patience, tally):
@@ -120,6 +122,8 @@ def accept_all(listener, patience, tally):
             s, _ = listener.accept()
         except OSError:
             return
+        with tally.lock:
+            tally.open += 1
         threading.Thread(target=serve, args=(s, patience, tally),
                          daemon=True).start()
 
@@ -166,7 +170,8 @@ def main():
         t.start()
     for t in threads:
         t.join()
-    time.sleep(0.5)                             # for the servers' last ends
+    time.sleep(0.5)                             # for the servers' last ends,
+    until(lambda: servers.open == 0, 5)         # longer on a busy machine
     print(f"clients: {clients}; servers: {servers}", flush=True)
     for wrong in (clients.wrong + servers.wrong)[:10]:
         say(False, wrong)
