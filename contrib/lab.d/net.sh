@@ -44,6 +44,7 @@ start()		# name, host, command...
 	local name=$1 host=$2
 
 	shift 2
+	: >>"$net_dir/$name.log"	# somebody may look at once
 	ip netns exec "$net_prefix-$host" "$@" \
 	    </dev/null >>"$net_dir/$name.log" 2>&1 &
 	net_pids[$name]=$!

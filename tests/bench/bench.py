@@ -71,7 +71,7 @@ FULL = {
              "cold": each(ONCE, 60)},
     "repeats": 2,
     "deadline": 57 * 60,
-    "hops": {"rounds": 5, "seconds": 3},
+    "hops": {"rounds": 8, "seconds": 1.5},
 }
 # Directly 10 kB take what the first byte takes.  20 MB by CUBIC would take as
 # long as everything may, and are stopped; BBR, which needs so long to find its
@@ -93,7 +93,7 @@ QUICK = {
 HOPS = {
     "links": [], "losses": [], "rounds": 0, "gets": {}, "repeats": 0,
     "deadline": 180,
-    "hops": {"rounds": 7, "seconds": 2},
+    "hops": {"rounds": 12, "seconds": 1},
 }
 PLANS = {"full": FULL, "quick": QUICK, "hops": HOPS}
 

@@ -166,22 +166,32 @@ def cell_table(cell, all_sizes):
         [f"  - {words}" for words in cell.gaps()]
 
 
+def hops_found(records):
+    """(Gbit/s, processor seconds per GB) by name and round."""
+    found = {}
+    for r in records:
+        if r["kind"] == "hops" and r.get("bytes"):
+            found.setdefault(r["name"], {})[r["round"]] = (
+                r["bytes"] * 8 / r["seconds"] / 1e9,
+                r["cpu_s"] * 1e9 / r["bytes"])
+    return found
+
+
+def hops_ratio(one, other):
+    """Median of those in each round: what else the machine does changes from
+    round to round, and hits neighbours alike."""
+    ratios = [one[n][0] / other[n][0] for n in one if n in other]
+    return statistics.median(ratios) if ratios else float("nan")
+
+
 def hops_rates(records):
     """Median Gbit/s and processor seconds per GB, by name."""
-    found = [r for r in records if r["kind"] == "hops" and r["seconds"]]
-    rates = {}
-    for name in unique(r["name"] for r in found):
-        mine = [r for r in found if r["name"] == name]
-        rates[name] = (
-            statistics.median(r["bytes"] * 8 / r["seconds"] / 1e9
-                              for r in mine),
-            statistics.median(r["cpu_s"] * 1e9 / max(1, r["bytes"])
-                              for r in mine))
-    return rates
+    return {name: tuple(map(statistics.median, zip(*rounds.values())))
+            for name, rounds in hops_found(records).items()}
 
 
 def hops_table(records):
-    rates = hops_rates(records)
+    found, rates = hops_found(records), hops_rates(records)
     if not rates:
         return []
     others = [name for name in rates if not name.startswith("rorod")]
@@ -190,8 +200,9 @@ def hops_table(records):
              "".join(f"{'/ ' + name:>18}" for name in others)]
     for name, (rate, cpu) in rates.items():
         lines.append(f"  {name:20}{rate:9.2f}{cpu:10.2f}" + "".join(
-            f"{rate / rates[other][0]:18.2f}" for other in others))
-    return lines
+            f"{hops_ratio(found[name], found[other]):18.2f}"
+            for other in others))
+    return lines + ["  ratios: medians of those in each round"]
 
 
 def of_kind(records, kind):
