@@ -71,11 +71,11 @@ struct gateway {
 };
 
 /* Special ranges, never of use on the other side, and private ones, which may
- * be.  Both as in nft/redirect.nft. */
+ * be.  Both as in nft/redirect.nft.  ::/80 holds the v4-mapped addresses, whose
+ * own prefix would be read as that of all IPv4 addresses. */
 static const char *const special[] = {
 	"0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "192.0.0.0/24",
-	"224.0.0.0/3", "::/96", "::ffff:0:0/96", "100::/64", "fe80::/10",
-	"ff00::/8",
+	"224.0.0.0/3", "::/80", "100::/64", "fe80::/10", "ff00::/8",
 };
 static const char *const private[] = {
 	"10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16",

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Says when links, addresses, routes or rules of this machine have changed: soon
+ * after it, but not more often than every few seconds, since on a router routes
+ * may change all the time.  Where the kernel would not say it, every ten seconds
+ * is as good as a change.
+ */
+#ifndef NOTICE_H
+#define NOTICE_H
+
+#include <ev.h>
+
+struct notice;
+
+/* NULL if out of memory; notice_free() accepts NULL. */
+struct notice *notice_new(struct ev_loop *, void (*on_change)(void *user),
+    void *user);
+void notice_free(struct notice *);
+
+#endif
