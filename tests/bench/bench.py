@@ -93,7 +93,7 @@ QUICK = {
 HOPS = {
     "links": [], "losses": [], "rounds": 0, "gets": {}, "repeats": 0,
     "deadline": 180,
-    "hops": {"rounds": 12, "seconds": 1},
+    "hops": {"rounds": 10, "seconds": 1},
 }
 PLANS = {"full": FULL, "quick": QUICK, "hops": HOPS}
 
