@@ -551,6 +551,24 @@ silence_makes_a_sender_ask_with_back_off(void **state)
 }
 
 static void
+a_pong_that_stood_still_does_not_put_off_the_asking(void **state)
+{
+	struct fixture *f = *state;
+
+	says(f, PROXY, WIRE_PING, 0, -1);
+	f->now += 60000 * MS;		/* 0xf4240 us: when it was sent */
+	say(f, RELAY, WIRE_PONG, 0, 0, "\0\0\0\0\0\x0f\x42\x40", 8);
+	assert_int_equal(group_rtt_us(f->g[PROXY]), 60000 * MS);
+	struct session *p = open_session(f);
+	settle(f);
+	give(f, p, "x", 1);
+	says(f, PROXY, WIRE_DATA, 1, -1);	/* swallowed */
+	f->now += 9000 * MS;
+	group_tick(f->g[PROXY], f->now);
+	assert_true(says(f, PROXY, WIRE_ASK, 1, -1));
+}
+
+static void
 a_lost_ack_is_owed_again_when_its_subflow_dies(void **state)
 {
 	struct fixture *f = *state;
@@ -982,6 +1000,7 @@ main(void)
 		T(a_frame_for_nobody_is_answered_with_reset_7),
 		T(an_ask_is_answered_at_once),
 		T(silence_makes_a_sender_ask_with_back_off),
+		T(a_pong_that_stood_still_does_not_put_off_the_asking),
 		T(a_lost_ack_is_owed_again_when_its_subflow_dies),
 		T(more_sessions_than_allowed_are_refused),
 		T(framing_that_cannot_be_trusted_closes_the_subflow),

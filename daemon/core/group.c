@@ -237,10 +237,13 @@ static void
 look_after(struct group *g, struct session *s, uint64_t now)
 {
 	struct session_env *e = &g->env;
-	uint64_t wait = s->ask_wait_us;
+	uint64_t wait = s->ask_wait_us, trips = 3 * e->rtt_us;
 
-	if (wait < 3 * e->rtt_us)
-		wait = 3 * e->rtt_us;
+	/* A PONG that stood still for a minute says little about the path. */
+	if (trips > ASK_MAX_US)
+		trips = ASK_MAX_US;
+	if (wait < trips)
+		wait = trips;
 	if (s->phase == PHASE_WAITING || now - s->waiting_since < wait)
 		return;
 	s->waiting_since = now;
