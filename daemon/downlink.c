@@ -31,13 +31,13 @@
 #include "net/sockopt.h"
 #include "net/stream.h"
 #include "net/subflow.h"
+#include "notice.h"
 #include "peers.h"
 #include "strangers.h"
 #include "trunk.h"
 #include "tuning.h"
 
 #define HOUSEKEEPING_S 1.
-#define LOOK_AROUND 10		/* times that, for addresses and routes */
 /* Sessions of a group that are refused wait for the peer to know it. */
 #define REFUSED_MAX 64
 
@@ -64,6 +64,7 @@ struct member {
 	uint8_t name[WIRE_GROUP_NAME];	/* that its hello gave, */
 	uint32_t window;		/* and what it offered; */
 	bool told_known;		/* what we answered */
+	uint32_t told_features;
 	uint32_t told_window;
 };
 
@@ -74,9 +75,9 @@ struct downlink {
 	struct strangers *strangers;
 	struct list members, groups;
 	unsigned long last_group;
-	uint32_t features;
+	struct notice *notice;		/* of addresses and routes */
+	uint32_t features;		/* that answers say we have */
 	ev_timer housekeeping;
-	unsigned int look_around;	/* ticks left */
 	bool draining, idle_told;
 };
 
@@ -429,6 +430,7 @@ on_hello(struct subflow *subflow, const struct wire_hello *hello,
 	if (!may_attach(m, g))
 		return false;
 	m->told_known = g != NULL;
+	m->told_features = d->features;
 	m->told_window = quota_window_initial(peer_budget(m->peer),
 	    CONFIG_RELAY);
 	m->stranger.answered = true;
@@ -436,7 +438,7 @@ on_hello(struct subflow *subflow, const struct wire_hello *hello,
 	*answer = (struct wire_answer){
 		.protection = hello->protection,
 		.group_known = m->told_known,
-		.features = d->features,
+		.features = m->told_features,
 		.initial_window = m->told_window,
 		.max_sessions = peer_max_sessions(m->peer,
 		    d->options.quota->max_sessions),
@@ -462,6 +464,8 @@ on_up(struct subflow *subflow, const struct wire_answer *answer)
 		free_member(m);
 		return false;
 	}
+	if (m->told_features != d->features)
+		trunk_tell_features(g->trunk, &m->line, d->features);
 	strangers_remove(d->strangers, &m->stranger);
 	peer_take_subflow(m->peer);
 	m->group = g;
@@ -540,15 +544,36 @@ downlink_accept(struct downlink *d, int fd, const struct addr *peer)
 
 /* ---- housekeeping ---- */
 
-static void
-look_around(struct downlink *d)
+static bool
+reaches_ipv6(enum config_reach ipv6)
 {
+	return ipv6 == CONFIG_REACH_AUTO ? reach_ipv6() :
+	    ipv6 == CONFIG_REACH_YES;
+}
+
+/* Which addresses are ours, and what is reached from here?  Proxies are told
+ * what is not any more as their subflows were. */
+static void
+look_around(void *user)
+{
+	struct downlink *d = user;
+	const uint32_t before = d->features;
 	int n = origdst_own(d->calls.own, CALL_OWN_MAX);
+	struct list *node;
 
 	if (n >= 0)
 		d->calls.nown = (size_t)n;
-	d->features = (reach_family(4) ? WIRE_FEATURE_IPV4 : 0) |
-	    (reach_family(6) ? WIRE_FEATURE_IPV6 : 0);
+	d->features = (reach_ipv4() ? WIRE_FEATURE_IPV4 : 0) |
+	    (reaches_ipv6(d->options.config->ipv6) ? WIRE_FEATURE_IPV6 : 0);
+	if (d->features == before)
+		return;
+	log_info("relay: it reaches%s%s%s",
+	    d->features & WIRE_FEATURE_IPV4 ? " IPv4" : "",
+	    d->features & WIRE_FEATURE_IPV6 ? " IPv6" : "",
+	    d->features == 0 ? " nothing" : "");
+	list_each(node, &d->groups)
+		trunk_tell_features(list_object(node, struct group_entry,
+		    list)->trunk, NULL, d->features);
 }
 
 static void
@@ -559,10 +584,6 @@ on_housekeeping(struct ev_loop *loop, ev_timer *w, int revents)
 
 	(void)loop;
 	(void)revents;
-	if (--d->look_around == 0) {
-		d->look_around = LOOK_AROUND;
-		look_around(d);
-	}
 	/* Who holds most may be in a group where nothing happens. */
 	list_each(node, &d->groups) {
 		struct group_entry *g = list_object(node, struct group_entry,
@@ -603,11 +624,14 @@ downlink_new(const struct downlink_options *o)
 	d->calls.loop = o->loop;
 	list_init(&d->members);
 	list_init(&d->groups);
-	downlink_configure(d, o->config, o->keys);
-	look_around(d);
-	d->look_around = LOOK_AROUND;
 	ev_init(&d->housekeeping, on_housekeeping);
 	d->housekeeping.data = d;
+	d->notice = notice_new(o->loop, look_around, d);
+	if (d->notice == NULL) {
+		downlink_free(d);
+		return NULL;
+	}
+	downlink_configure(d, o->config, o->keys);
 	start_housekeeping(d, HOUSEKEEPING_S);
 	return d;
 }
@@ -620,6 +644,7 @@ downlink_free(struct downlink *d)
 	if (d == NULL)
 		return;
 	ev_timer_stop(d->options.loop, &d->housekeeping);
+	notice_free(d->notice);
 	while ((node = list_first(&d->groups)) != NULL)
 		remove_group(list_object(node, struct group_entry, list));
 	while ((node = list_first(&d->members)) != NULL) {
@@ -686,6 +711,7 @@ downlink_configure(struct downlink *d, const struct config *c,
 	d->options.keys = keys;
 	d->calls.connect_timeout_ms = c->connect_timeout_ms;
 	d->calls.max = d->options.quota->max_sessions;
+	look_around(d);
 	peers_configure(d->peers, c, clock_us());
 	remove_gone(d);
 	close_unwelcome(d);

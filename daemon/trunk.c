@@ -198,7 +198,10 @@ static void
 report(struct trunk *t)
 {
 	const struct trunk_callbacks *c = t->callbacks;
+	uint32_t features;
 
+	if (group_take_features(t->group, &features) && c->on_features != NULL)
+		c->on_features(t->user, features);
 	if (group_draining(t->group) && !t->drain_told) {
 		t->drain_told = true;
 		if (c->on_peer_drain != NULL)
@@ -362,6 +365,14 @@ bool
 trunk_waits(const struct trunk *t)
 {
 	return t->alive > 0 || t->expires != 0;
+}
+
+void
+trunk_tell_features(struct trunk *t, const struct trunk_subflow *f,
+    uint32_t features)
+{
+	group_tell_features(t->group, f != NULL ? f->number : -1, features);
+	trunk_change(t);
 }
 
 uint64_t

@@ -57,6 +57,8 @@ struct trunk_callbacks {
 	void (*on_expired)(void *user);
 	/* After trunk_drain(): no session is left, told once. */
 	void (*on_idle)(void *user);
+	/* Proxy: the relay's answers would say this now. */
+	void (*on_features)(void *user, uint32_t features);
 	/* The peer is about to end: open nothing new here; told once. */
 	void (*on_peer_drain)(void *user);
 };
@@ -101,6 +103,10 @@ bool trunk_has(const struct trunk *, uint8_t path, uint8_t slot);
 /* Do sessions wait for a subflow, or have they one?  false: there was none for
  * too long. */
 bool trunk_waits(const struct trunk *);
+
+/* Relay: what it answered to a subflow (NULL: to all) is not true any more. */
+void trunk_tell_features(struct trunk *, const struct trunk_subflow *,
+    uint32_t features);
 
 /* When the peer was last heard, on any subflow; 0: there is none. */
 uint64_t trunk_heard_us(const struct trunk *);

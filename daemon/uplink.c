@@ -64,6 +64,9 @@ struct uplink {
 	bool draining, closing;		/* closing: the relay is */
 	uint32_t relay_sessions;	/* most that it takes; 0: not known */
 	uint32_t features;		/* WIRE_FEATURE_*, its latest */
+	bool features_known;
+	bool up;			/* has it a subflow? */
+	uint64_t since_us;		/* it is so since then */
 	size_t pioneer;			/* its slot */
 	uint64_t begun_us;		/* when the last group ended; 0: never */
 	uint32_t pause_ms;		/* before this one */
@@ -122,6 +125,17 @@ with_jitter(uint32_t ms)
 	return ms / 1000. * (.5 + chance_u16() / 65536.);
 }
 
+static void
+note_up(struct uplink *u)
+{
+	bool up = trunk_up(u->trunk) > 0;
+
+	if (up == u->up)
+		return;
+	u->up = up;
+	u->since_us = clock_us();
+}
+
 /* Its connection is gone, or was never made.  `why` is a literal. */
 static void
 slot_lost(struct slot *slot, int error, const char *why)
@@ -134,6 +148,7 @@ slot_lost(struct slot *slot, int error, const char *why)
 
 	slot->complaint = why;
 	slot->heard = false;
+	note_up(u);
 	log_limited(&limit, level, "relay \"%s\" path \"%s\" %s subflow %u: "
 	    "%s%s%s", relay_of(u)->name, path_of(slot)->name, lane_text(slot),
 	    lane_number(slot), why, error != 0 ? ": " : "",
@@ -192,6 +207,7 @@ static void on_heard(void *, struct trunk_subflow *);
 static void on_lost(void *, struct trunk_subflow *, const char *);
 static void on_shed(void *);
 static void on_expired(void *);
+static void on_features(void *, uint32_t);
 static void on_idle(void *);
 static void on_peer_drain(void *);
 
@@ -200,6 +216,7 @@ static const struct trunk_callbacks trunk_callbacks = {
 	.on_lost = on_lost,
 	.on_shed = on_shed,
 	.on_expired = on_expired,
+	.on_features = on_features,
 	.on_idle = on_idle,
 	.on_peer_drain = on_peer_drain,
 };
@@ -281,6 +298,7 @@ renew(struct uplink *u)
 	trunk_free(u->trunk);
 	u->trunk = new;
 	u->established = u->named = false;
+	note_up(u);
 	if (u->draining)
 		trunk_drain(new);
 	begin_again(u);
@@ -337,6 +355,31 @@ on_expired(void *user)
 }
 
 static void
+note_features(struct uplink *u, uint32_t features)
+{
+	static struct log_limit limit = { .burst = 20 };
+	uint32_t changed = u->features_known ? u->features ^ features :
+	    ~features;
+
+	u->features = features;
+	u->features_known = true;
+	if (changed & WIRE_FEATURE_IPV4)
+		log_limited(&limit, LOG_LEVEL_INFO, "relay \"%s\": it reaches "
+		    "%s", relay_of(u)->name, features & WIRE_FEATURE_IPV4 ?
+		    "IPv4" : "no IPv4");
+	if (changed & WIRE_FEATURE_IPV6)
+		log_limited(&limit, LOG_LEVEL_INFO, "relay \"%s\": it reaches "
+		    "%s", relay_of(u)->name, features & WIRE_FEATURE_IPV6 ?
+		    "IPv6" : "no IPv6");
+}
+
+static void
+on_features(void *user, uint32_t features)
+{
+	note_features(user, features);
+}
+
+static void
 on_idle(void *user)
 {
 	struct uplink *u = user;
@@ -362,7 +405,7 @@ on_peer_drain(void *user)
 static bool
 on_up(struct subflow *subflow, const struct wire_answer *answer)
 {
-	static struct log_limit limit, up_limit = { .burst = 50 }, no_route;
+	static struct log_limit limit, up_limit = { .burst = 50 };
 	struct trunk_subflow *line = subflow_user(subflow);
 	struct slot *slot = list_object(line, struct slot, line);
 	struct uplink *u = slot->uplink;
@@ -378,7 +421,7 @@ on_up(struct subflow *subflow, const struct wire_answer *answer)
 		return false;
 	}
 	u->relay_sessions = answer->max_sessions;
-	u->features = answer->features;
+	note_features(u, answer->features);
 	group_peer_window(trunk_group(u->trunk), answer->initial_window);
 	if (trunk_attach(u->trunk, line) != 0) {
 		slot->line.subflow = NULL;
@@ -388,12 +431,7 @@ on_up(struct subflow *subflow, const struct wire_answer *answer)
 	log_limited(&up_limit, LOG_LEVEL_INFO, "relay \"%s\" path \"%s\" %s "
 	    "subflow %u: up", relay_of(u)->name, path_of(slot)->name,
 	    lane_text(slot), lane_number(slot));
-	if (!u->established && (answer->features & (WIRE_FEATURE_IPV4 |
-	    WIRE_FEATURE_IPV6)) != (WIRE_FEATURE_IPV4 | WIRE_FEATURE_IPV6))
-		log_limited(&no_route, LOG_LEVEL_INFO, "relay \"%s\": it has "
-		    "no route to the Internet for%s%s", relay_of(u)->name,
-		    answer->features & WIRE_FEATURE_IPV4 ? "" : " IPv4",
-		    answer->features & WIRE_FEATURE_IPV6 ? "" : " IPv6");
+	note_up(u);
 	return true;
 }
 
@@ -563,6 +601,7 @@ uplink_new(const struct uplink_options *o)
 	if (u == NULL)
 		return NULL;
 	u->options = *o;
+	u->since_us = clock_us();
 	ev_init(&u->renewal, on_renewal);
 	u->renewal.data = u;
 	if ((u->trunk = make_trunk(u)) == NULL) {
@@ -650,6 +689,16 @@ uplink_answers(struct uplink *u)
 	if (now >= heard + ASK_US)
 		trunk_ask(u->trunk, ASK_US);
 	return now < heard + SILENCE_US;
+}
+
+void
+uplink_state(const struct uplink *u, struct uplink_state *state)
+{
+	*state = (struct uplink_state){
+		.up = trunk_up(u->trunk),
+		.subflows = (unsigned int)u->nslots,
+		.since_us = u->since_us,
+	};
 }
 
 void

@@ -47,8 +47,17 @@ void uplink_configure(struct uplink *, const struct config *,
  * second, since a silent relay is asked for a sign of life in here; then a relay
  * that has gone without a word is known within 9 s. */
 bool uplink_answers(struct uplink *);
-/* Which families it reaches: WIRE_FEATURE_IPV4, WIRE_FEATURE_IPV6. */
+/* Which families it reaches, by its latest word: WIRE_FEATURE_IPV4,
+ * WIRE_FEATURE_IPV6. */
 unsigned uplink_families(const struct uplink *);
+
+struct uplink_state {
+	unsigned int up, subflows;	/* subflows there are, and may be */
+	uint64_t since_us;		/* clock_us() when the first one came
+					 * up, or the last one was lost, or the
+					 * uplink began */
+};
+void uplink_state(const struct uplink *, struct uplink_state *);
 
 /* Carry the client `fd`.  0: it was taken, and on_gone(user, code) is called
  * once when it has ended (leg.h), not from in here.  Otherwise it is still the caller's:

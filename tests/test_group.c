@@ -741,6 +741,38 @@ a_drain_is_told_on_every_subflow(void **state)
 }
 
 static void
+features_are_told_where_they_have_changed(void **state)
+{
+	struct fixture *f = *state;
+	uint32_t features = 0;
+
+	settle(f);
+	assert_false(group_take_features(f->g[PROXY], &features));
+	group_tell_features(f->g[RELAY], 1, 1);
+	assert_false(group_wants(f->g[RELAY], 0, f->now));
+	assert_true(group_wants(f->g[RELAY], 1, f->now));
+	assert_int_equal(fill(f, RELAY, 0), 0);
+	assert_int_equal(fill(f, RELAY, 1), WIRE_HEADER + 4);
+	deliver(f, RELAY, 1);
+	assert_true(group_take_features(f->g[PROXY], &features));
+	assert_int_equal(features, 1);
+	assert_false(group_take_features(f->g[PROXY], &features));
+
+	/* The last of two is what both say. */
+	group_tell_features(f->g[RELAY], -1, 2);
+	group_tell_features(f->g[RELAY], -1, 3);
+	assert_int_equal(fill(f, RELAY, 0), WIRE_HEADER + 4);
+	assert_int_equal(fill(f, RELAY, 1), WIRE_HEADER + 4);
+	deliver(f, RELAY, 0);
+	assert_true(group_take_features(f->g[PROXY], &features));
+	assert_int_equal(features, 3);
+	deliver(f, RELAY, 1);
+	assert_true(group_take_features(f->g[PROXY], &features));
+	assert_int_equal(features, 3);
+	assert_int_equal(fill(f, RELAY, 0), 0);
+}
+
+static void
 a_forgotten_group_resets_its_sessions(void **state)
 {
 	struct fixture *f = *state;
@@ -1010,6 +1042,7 @@ main(void)
 		T(a_subflow_of_the_same_slot_replaces_the_old_one),
 		T(a_ping_is_answered_on_its_subflow),
 		T(a_drain_is_told_on_every_subflow),
+		T(features_are_told_where_they_have_changed),
 		T(a_forgotten_group_resets_its_sessions),
 		T(sessions_that_end_without_a_subflow_leave_nothing),
 		T(who_holds_nothing_is_not_shed),

@@ -119,6 +119,12 @@ put_drain(uint8_t *out)
 }
 
 static size_t
+put_features(uint8_t *out)
+{
+	return wire_put_features(out, 0x80000000 | WIRE_FEATURE_IPV6);
+}
+
+static size_t
 put_ask(uint8_t *out)
 {
 	return wire_put_ask(out, 0x00010002, 0x00030004);
@@ -176,6 +182,9 @@ static const struct {
 	{ put_ask, { WIRE_ASK, 0, 0, 0x00010002, 0x00030004 },
 	    { 0x09, 0x00, 0x00, 0x00, 0x00, 0x01, 0x00, 0x02,
 	    0x00, 0x03, 0x00, 0x04 } },
+	{ put_features, { WIRE_FEATURES, 0, 4, 0, 0 },
+	    { 0x80, 0x00, 0x00, 0x04, 0x00, 0x00, 0x00, 0x00,
+	    0x00, 0x00, 0x00, 0x00, 0x80, 0x00, 0x00, 0x02 } },
 };
 
 static const uint8_t prologue_bytes[WIRE_HELLO_PROLOGUE] = {
@@ -401,6 +410,8 @@ connection_must_suit_the_type(void **state)
 		bool none = h->type == WIRE_PING || h->type == WIRE_PONG ||
 		    h->type == WIRE_DRAIN;
 
+		if (h->type >= WIRE_OPTIONAL)
+			continue;
 		assert_int_equal(read_header(h->type, h->size, 0),
 		    none ? WIRE_OK : WIRE_BAD);
 		assert_int_equal(read_header(h->type, h->size, 1),
@@ -428,6 +439,33 @@ unknown_types_are_bad_below_0x80_and_good_from_there(void **state)
 			    connection), WIRE_BAD);
 		}
 	}
+}
+
+static void
+features_that_say_nothing_are_skipped(void **state)
+{
+	static const uint8_t body[] = { 0x80, 0, 0, 2, 0xff };
+	struct wire_header h = { .type = WIRE_FEATURES };
+	uint32_t features = 7;
+
+	(void)state;
+	for (uint16_t size = 0; size < 4; size++) {
+		h.size = size;
+		assert_false(wire_get_features(&h, size > 0 ? body : NULL,
+		    &features));
+	}
+	h.size = 4;
+	h.connection = 1;
+	assert_false(wire_get_features(&h, body, &features));
+	h.connection = 0;
+	h.type++;
+	assert_false(wire_get_features(&h, body, &features));
+	h.type--;
+	assert_int_equal(features, 7);
+	assert_true(wire_get_features(&h, body, &features));
+	assert_int_equal(features, 0x80000002);
+	h.size = 5;
+	assert_true(wire_get_features(&h, body, &features));
 }
 
 static void
@@ -1045,6 +1083,7 @@ main(void)
 		cmocka_unit_test(connection_must_suit_the_type),
 		cmocka_unit_test(
 		    unknown_types_are_bad_below_0x80_and_good_from_there),
+		cmocka_unit_test(features_that_say_nothing_are_skipped),
 		cmocka_unit_test(flags_and_unused_serials_are_ignored),
 		cmocka_unit_test(bad_header_is_not_handed_out),
 		cmocka_unit_test(bodies_are_big_endian),

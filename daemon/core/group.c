@@ -224,6 +224,25 @@ group_draining(const struct group *g)
 	return g->peer_draining;
 }
 
+void
+group_tell_features(struct group *g, int subflow, uint32_t features)
+{
+	g->features = features;
+	for (int i = 0; i < GROUP_SUBFLOWS; i++)
+		if (g->subflows[i].attached && (i == subflow || subflow < 0))
+			g->subflows[i].features_due = true;
+}
+
+bool
+group_take_features(struct group *g, uint32_t *features)
+{
+	bool is_new = g->peer_features_new;
+
+	g->peer_features_new = false;
+	*features = g->peer_features;
+	return is_new;
+}
+
 uint64_t
 group_rtt_us(const struct group *g)
 {

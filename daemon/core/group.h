@@ -96,6 +96,12 @@ uint64_t group_waiting(const struct group *, int subflow, uint64_t enough);
 void group_drain(struct group *);
 bool group_draining(const struct group *);
 
+/* Relay: what it answered to this subflow (-1: to any) is not true any more; the
+ * peer is told. */
+void group_tell_features(struct group *, int subflow, uint32_t features);
+/* Proxy: was it told so?  Once for each time. */
+bool group_take_features(struct group *, uint32_t *features);
+
 /* Smoothed round trip as seen by PING and PONG, 0 before the first. */
 uint64_t group_rtt_us(const struct group *);
 

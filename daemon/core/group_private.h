@@ -17,7 +17,7 @@ struct subflow_state {
 	bool attached;
 	uint8_t path, slot;
 	uint64_t heard_us;
-	bool ping_due, pong_due, drain_due;
+	bool ping_due, pong_due, drain_due, features_due;
 	uint64_t pong_opaque;
 };
 
@@ -31,6 +31,8 @@ struct group {
 	uint32_t max_sessions;
 	struct subflow_state subflows[GROUP_SUBFLOWS];
 	bool peer_window_known, peer_draining;
+	uint32_t features, peer_features;
+	bool peer_features_new;
 
 	struct numbers numbers;
 	uint32_t next_number;		/* proxy */

@@ -181,6 +181,10 @@ take_frame(struct group *g, const struct wire_header *h, const uint8_t *body,
 	case WIRE_DRAIN:
 		g->peer_draining = true;
 		break;
+	case WIRE_FEATURES:
+		if (wire_get_features(h, body, &g->peer_features))
+			g->peer_features_new = true;
+		break;
 	default:
 		if (h->type < WIRE_OPTIONAL)
 			take_session_frame(g, h, body, subflow, now);

@@ -50,6 +50,10 @@ fill_answers(struct group *g, int subflow, struct room *r, uint64_t now)
 		f->drain_due = false;
 		r->used += wire_put_drain(at(r));
 	}
+	if (f->features_due && left(r) >= WIRE_CONTROL_MAX) {
+		f->features_due = false;
+		r->used += wire_put_features(at(r), g->features);
+	}
 	for (size_t i = 0; i < g->nstrays; i++) {
 		const struct stray *s = &g->strays[i];
 
@@ -239,7 +243,7 @@ group_wants(const struct group *g, int subflow, uint64_t now)
 	(void)now;
 	if (!f->attached)
 		return false;
-	if (f->pong_due || f->ping_due || f->drain_due ||
+	if (f->pong_due || f->ping_due || f->drain_due || f->features_due ||
 	    owes_ack(g, subflow) || owes_control(g, subflow))
 		return true;
 	for (size_t i = 0; i < g->nstrays; i++)

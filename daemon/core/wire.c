@@ -223,6 +223,24 @@ wire_put_drain(uint8_t out[static WIRE_CONTROL_MAX])
 }
 
 size_t
+wire_put_features(uint8_t out[static WIRE_CONTROL_MAX], uint32_t features)
+{
+	uint8_t *p = put_header(out, WIRE_FEATURES, 4, 0, 0);
+
+	return (size_t)(put_be32(p, features) - out);
+}
+
+bool
+wire_get_features(const struct wire_header *h, const uint8_t *body,
+    uint32_t *features)
+{
+	struct cursor c = cursor_of(body, h->size);
+
+	return h->type == WIRE_FEATURES && h->connection == 0 &&
+	    get_be32(&c, features);
+}
+
+size_t
 wire_put_ask(uint8_t out[static WIRE_CONTROL_MAX], uint32_t connection,
     uint32_t next)
 {

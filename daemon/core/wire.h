@@ -16,6 +16,10 @@
  *  - flags, and the serial where it is always 0, are sent as 0 and ignored on
  *    receipt.  The connection is not: 0 for PING, PONG and DRAIN, another for
  *    all other types that are known;
+ *  - type 128 is FEATURES, connection 0, body u32: what the relay's answer to
+ *    this subflow said about it is now this.  Who does not know it learns of
+ *    it from the answer to another subflow; one that is cut short is as good as
+ *    unknown, and bytes behind the u32 are skipped;
  *  - the payloads of the handshake may be followed by bytes that an older end
  *    does not know: `length` says how long they are, the rest is skipped.
  */
@@ -54,6 +58,7 @@ enum wire_type {
 	WIRE_ASK,
 	WIRE_NTYPES,
 	WIRE_OPTIONAL = 0x80,	/* unknown types from here may be skipped */
+	WIRE_FEATURES = WIRE_OPTIONAL,
 };
 
 enum wire_code {		/* of RESET and FIN */
@@ -118,6 +123,8 @@ size_t wire_put_reset(uint8_t out[static WIRE_CONTROL_MAX],
 size_t wire_put_ping(uint8_t out[static WIRE_CONTROL_MAX], bool pong,
     uint64_t opaque);
 size_t wire_put_drain(uint8_t out[static WIRE_CONTROL_MAX]);
+size_t wire_put_features(uint8_t out[static WIRE_CONTROL_MAX],
+    uint32_t features);
 size_t wire_put_ask(uint8_t out[static WIRE_CONTROL_MAX], uint32_t connection,
     uint32_t next);
 size_t wire_put_opened(uint8_t out[static WIRE_CONTROL_MAX],
@@ -127,6 +134,10 @@ size_t wire_put_opened(uint8_t out[static WIRE_CONTROL_MAX],
 uint8_t wire_body_u8(const uint8_t *body);
 uint32_t wire_body_u32(const uint8_t *body);
 uint64_t wire_body_u64(const uint8_t *body);
+
+/* A FEATURES that says something?  `body` holds header->size bytes. */
+bool wire_get_features(const struct wire_header *, const uint8_t *body,
+    uint32_t *features);
 
 /* The TLVs of OPEN, without the header.  Returns the bytes written. */
 size_t wire_put_open(uint8_t out[static WIRE_OPEN_MAX],

@@ -411,6 +411,8 @@ relay_config()
 		echo "listen = \"[::]:$relay_port\""
 		echo "protection = $protection"
 		[ "$protection" != none ] || echo 'trusted-interfaces = "eth0"'
+		# Servers with IPv6 are next door, not in the Internet.
+		echo 'ipv6 = yes'
 		echo 'grace = 5s'
 		echo 'control = off'
 		echo 'peer "proxy" {'

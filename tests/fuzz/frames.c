@@ -48,6 +48,7 @@ size_t
 frame_again(uint8_t *out, const struct frame *f)
 {
 	const struct wire_header *h = &f->header;
+	uint32_t features;
 
 	switch (h->type) {
 	case WIRE_DATA:
@@ -73,6 +74,10 @@ frame_again(uint8_t *out, const struct frame *f)
 		    wire_body_u64(f->body));
 	case WIRE_DRAIN:
 		return wire_put_drain(out);
+	case WIRE_FEATURES:
+		if (!wire_get_features(h, f->body, &features))
+			return 0;
+		return wire_put_features(out, features);
 	case WIRE_ASK:
 		return wire_put_ask(out, h->connection, h->serial);
 	default:
@@ -97,6 +102,7 @@ frame_check(const struct frame *f, bool proxy, uint32_t datagram_max)
 		assert(proxy);
 		break;
 	case WIRE_OPENED:
+	case WIRE_FEATURES:
 		assert(!proxy);
 		break;
 	case WIRE_FIN:

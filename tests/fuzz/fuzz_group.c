@@ -213,7 +213,11 @@ operate(struct world *w, struct cursor *in)
 		if (which & 0x80)
 			move_all(w);
 		else if (which & 0x40)
-			group_drain(w->groups[which & 1]);
+			if (which & 2)
+				group_tell_features(w->groups[RELAY], -1,
+				    which);
+			else
+				group_drain(w->groups[which & 1]);
 		else
 			link_add(w, which >> 1 & 1, (uint8_t)((which >> 2 & 1) +
 			    (which & 8 ? WIRE_SLOT_BULK : 0)), which & 1);

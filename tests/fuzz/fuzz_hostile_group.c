@@ -349,6 +349,12 @@ send_frame(struct world *w, int link, uint8_t type, struct cursor *in)
 	case WIRE_DRAIN:
 		n = wire_put_drain(out);
 		break;
+	case WIRE_FEATURES:
+		h = (struct wire_header){ .type = type,
+			.size = input_u8(in) & 7,
+			.connection = input_u8(in) == 0 };
+		n = make_body(out, &h, content(0, 0));
+		break;
 	case WIRE_ASK:
 		n = wire_put_ask(out, number, (uint32_t)sent);
 		break;

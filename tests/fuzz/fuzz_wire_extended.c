@@ -155,6 +155,20 @@ check_opened(const uint8_t *body, size_t len)
 	    tlvs_are_right(body, len, false));
 }
 
+static void
+check_features(const struct wire_header *h, const uint8_t *body)
+{
+	uint32_t features;
+
+	if (!wire_get_features(h, body, &features)) {
+		assert(h->type != 0x80 || h->connection != 0 || h->size < 4);
+		return;
+	}
+	assert(h->type == 0x80 && h->connection == 0 && h->size >= 4);
+	assert(features == ((uint32_t)body[0] << 24 | body[1] << 16 |
+	    body[2] << 8 | body[3]));
+}
+
 /* Those that have one encoding only come out as they came in. */
 static void
 check_again(const struct wire_header *h, const uint8_t *body)
@@ -170,7 +184,8 @@ check_again(const struct wire_header *h, const uint8_t *body)
 	if (h->type != WIRE_DATA && h->type != WIRE_FIN &&
 	    h->type != WIRE_ACK && h->type != WIRE_ASK)
 		sent.serial = 0;
-	if (h->type == WIRE_OPEN || h->type == WIRE_OPENED) {
+	if (h->type == WIRE_OPEN || h->type == WIRE_OPENED ||
+	    h->type == WIRE_FEATURES) {
 		assert(n <= (size_t)WIRE_HEADER + h->size);
 		return;
 	}
@@ -212,6 +227,7 @@ take_frame(struct cursor *c)
 		check_open(body, h.size);
 	else if (h.type == WIRE_OPENED)
 		check_opened(body, h.size);
+	check_features(&h, body);
 	check_again(&h, body);
 	c->pos += h.size;
 	return true;
