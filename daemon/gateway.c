@@ -405,10 +405,8 @@ log_gate(enum gate_reason before, const struct gateway *g, unsigned families)
 
 	if (families != 0 && families != g->families)
 		log_limited(&limit, LOG_LEVEL_INFO, "gateway: new connections "
-		    "are intercepted%s", families == GATE_IPV4 ?
-		    ", IPv4 only: the relay has no route for IPv6" :
-		    families == GATE_IPV6 ?
-		    ", IPv6 only: the relay has no route for IPv4" : "");
+		    "are intercepted%s", families & GATE_IPV6 ? "" :
+		    ", IPv4 only: the relay has no route for IPv6");
 	else if (families == 0 && (before != g->gate.reason ||
 	    g->families != 0))
 		log_limited(&limit, LOG_LEVEL_WARN, "gateway: new connections "

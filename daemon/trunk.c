@@ -376,16 +376,16 @@ trunk_tell_features(struct trunk *t, const struct trunk_subflow *f,
 }
 
 uint64_t
-trunk_heard_us(const struct trunk *t)
+trunk_answered_us(const struct trunk *t)
 {
 	uint64_t last = 0;
 
 	for (int i = 0; i < GROUP_SUBFLOWS; i++) {
-		uint64_t heard = t->subflows[i] != NULL ?
-		    group_heard(t->group, i) : 0;
+		uint64_t answered = t->subflows[i] != NULL ?
+		    group_answered(t->group, i) : 0;
 
-		if (heard > last)
-			last = heard;
+		if (answered > last)
+			last = answered;
 	}
 	return last;
 }

@@ -108,10 +108,10 @@ bool trunk_waits(const struct trunk *);
 void trunk_tell_features(struct trunk *, const struct trunk_subflow *,
     uint32_t features);
 
-/* When the peer was last heard, on any subflow; 0: there is none. */
-uint64_t trunk_heard_us(const struct trunk *);
-/* Ask for a sign of life on one subflow, another each time, at most once in
- * `every_us`. */
+/* When the peer last answered a question, or a subflow came up; 0: there is no
+ * subflow. */
+uint64_t trunk_answered_us(const struct trunk *);
+/* Ask on one subflow, another each time, at most once in `every_us`. */
 void trunk_ask(struct trunk *, uint64_t every_us);
 
 int trunk_take(struct subflow *, const uint8_t *, size_t);

@@ -682,13 +682,12 @@ uplink_families(const struct uplink *u)
 bool
 uplink_answers(struct uplink *u)
 {
-	uint64_t now = clock_us(), heard = trunk_heard_us(u->trunk);
+	uint64_t answered = trunk_answered_us(u->trunk);
 
-	if (heard == 0 || u->closing)
+	if (answered == 0 || u->closing)
 		return false;
-	if (now >= heard + ASK_US)
-		trunk_ask(u->trunk, ASK_US);
-	return now < heard + SILENCE_US;
+	trunk_ask(u->trunk, ASK_US);
+	return clock_us() < answered + SILENCE_US;
 }
 
 void

@@ -43,9 +43,9 @@ void uplink_free(struct uplink *);
 void uplink_configure(struct uplink *, const struct config *,
     const struct keyring *, struct addr);
 
-/* Is there a subflow, and was the relay heard lately?  To be asked about once a
- * second, since a silent relay is asked for a sign of life in here; then a relay
- * that has gone without a word is known within 9 s. */
+/* Is there a subflow, and has the relay answered lately?  To be called about once
+ * a second, since the relay is asked in here, every three; then one that has
+ * gone without a word is known within 9 s. */
 bool uplink_answers(struct uplink *);
 /* Which families it reaches, by its latest word: WIRE_FEATURE_IPV4,
  * WIRE_FEATURE_IPV6. */

@@ -39,7 +39,7 @@ struct gate_input {
 	bool off;			/* the operator's word */
 	bool draining;
 	bool relay_up;
-	unsigned relay_families;	/* that the relay reaches */
+	unsigned relay_families;	/* that the relay reaches; one at least */
 	uint64_t sessions, max_sessions;
 	uint64_t held_bytes, limit_bytes;
 };

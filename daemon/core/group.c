@@ -124,7 +124,7 @@ group_attach(struct group *g, uint8_t path, uint8_t slot, uint64_t now,
 		return -ENOSPC;
 	g->subflows[free_one] = (struct subflow_state){
 		.attached = true, .path = path, .slot = slot,
-		.heard_us = now, .ping_due = true,
+		.heard_us = now, .answered_us = now, .ping_due = true,
 	};
 	g->env.carried[free_one] = 0;
 	if (slot >= WIRE_SLOT_BULK)
@@ -176,6 +176,12 @@ uint64_t
 group_heard(const struct group *g, int subflow)
 {
 	return g->subflows[subflow].heard_us;
+}
+
+uint64_t
+group_answered(const struct group *g, int subflow)
+{
+	return g->subflows[subflow].answered_us;
 }
 
 bool

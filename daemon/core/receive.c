@@ -151,10 +151,11 @@ take_session_frame(struct group *g, const struct wire_header *h,
 }
 
 static void
-take_pong(struct group *g, uint64_t sent, uint64_t now)
+take_pong(struct group *g, int subflow, uint64_t sent, uint64_t now)
 {
 	if (sent == 0 || sent > now)
 		return;			/* not a time that we gave */
+	g->subflows[subflow].answered_us = now;
 	uint64_t rtt = now - sent;
 	if (rtt == 0)
 		rtt = 1;
@@ -176,7 +177,7 @@ take_frame(struct group *g, const struct wire_header *h, const uint8_t *body,
 		f->pong_opaque = wire_body_u64(body);
 		break;
 	case WIRE_PONG:
-		take_pong(g, wire_body_u64(body), now);
+		take_pong(g, subflow, wire_body_u64(body), now);
 		break;
 	case WIRE_DRAIN:
 		g->peer_draining = true;
