@@ -210,6 +210,16 @@ on_lost(void *user, struct trunk_subflow *line, const char *why)
 }
 
 static void
+on_fault(void *user)
+{
+	struct group_entry *g = user;
+
+	log_limited(peer_limit(g->peer, PEER_LINE_FAULT), LOG_LEVEL_WARN,
+	    "peer \"%s\": group %lu: a session was reset: protocol error",
+	    peer_name(g->peer), g->number);
+}
+
+static void
 on_shed(void *user)
 {
 	struct group_entry *g = user;
@@ -246,6 +256,7 @@ on_group_idle(void *user)
 static const struct trunk_callbacks trunk_callbacks = {
 	.on_session = on_session,
 	.on_shed = on_shed,
+	.on_fault = on_fault,
 	.on_lost = on_lost,
 	.on_expired = on_expired,
 	.on_idle = on_group_idle,

@@ -75,6 +75,7 @@ const struct peer_counters *peer_counters(const struct peer *);
  * what is said about another. */
 enum peer_line {
 	PEER_LINE_DENIED,
+	PEER_LINE_FAULT,
 	PEER_LINE_GROUP,		/* is made */
 	PEER_LINE_GROUPS,		/* are too many */
 	PEER_LINE_LOST,			/* and these two of a subflow */

@@ -410,6 +410,9 @@ trunk_take(struct subflow *subflow, const uint8_t *bytes, size_t len)
 {
 	struct trunk_subflow *f = subflow_user(subflow);
 	struct trunk *t = f->trunk;
+	const struct metrics *m = group_metrics(t->group);
+	uint64_t faults = m->protocol_errors;
+	int used;
 
 	if (!f->heard) {
 		f->heard = true;
@@ -418,7 +421,11 @@ trunk_take(struct subflow *subflow, const uint8_t *bytes, size_t len)
 			t->callbacks->on_heard(t->user, f);
 	}
 	t->changed = true;
-	return group_take(t->group, f->number, bytes, len, clock_us());
+	used = group_take(t->group, f->number, bytes, len, clock_us());
+	/* (What is wrong with the subflow itself is said when it is closed.) */
+	if (used >= 0 && m->protocol_errors != faults)
+		t->callbacks->on_fault(t->user);
+	return used;
 }
 
 size_t

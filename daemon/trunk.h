@@ -39,7 +39,7 @@ struct trunk_subflow {
 };
 
 /* `user` is that of the options.  Those of a role that has no use for one may
- * be NULL, but for on_lost and on_shed. */
+ * be NULL, but for on_lost, on_shed and on_fault. */
 struct trunk_callbacks {
 	/* Relay: the peer opened a session.  Make a leg of it, or abort and
 	 * release it. */
@@ -47,6 +47,8 @@ struct trunk_callbacks {
 	/* Memory is used up: the session that held most for somebody who does
 	 * not read was reset.  Nothing is freed in here. */
 	void (*on_shed)(void *user);
+	/* The peer broke the rules of a session, which was reset. */
+	void (*on_fault)(void *user);
 	/* The first frames came on a subflow. */
 	void (*on_heard)(void *user, struct trunk_subflow *);
 	/* The trunk has closed and detached a subflow: it was silent, or a

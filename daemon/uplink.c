@@ -206,6 +206,7 @@ on_retry(struct ev_loop *loop, ev_timer *w, int revents)
 static void on_heard(void *, struct trunk_subflow *);
 static void on_lost(void *, struct trunk_subflow *, const char *);
 static void on_shed(void *);
+static void on_fault(void *);
 static void on_expired(void *);
 static void on_features(void *, uint32_t);
 static void on_idle(void *);
@@ -215,6 +216,7 @@ static const struct trunk_callbacks trunk_callbacks = {
 	.on_heard = on_heard,
 	.on_lost = on_lost,
 	.on_shed = on_shed,
+	.on_fault = on_fault,
 	.on_expired = on_expired,
 	.on_features = on_features,
 	.on_idle = on_idle,
@@ -326,6 +328,16 @@ on_lost(void *user, struct trunk_subflow *line, const char *why)
 {
 	(void)user;
 	slot_lost(list_object(line, struct slot, line), 0, why);
+}
+
+static void
+on_fault(void *user)
+{
+	static struct log_limit limit;
+	const struct uplink *u = user;
+
+	log_limited(&limit, LOG_LEVEL_WARN, "relay \"%s\": a session was "
+	    "reset: protocol error", relay_of(u)->name);
 }
 
 static void

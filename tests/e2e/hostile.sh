@@ -52,6 +52,8 @@ stop bystander
 echo "others, before and meanwhile:"
 tail -n 2 "$tmp/bystander.log"
 check "others lost nothing" [ "$stopped" -eq 0 ]
+check "the relay says who broke the rules" \
+    logged relay 'peer "mallory": group 2: a session was reset: protocol error'
 echo "$(wc -l <"$tmp/relay.log") lines in the relay's log," \
     "$(resident relay) KiB"
 

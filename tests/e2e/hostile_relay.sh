@@ -33,6 +33,8 @@ probe hostile_relay replies silences forgets comes_and_goes floods
 sed -i 's/^resume-timeout.*/resume-timeout = 60s/' "$tmp/proxy.conf"
 kill -HUP "$(pid_of proxy)"
 probe hostile_relay answers
+check "the proxy says who broke the rules" \
+    logged proxy 'relay "relay": a session was reset: protocol error'
 echo "$(wc -l <"$tmp/proxy.log") lines in the proxy's log," \
     "$(resident proxy) KiB"
 

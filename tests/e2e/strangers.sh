@@ -14,7 +14,7 @@ ulimit -n 4096 2>/dev/null || skip "needs 4096 open files"
 
 here=${srcdir:-.}/tests/e2e
 export PROBE_PREFIX=$prefix PYTHONDONTWRITEBYTECODE=1
-ENTRIES=3
+ENTRIES=2
 SETTLE=2
 [ -n "${RORO_LONG-}" ] && ENTRIES=30 SETTLE=30
 
