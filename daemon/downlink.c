@@ -625,7 +625,8 @@ downlink_new(const struct downlink_options *o)
 	if (d == NULL)
 		return NULL;
 	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed) ||
-	    (d->strangers = strangers_new(seed)) == NULL ||
+	    (d->strangers = strangers_new(quota_strangers(o->quota),
+	    seed)) == NULL ||
 	    (d->peers = peers_new(&o->quota->budget)) == NULL) {
 		strangers_free(d->strangers);
 		free(d);

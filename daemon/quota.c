@@ -40,16 +40,17 @@ default_memory(void)
 	return quarter < MEMORY_MIN ? MEMORY_MIN : quarter;
 }
 
-/* Descriptors that sessions may use. */
-static uint32_t
-raise_descriptors(void)
+static void
+raise_descriptors(struct quota *l)
 {
 	struct rlimit r;
 	rlim_t reserve;
 
 	if (getrlimit(RLIMIT_NOFILE, &r) == -1) {
 		log_warn("RLIMIT_NOFILE: %s", strerror(errno));
-		return 256;
+		l->descriptors = 256;
+		l->reserve = RESERVE_MIN;
+		return;
 	}
 	if (r.rlim_cur != r.rlim_max) {
 		rlim_t before = r.rlim_cur;
@@ -59,14 +60,19 @@ raise_descriptors(void)
 			r.rlim_cur = before;
 	}
 	if (r.rlim_cur == RLIM_INFINITY ||
-	    r.rlim_cur > QUOTA_SESSIONS + RESERVE_MAX)
-		return QUOTA_SESSIONS;
+	    r.rlim_cur > QUOTA_SESSIONS + RESERVE_MAX) {
+		l->descriptors = QUOTA_SESSIONS;
+		l->reserve = RESERVE_MAX;
+		return;
+	}
 	reserve = r.rlim_cur / 4;
 	if (reserve < RESERVE_MIN)
 		reserve = RESERVE_MIN;
 	if (reserve > RESERVE_MAX)
 		reserve = RESERVE_MAX;
-	return r.rlim_cur > reserve ? (uint32_t)(r.rlim_cur - reserve) : 1;
+	l->descriptors = r.rlim_cur > reserve ?
+	    (uint32_t)(r.rlim_cur - reserve) : 1;
+	l->reserve = (uint32_t)reserve;
 }
 
 void
@@ -75,7 +81,7 @@ quota_start(struct quota *l, const struct config *c)
 	uint64_t memory = c->memory_limit_bytes;
 
 	budget_init(&l->budget, memory != 0 ? memory : default_memory());
-	l->descriptors = raise_descriptors();
+	raise_descriptors(l);
 	quota_configure(l, c);
 	log_debug("quota: %u sessions, %llu KiB",
 	    l->max_sessions,
@@ -103,6 +109,12 @@ quota_sessions_of(const struct quota *l, uint32_t descriptors)
 	if (most > l->max_sessions)
 		most = l->max_sessions;
 	return most > 0 ? most : 1;
+}
+
+uint32_t
+quota_strangers(const struct quota *l)
+{
+	return l->reserve / 5 * 4;	/* all that there may be, mostly */
 }
 
 uint32_t

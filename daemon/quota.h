@@ -16,6 +16,7 @@ struct quota {
 	struct budget budget;		/* of all sessions */
 	uint32_t max_sessions;
 	uint32_t descriptors;		/* left for sessions; private */
+	uint32_t reserve;		/* and for all else; private */
 };
 
 /* Raises RLIMIT_NOFILE to its hard limit as far as that goes.  What had to be
@@ -26,6 +27,10 @@ void quota_configure(struct quota *, const struct config *);
 
 /* Most sessions that take so many descriptors each; at least 1. */
 uint32_t quota_sessions_of(const struct quota *, uint32_t descriptors);
+
+/* Most connections that have not proved anything: they must not take what
+ * sessions and those who did prove something need. */
+uint32_t quota_strangers(const struct quota *);
 
 /* What a hello promises to every session, whatever memory is left.  A proxy
  * promises one datagram: an ACK right behind OPEN offers more while there is

@@ -9,12 +9,13 @@
 #define V6_BITS 64
 
 struct strangers {
+	size_t most;
 	struct tally *sources;
 	struct list all;
 };
 
 struct strangers *
-strangers_new(uint64_t seed)
+strangers_new(size_t most, uint64_t seed)
 {
 	struct strangers *st = calloc(1, sizeof(*st));
 
@@ -24,6 +25,7 @@ strangers_new(uint64_t seed)
 		free(st);
 		return NULL;
 	}
+	st->most = most < STRANGERS_MAX ? most : STRANGERS_MAX;
 	list_init(&st->all);
 	return st;
 }
@@ -72,7 +74,7 @@ strangers_victim(const struct strangers *st, const struct addr *source,
     uint64_t random)
 {
 	const struct addr_prefix same = neighbours(source);
-	bool full = tally_total(st->sources) >= STRANGERS_MAX;
+	bool full = tally_total(st->sources) >= st->most;
 	bool of_one = tally_count(st->sources, source) >= STRANGERS_OF_ONE;
 	struct stranger *victim = NULL;
 	uint32_t highest = 0;

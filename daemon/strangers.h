@@ -22,7 +22,7 @@
 #include "core/list.h"
 
 #define STRANGERS_OF_ONE 16	/* of one address, or /64 */
-#define STRANGERS_MAX 400
+#define STRANGERS_MAX 400	/* where there are descriptors for them */
 
 struct strangers;
 
@@ -33,8 +33,9 @@ struct stranger {
 	bool answered;		/* its hello was worth that */
 };
 
-/* `seed` is random.  NULL if out of memory; strangers_free() accepts NULL. */
-struct strangers *strangers_new(uint64_t seed);
+/* `most` at a time, within STRANGERS_MAX; `seed` is random.  NULL if out of
+ * memory; strangers_free() accepts NULL. */
+struct strangers *strangers_new(size_t most, uint64_t seed);
 void strangers_free(struct strangers *);
 
 /* Who has to go before another one from `source` may come; the caller ends and

@@ -24,7 +24,7 @@ setup(void **state)
 	struct fixture *f = calloc(1, sizeof(*f));
 
 	assert_non_null(f);
-	f->strangers = strangers_new(1);
+	f->strangers = strangers_new(SIZE_MAX, 1);
 	assert_non_null(f->strangers);
 	*state = f;
 	return 0;
@@ -84,6 +84,21 @@ nobody_goes_while_there_is_room(void **state)
 	assert_non_null(victim(f, source4(9999)));
 	strangers_remove(f->strangers, &f->all[7]);
 	assert_null(victim(f, source4(9999)));
+}
+
+static void
+there_may_be_room_for_fewer(void **state)
+{
+	struct fixture *f = *state;
+
+	strangers_free(f->strangers);
+	f->strangers = strangers_new(50, 1);
+	assert_non_null(f->strangers);
+	for (unsigned int i = 0; i < 50; i++) {
+		assert_null(victim(f, source4(i)));
+		add(f, source4(i));
+	}
+	assert_non_null(victim(f, source4(9999)));
 }
 
 static void
@@ -163,6 +178,7 @@ main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(nobody_goes_while_there_is_room),
+		TEST(there_may_be_room_for_fewer),
 		TEST(one_source_makes_room_for_itself),
 		TEST(a_network_is_one_source),
 		TEST(the_largest_source_goes_first),
