@@ -21,6 +21,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/config.h"
+
 #define DEPTH_MAX 8		/* of sections inside each other */
 #define SHOWN_MAX 40		/* bytes of a token in an error */
 
@@ -63,9 +65,29 @@ fail(struct scanner *s, unsigned int line, const char *format, ...)
 	return -EINVAL;
 }
 
+/* What an error says of a token: the bytes at shown_text(), shown() of
+ * them. */
+static const char hidden[] = "what looks like a key";
+
+static bool
+is_secret(const struct token *t)
+{
+	return t->kind == TOKEN_TEXT ?
+	    config_is_like_key(t->start + 1, t->len - 2) :
+	    config_is_like_key(t->start, t->len);
+}
+
+static const char *
+shown_text(const struct token *t)
+{
+	return is_secret(t) ? hidden : t->start;
+}
+
 static int
 shown(const struct token *t)
 {
+	if (is_secret(t))
+		return (int)sizeof(hidden) - 1;
 	return (int)(t->len < SHOWN_MAX ? t->len : SHOWN_MAX);
 }
 
@@ -78,7 +100,7 @@ fail_expected(struct scanner *s, const char *what)
 		return fail(s, t->line, "expected %s, found the end of the "
 		    "file", what);
 	return fail(s, t->line, "expected %s, found %.*s", what, shown(t),
-	    t->start);
+	    shown_text(t));
 }
 
 /* ---- tokens ---- */
@@ -233,20 +255,20 @@ assignment(struct scanner *s, const struct token *name)
 
 	if (value.kind == TOKEN_END || value.line != name->line)
 		return fail(s, name->line, "expected a value for %.*s, found "
-		    "the end of the line", shown(name), name->start);
+		    "the end of the line", shown(name), shown_text(name));
 	if (is_sign(&value, '{'))
 		return list(s, '}');
 	if (!is_value(&value))
 		return fail(s, name->line, "expected a value for %.*s, found "
-		    "%.*s", shown(name), name->start, shown(&value),
-		    value.start);
+		    "%.*s", shown(name), shown_text(name), shown(&value),
+		    shown_text(&value));
 	if (next(s) < 0)
 		return -EINVAL;
 	if (is_sign(&s->token, '=') || is_sign(&s->token, '(') ||
 	    is_sign(&s->token, '{'))
 		return fail(s, name->line, "expected a value for %.*s, found "
-		    "%.*s %c", shown(name), name->start, shown(&value),
-		    value.start, *s->token.start);
+		    "%.*s %c", shown(name), shown_text(name), shown(&value),
+		    shown_text(&value), *s->token.start);
 	return 0;
 }
 
@@ -298,7 +320,7 @@ statement(struct scanner *s)
 	if (is_sign(&s->token, '{'))
 		return begin_section(s, &name);
 	return fail(s, name.line, "expected = or { after %.*s", shown(&name),
-	    name.start);
+	    shown_text(&name));
 }
 
 int
@@ -324,7 +346,7 @@ confscan_check(struct confscan *out, char *text, size_t len)
 
 		return fail(&s, t->line, "expected } at the end of section "
 		    "%.*s, which begins here, found the end of the file",
-		    shown(t), t->start);
+		    shown(t), shown_text(t));
 	}
 	return 0;
 }

@@ -207,6 +207,16 @@ missing_value_does_not_take_the_next_word(void **state)
 		    "test.conf:1: expected a value for rate, found permit (" },
 		{ "peer a { rate = }\n",
 		    "test.conf:1: expected a value for rate, found }" },
+		{ "relay a { key-file = "
+		    "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA0/AA= }\n",
+		    "test.conf:1: expected a value for key-file, found what "
+		    "looks like a key =" },
+		{ "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA0/AA=\n",
+		    "test.conf:1: expected a value for what looks like a key, "
+		    "found the end of the line" },
+		{ "'AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA+/AA='\n",
+		    "test.conf:1: expected an option or a section, found what "
+		    "looks like a key" },
 		{ "listen =\n{ [::]:1 }\n",
 		    "test.conf:1: expected a value for listen, found the end "
 		    "of the line" },

@@ -836,6 +836,16 @@ error_says_where_what_was_expected_and_what_was_found(void **state)
 		{ "relay a {\nkey-file = /etc/rorod/\n",
 		    "test.conf:2: relay key-file: expected a file, from / on, "
 		    "such as /etc/rorod/earth.key, found '/etc/rorod/'" },
+		{ "relay a {\nkey-file = "
+		    "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA+/AA=\n",
+		    "test.conf:2: relay key-file: expected a file, from / on, "
+		    "such as /etc/rorod/earth.key, found what looks like a "
+		    "key" },
+		{ "peer a {\nkey-file = "
+		    "/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA+/AA=\n",
+		    "test.conf:2: peer key-file: expected a file, from / on, "
+		    "such as /etc/rorod/earth.key, found what looks like a "
+		    "key" },
 		{ "peer a {\nkey-file = /a.key ''\n",
 		    "test.conf:2: peer key-file: expected a file, from / on, "
 		    "such as /etc/rorod/earth.key, found ''" },

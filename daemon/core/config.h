@@ -250,4 +250,8 @@ struct config *config_finish(struct config_builder *);
  * was no error.  Ours, until the builder is freed. */
 const char *config_error(const struct config_builder *);
 
+/* Are these `len` bytes what a key looks like?  An error must not repeat it if
+ * somebody wrote it where its file is named. */
+bool config_is_like_key(const char *text, size_t len);
+
 #endif

@@ -54,11 +54,34 @@ config_out_of_memory(struct config_builder *b)
 	return -ENOMEM;
 }
 
+static bool
+is_alnum(char c)
+{
+	return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
+	    (c >= 'a' && c <= 'z');
+}
+
+/* In base64; the last character of 44 is no part of it. */
+bool
+config_is_like_key(const char *text, size_t len)
+{
+	if (len == 44 && text[43] == '=')
+		len--;
+	if (len != 43)
+		return false;
+	while (len > 0 && (is_alnum(text[len - 1]) || text[len - 1] == '+' ||
+	    text[len - 1] == '/'))
+		len--;
+	return len == 0;
+}
+
 const char *
 config_quoted(struct config_builder *b, const char *value)
 {
 	char *p = b->found;
 
+	if (config_is_like_key(value, strlen(value)))
+		return "what looks like a key";
 	*p++ = '\'';
 	for (size_t i = 0; value[i] != '\0'; i++) {
 		if (i == CONFIG_FOUND_MAX) {
@@ -74,13 +97,6 @@ config_quoted(struct config_builder *b, const char *value)
 }
 
 /* ---- small things ---- */
-
-static bool
-is_alnum(char c)
-{
-	return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
-	    (c >= 'a' && c <= 'z');
-}
 
 bool
 config_is_name(const char *text, size_t max, const char *others)

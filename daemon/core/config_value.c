@@ -188,7 +188,11 @@ static int
 set_file(struct config_builder *b, const struct key *k, void *field,
     const char *value)
 {
-	if (!is_file(value, FILE_NAME_MAX))
+	size_t len = strlen(value);
+
+	/* One in 64 keys begins with a slash. */
+	if (!is_file(value, FILE_NAME_MAX) ||
+	    (value[len - 1] == '=' && config_is_like_key(value, len)))
 		return expected(b, k, "a file, from / on, such as "
 		    "/etc/rorod/earth.key", value);
 	return config_store_text(b, field, value);
