@@ -4,8 +4,8 @@
     bystander.py        from "begun" to SIGTERM; SIGUSR1 begins another phase
 
 One client after the other asks for a few bytes over a new connection, and two
-of them for a MiB now and then.  All of it arrives, and is right.  For each phase a
-line says how long the small ones took, from connect() to the last byte.
+of them for a MiB now and then.  All of it arrives, and is right.  For each
+phase a line says how long the small ones took, from connect() to the last byte.
 Status 1: something was lost."""
 
 import signal

@@ -3,8 +3,8 @@
 #
 # Bytes that change inside of TCP, with checksums that fit (a broken middlebox,
 # or somebody on the path).  Sealed, that costs a subflow each time, and every
-# byte of the sessions is right; the base protocol has nothing but the numbers in
-# its headers to notice it by, and resets what is out of order.
+# byte of the sessions is right; the base protocol has nothing but the numbers
+# in its headers to notice it by, and resets what is out of order.
 
 . "${srcdir:-.}/tests/e2e/lib.sh"
 . "${srcdir:-.}/tests/e2e/faults.sh"
@@ -16,8 +16,8 @@ export PYTHONDONTWRITEBYTECODE=1
 seconds=4
 [ -n "${RORO_LONG-}" ] && seconds=120
 
-# From now on a packet in so many, to or from the relay, has another byte at this
-# offset, in bits.
+# From now on a packet in so many, to or from the relay, has another byte at
+# this offset, in bits.
 corrupt()	# one in, offset, dport|sport...
 {
 	local one_in=$1 offset=$2 port

@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: ISC
 #
-# Connections that say what nobody understands, 5000 to the relay's port and 5000
-# to the proxy's: both daemons serve as before, keep nothing of them and say
-# little.
+# Connections that say what nobody understands, 5000 to the relay's port and
+# 5000 to the proxy's: both daemons serve as before, keep nothing of them and
+# say little.
 #
 # RORO_LONG=1: a million.
 

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: ISC
 #
 # A relay that breaks every rule: clients are reset and never given an end of
-# file, the proxy stays within its memory, says little, and serves when the relay
-# behaves again.
+# file, the proxy stays within its memory, says little, and serves when the
+# relay behaves again.
 
 . "${srcdir:-.}/tests/e2e/lib.sh"
 . "${srcdir:-.}/tests/e2e/faults.sh"

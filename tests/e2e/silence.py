@@ -4,9 +4,9 @@
     silence.py record FILE      a proxy's subflows and one session, as they go
                                 over the wire to the relay, by way of RECORDER
     silence.py replay FILE      the same bytes again, while that proxy is there
-    silence.py all FILE         those, and hellos that are wrong in one way each,
-                                all at once: nothing is connected, and all hear
-                                the same for the same time
+    silence.py all FILE         those, and hellos that are wrong in one way
+                                each, all at once: nothing is connected, and
+                                all hear the same for the same time
     silence.py relay FILE       the relay's bytes again, to a proxy
 
 The relay is RELAY_PORT; KEY is the file of its key.

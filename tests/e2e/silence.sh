@@ -1,10 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: ISC
 #
-# Without a key a relay is silent: hellos that are wrong in any way, cut anywhere,
-# under another key or heard before are all read, never answered (but those heard
-# before, once), and closed by the same timer.  What was recorded opens nothing,
-# not even after a restart, and the relay's own bytes open no proxy.
+# Without a key a relay is silent: hellos that are wrong in any way, cut
+# anywhere, under another key or heard before are all read, never answered (but
+# those heard before, once), and closed by the same timer.  What was recorded
+# opens nothing, not even after a restart, and the relay's own bytes open no
+# proxy.
 #
 # RORO_LONG=1: with every bit of a hello.
 

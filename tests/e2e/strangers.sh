@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: ISC
 #
 # A thousand connections that dribble their hello keep out nobody: neither from
-# 100 sources nor from one.  A proxy that is there serves as before, and one that
-# starts meanwhile gets in, also from the very address of the strangers.
+# 100 sources nor from one.  A proxy that is there serves as before, and one
+# that starts meanwhile gets in, also from the very address of the strangers.
 #
 # RORO_LONG=1: for longer.
 
