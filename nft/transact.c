@@ -133,8 +133,7 @@ say_subject(const struct subject *s, uint32_t offset, char *into, size_t size)
 	switch (operation(s->message)) {
 	case NFT_MSG_NEWTABLE:
 	case NFT_MSG_DELTABLE:
-		snprintf(into, size, "table %s", string(s, NFTA_TABLE_NAME));
-		break;
+		break;		/* it is named with all others */
 	case NFT_MSG_NEWCHAIN:
 		snprintf(into, size, "chain %s", string(s, NFTA_CHAIN_NAME));
 		break;
@@ -202,7 +201,7 @@ reason(const struct subject *s, int error)
 	case -EOPNOTSUPP:
 		return "this kernel does not support it";
 	case -EEXIST:
-		return "there is one already, of another kind";
+		return "it is there already, otherwise or in part";
 	}
 	return strerror(-error);
 }
@@ -221,12 +220,13 @@ static void
 say_message(const struct subject *s, int error, uint32_t offset,
     const char *text, struct transact_failure *failure)
 {
-	char what[TRANSACT_TEXT_MAX / 2];
+	char what[TRANSACT_TEXT_MAX / 2] = "";
 
 	say_subject(s, offset, what, sizeof(what));
 	snprintf(failure->text, sizeof(failure->text),
-	    "nf_tables: %s (table inet %s): %s%s%s", what, table_of(s),
-	    reason(s, error), *text != '\0' ? ": " : "", text);
+	    "nf_tables: table inet %s%s%s: %s%s%s", table_of(s),
+	    what[0] != '\0' ? ", " : "", what, reason(s, error),
+	    *text != '\0' ? ": " : "", text);
 }
 
 static bool

@@ -308,10 +308,13 @@ what_failed_is_named(void **state)
 	install(true);
 	assert_int_equal(judge(number_of(NFT_MSG_NEWCHAIN, 0), -ENOMEM),
 	    TRANSACT_FAILED);
-	assert_string_equal(failure.text, "nf_tables: chain prerouting (table "
-	    "inet ro-ro-tcp): Cannot allocate memory");
+	assert_string_equal(failure.text, "nf_tables: table inet ro-ro-tcp, "
+	    "chain prerouting: Cannot allocate memory");
+	judge(number_of(NFT_MSG_DELTABLE, 0), -EBUSY);
+	assert_string_equal(failure.text, "nf_tables: table inet ro-ro-tcp: "
+	    "Device or resource busy");
 	judge(number_of(NFT_MSG_NEWSET, 1), -EINVAL);
-	assert_says("set ports (table inet ro-ro-tcp)");
+	assert_says("table inet ro-ro-tcp, set ports: ");
 	judge(number_of(NFT_MSG_NEWSETELEM, 0), -ENFILE);
 	assert_says("elements of set intercepted");
 	assert_says("full");
