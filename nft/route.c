@@ -129,8 +129,8 @@ route_read_local(const struct nlmsghdr *h, uint8_t family,
 	while ((a = netlink_attribute(&c)) != NULL)
 		if (mnl_attr_get_type(a) == RTA_TABLE)
 			local->table = u32_of(a);
-	return head.rtm_family == family &&
-	    head.rtm_protocol == ROUTE_PROTOCOL;
+	local->ours = head.rtm_protocol == ROUTE_PROTOCOL;
+	return head.rtm_family == family;
 }
 
 /* ---- requests ---- */
@@ -307,17 +307,21 @@ list_rules(struct work *w, struct found *found)
 	return exchange(w, h, take_rule, found);
 }
 
-/* Since Linux 4.20 the kernel shows only those of the protocol that is asked
- * for (NETLINK_GET_STRICT_CHK), before that all. */
+/* Routes: ours of all tables, or everybody's of one.  Since Linux 4.20 the
+ * kernel shows only what is asked for (NETLINK_GET_STRICT_CHK), before that
+ * all. */
 static int
-list_locals(struct work *w, struct found *found)
+list_locals(struct work *w, uint8_t protocol, uint32_t table,
+    struct found *found)
 {
 	union request m;
 	struct nlmsghdr *h = start_request(w, &m, RTM_GETROUTE, NLM_F_DUMP);
 	struct rtmsg *head = mnl_nlmsg_put_extra_header(h, sizeof(*head));
 
 	head->rtm_family = w->family;
-	head->rtm_protocol = ROUTE_PROTOCOL;
+	head->rtm_protocol = protocol;
+	if (table != 0)
+		mnl_attr_put_u32(h, RTA_TABLE, table);
 	return exchange(w, h, take_local, found);
 }
 
@@ -330,7 +334,7 @@ look(struct work *w, struct found *found)
 	for (int i = 0; i < DUMP_ATTEMPTS && error == -EAGAIN; i++) {
 		forget(found);
 		if ((error = list_rules(w, found)) == 0)
-			error = list_locals(w, found);
+			error = list_locals(w, ROUTE_PROTOCOL, 0, found);
 	}
 	return error;
 }
@@ -345,6 +349,15 @@ same_rule(const struct route_rule *a, const struct route_rule *b)
 	    a->table == b->table && a->priority == b->priority;
 }
 
+static bool
+has_rule(const struct found *f, const struct route_rule *rule)
+{
+	for (size_t i = 0; i < f->nrules; i++)
+		if (same_rule(&f->rules[i], rule))
+			return true;
+	return false;
+}
+
 static int
 want(struct found *wanted, const struct route_plan *plan, const char *name)
 {
@@ -353,9 +366,8 @@ want(struct found *wanted, const struct route_plan *plan, const char *name)
 	struct route_rule *more;
 
 	snprintf(rule.interface, sizeof(rule.interface), "%s", name);
-	for (size_t i = 0; i < wanted->nrules; i++)
-		if (same_rule(&wanted->rules[i], &rule))
-			return 0;
+	if (has_rule(wanted, &rule))
+		return 0;
 	more = reallocarray(wanted->rules, wanted->nrules + 1, sizeof(*more));
 	if (more == NULL)
 		return -ENOMEM;
@@ -397,16 +409,6 @@ choose(struct found *wanted, const struct route_plan *plan)
 
 /* ---- from the one to the other ---- */
 
-static size_t
-count_rule(const struct found *f, size_t n, const struct route_rule *rule)
-{
-	size_t count = 0;
-
-	for (size_t i = 0; i < n; i++)
-		count += same_rule(&f->rules[i], rule);
-	return count;
-}
-
 static int
 add_rules(struct work *w, const struct found *have, const struct found *wanted)
 {
@@ -415,7 +417,7 @@ add_rules(struct work *w, const struct found *have, const struct found *wanted)
 		union request m;
 		int error;
 
-		if (count_rule(have, have->nrules, rule) > 0)
+		if (has_rule(have, rule))
 			continue;
 		error = exchange(w, rule_request(w, &m, RTM_NEWRULE,
 		    NLM_F_CREATE | NLM_F_EXCL, rule), NULL, NULL);
@@ -425,7 +427,6 @@ add_rules(struct work *w, const struct found *have, const struct found *wanted)
 	return 0;
 }
 
-/* Also one that is there twice: the kernel removes one of them. */
 static int
 remove_rules(struct work *w, const struct found *have,
     const struct found *wanted)
@@ -435,8 +436,7 @@ remove_rules(struct work *w, const struct found *have,
 		union request m;
 		int error;
 
-		if (count_rule(wanted, wanted->nrules, rule) > 0 &&
-		    count_rule(have, i, rule) == 0)
+		if (has_rule(wanted, rule))
 			continue;
 		error = exchange(w, rule_request(w, &m, RTM_DELRULE, 0, rule),
 		    NULL, NULL);
@@ -446,6 +446,27 @@ remove_rules(struct work *w, const struct found *have,
 	return 0;
 }
 
+static bool
+has_local(const struct found *f, uint32_t table)
+{
+	for (size_t i = 0; i < f->nlocals; i++)
+		if (f->locals[i].table == table && f->locals[i].everything)
+			return true;
+	return false;
+}
+
+/* An operator may have made the same route by hand: that will do. */
+static bool
+somebody_has_local(struct work *w, uint32_t table)
+{
+	struct found found = { 0 };
+	bool has = list_locals(w, RTPROT_UNSPEC, table, &found) == 0 &&
+	    has_local(&found, table);
+
+	forget(&found);
+	return has;
+}
+
 static int
 add_local(struct work *w, const struct found *have, uint32_t table)
 {
@@ -453,16 +474,14 @@ add_local(struct work *w, const struct found *have, uint32_t table)
 	union request m;
 	int error;
 
-	for (size_t i = 0; i < have->nlocals; i++)
-		if (have->locals[i].table == table &&
-		    have->locals[i].everything)
-			return 0;
+	if (has_local(have, table))
+		return 0;
 	error = exchange(w, route_request(w, &m, RTM_NEWROUTE,
 	    NLM_F_CREATE | NLM_F_EXCL, table), NULL, NULL);
-	if (error == 0)
+	if (error == 0 || (error == -EEXIST && somebody_has_local(w, table)))
 		return 0;
 	snprintf(what, sizeof(what), error == -EEXIST ?
-	    "table %u has a default route of somebody else" :
+	    "table %u has another default route" :
 	    error == -ENETDOWN ? "interface lo is down, table %u" :
 	    "cannot add the local route to table %u", table);
 	return fail(w, error, what);
@@ -476,11 +495,12 @@ remove_locals(struct work *w, const struct found *have, uint32_t keep)
 		union request m;
 		int error;
 
-		if (have->locals[i].table == keep ||
-		    !have->locals[i].everything)
+		const struct route_local *l = &have->locals[i];
+
+		if (!l->ours || !l->everything || l->table == keep)
 			continue;
 		error = exchange(w, route_request(w, &m, RTM_DELROUTE, 0,
-		    have->locals[i].table), NULL, NULL);
+		    l->table), NULL, NULL);
 		if (error != 0 && error != -ESRCH)
 			return fail(w, error, "cannot remove a route");
 	}

@@ -26,7 +26,7 @@
 
 /* Defaults.  Other programs' rules have higher numbers (Tailscale 5210, mwan3
  * 1001, wg-quick and pbr 30000 and more), and these have to come first. */
-#define ROUTE_TABLE 1092
+#define ROUTE_TABLE 2025
 #define ROUTE_PRIORITY 100
 
 struct route_plan {
@@ -73,11 +73,14 @@ struct route_rule {
 struct route_local {
 	uint32_t table;
 	bool everything;	/* default, and of type local */
+	bool ours;		/* by its protocol */
 };
 
-/* A rule or a route of ours, of `family` (AF_*)?  Otherwise false. */
+/* Is it a rule of ours, of `family` (AF_*)? */
 bool route_read_rule(const struct nlmsghdr *, uint8_t family,
     struct route_rule *);
+
+/* Is it a route of that family, whoever's? */
 bool route_read_local(const struct nlmsghdr *, uint8_t family,
     struct route_local *);
 

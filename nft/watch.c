@@ -43,7 +43,8 @@ concerns(const struct nlmsghdr *h)
 	case RTM_DELADDR:
 		return WATCH_ADDRESSES;
 	case RTM_NEWROUTE:
-		return route_read_local(h, *family, &local) ? 0 : WATCH_ROUTES;
+		return route_read_local(h, *family, &local) && local.ours ?
+		    0 : WATCH_ROUTES;
 	case RTM_DELROUTE:
 		return WATCH_ROUTES;
 	case RTM_NEWRULE:

@@ -86,8 +86,9 @@ rules_and_routes_of_others_are_none_of_ours(void **state)
 	    RTPROT_STATIC), AF_INET, &r));
 	assert_false(route_read_rule(rule(RTM_NEWRULE, AF_INET,
 	    ROUTE_PROTOCOL), AF_INET6, &r));
-	assert_false(route_read_local(route(RTM_NEWROUTE, AF_INET,
+	assert_true(route_read_local(route(RTM_NEWROUTE, AF_INET,
 	    RTPROT_BOOT, RTN_LOCAL), AF_INET, &l));
+	assert_false(l.ours);
 	assert_false(route_read_local(route(RTM_NEWROUTE, AF_INET6,
 	    ROUTE_PROTOCOL, RTN_LOCAL), AF_INET, &l));
 }
@@ -102,6 +103,7 @@ a_route_of_ours_is_read(void **state)
 	    ROUTE_PROTOCOL, RTN_LOCAL), AF_INET, &l));
 	assert_int_equal(l.table, 1092);
 	assert_true(l.everything);
+	assert_true(l.ours);
 	assert_true(route_read_local(route(RTM_NEWROUTE, AF_INET,
 	    ROUTE_PROTOCOL, RTN_UNICAST), AF_INET, &l));
 	assert_false(l.everything);
