@@ -343,10 +343,10 @@ refuse(char **words, int n)
 	return send_batch(&b, ruleset_refuse(&b, buffer, BUFFER, &r));
 }
 
-/* More errors than the receive buffer has room for: so many prefixes for a
- * table that is not there. */
+/* So many prefixes.  Without a table that is one error for each 32 of them, and
+ * soon more than the receive buffer has room for. */
 static const char *
-overrun(int n)
+fill(int n)
 {
 	struct ruleset_prefix *all = calloc((size_t)n, sizeof(*all));
 	struct batch b;
@@ -427,8 +427,8 @@ do_line(char *line)
 		return change_relays(words + 1, n - 1);
 	if (strcmp(what, "refuse") == 0)
 		return refuse(words + 1, n - 1);
-	if (strcmp(what, "overrun") == 0 && n == 2)
-		return overrun(atoi(words[1]));
+	if (strcmp(what, "fill") == 0 && n == 2)
+		return fill(atoi(words[1]));
 	if (strcmp(what, "route") == 0)
 		return route(true);
 	if (strcmp(what, "unroute") == 0)
