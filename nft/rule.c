@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include <linux/netfilter.h>
+#include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nf_nat.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netlink.h>
@@ -343,6 +344,18 @@ rule_marked(struct rule *r, uint32_t mark, uint32_t mask)
 	load_meta(r, NFT_META_MARK);
 	bitwise(r, &mask, &none, sizeof(mask));
 	compare(r, NFT_CMP_EQ, &mark, sizeof(mark));
+}
+
+void
+rule_translated(struct rule *r)
+{
+	const uint32_t status = IPS_DST_NAT, none = 0;
+	struct nftnl_expr *e = add(r, "ct");
+
+	set_u32(e, NFTNL_EXPR_CT_KEY, NFT_CT_STATUS);
+	set_u32(e, NFTNL_EXPR_CT_DREG, NFT_REG_1);
+	bitwise(r, &status, &none, sizeof(status));
+	compare(r, NFT_CMP_NEQ, &none, sizeof(none));
 }
 
 /* ---- what it does ---- */

@@ -59,6 +59,9 @@ void rule_transparent(struct rule *);
 /* meta mark & MASK == MARK */
 void rule_marked(struct rule *, uint32_t mark, uint32_t mask);
 
+/* ct status dnat; what asks so makes the kernel track connections */
+void rule_translated(struct rule *);
+
 /* ---- what it does ---- */
 
 /* counter */

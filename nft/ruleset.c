@@ -311,8 +311,10 @@ ruleset_install(struct batch *b, void *buffer, size_t size,
 	    "rorod: TCP connections that it carries");
 	add_sets(b, plan);
 	ruleset_add_chains(b, plan);
-	if (plan->mode == RULESET_REDIRECT || plan->own_port != 0)
+	if (plan->mode == RULESET_REDIRECT || plan->own_port != 0) {
+		delete_table(b, RULESET_KEEPER);
 		ruleset_add_keeper(b);
+	}
 	return batch_end(b);
 }
 

@@ -21,10 +21,12 @@ struct batch;
 /* table inet ro-ro-tcp: ours. */
 #define RULESET_TABLE "ro-ro-tcp"
 
-/* table inet ro-ro-tcp-nat: a chain of type nat without rules, in a table that
- * nobody owns.  When the last chain of that type goes, the kernel stops
- * translating, and the resets of a daemon that was killed would not reach the
- * clients of redirected connections.  So this one stays. */
+/* table inet ro-ro-tcp-nat: a chain of type nat in a table that nobody owns,
+ * with one rule that asks for connection tracking and does nothing.  When the
+ * last such chain or the last such rule goes, the kernel stops translating, and
+ * the resets of a daemon that was killed would not reach the clients of
+ * redirected connections (measured; the chain alone is not enough).  So this
+ * one stays. */
 #define RULESET_KEEPER "ro-ro-tcp-nat"
 
 /* Behind dstnat (-100, NF_IP_PRI_NAT_DST in linux/netfilter_ipv4.h), where the

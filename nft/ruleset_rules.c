@@ -16,8 +16,9 @@
  * those that were let through, stay direct, and those that we have survive a
  * missed heartbeat.  What follows from it:
  *
- * - A SYN must not go to its socket first: in TIME-WAIT that would swallow it,
- *   where the tproxy expression finds the listener instead.
+ * - A SYN must not go to its socket first: one in TIME-WAIT would answer with
+ *   an ACK, and the client have to reset that and try again, where the tproxy
+ *   expression finds the listener at once.
  * - The lookup finds the listener too, for packets to its port at any address.
  *   They are let through before it, and that port is left out of those to
  *   intercept.  (`socket wildcard` would tell exactly, but until Linux 6.11 it
@@ -28,6 +29,9 @@
  *   server.
  * - Where nobody listens the tproxy expression ends the rule, so the mark comes
  *   behind it: a packet that is marked and has no socket would be lost.
+ * - An ACK that brings back a SYN cookie has no socket and goes to the server,
+ *   which resets.  The kernel sends cookies when more connections are half open
+ *   than the listener's backlog has room for: a flood from the LAN.
  *
  * Theory of REDIRECT.  The chains are of type nat, so they see what the kernel
  * takes for the first packet of a connection.  Without a SYN that is a
@@ -427,6 +431,19 @@ ruleset_add_chains(struct batch *b, const struct ruleset_plan *plan)
 	fill_direct(b, plan);
 }
 
+/* ct status dnat accept */
+static void
+keep_tracking(struct batch *b)
+{
+	struct rule r;
+
+	rule_begin(&r, b, RULESET_KEEPER, "prerouting",
+	    "so that connections are tracked");
+	rule_translated(&r);
+	rule_accept(&r);
+	rule_end(&r);
+}
+
 /* table inet ro-ro-tcp-nat {
  *     chain prerouting { type nat hook prerouting priority dstnat + 5; } } */
 void
@@ -440,4 +457,5 @@ ruleset_add_keeper(struct batch *b)
 	batch_add_table(b, RULESET_KEEPER, 0,
 	    "rorod: so that resets of redirected connections are translated");
 	batch_add_base_chain(b, RULESET_KEEPER, "prerouting", &base, NULL);
+	keep_tracking(b);
 }

@@ -35,9 +35,9 @@ role_headers="$net_headers getopt.h grp.h pwd.h signal.h sys/prctl.h
 nft_headers="$core_headers arpa/inet.h libmnl/libmnl.h libnftnl/chain.h
 	libnftnl/common.h libnftnl/expr.h libnftnl/rule.h libnftnl/set.h
 	libnftnl/table.h libnftnl/udata.h linux/fib_rules.h linux/netfilter.h
-	linux/netfilter/nf_nat.h linux/netfilter/nf_tables.h
-	linux/netfilter/nfnetlink.h linux/netlink.h linux/rtnetlink.h net/if.h
-	netinet/in.h poll.h stdio.h sys/socket.h sys/types.h time.h unistd.h"
+	linux/netfilter/nf_conntrack_common.h linux/netfilter/nf_nat.h
+	linux/netfilter/nf_tables.h linux/netfilter/nfnetlink.h linux/netlink.h
+	linux/rtnetlink.h net/if.h netinet/in.h poll.h stdio.h sys/socket.h sys/types.h time.h unistd.h"
 
 # What one file may have beyond its folder.
 extra_headers()

@@ -446,6 +446,8 @@ redirect_is_nat_and_leaves_a_keeper_that_nobody_owns(void **state)
 	assert_base("ro-ro-tcp", NF_INET_PRE_ROUTING, "nat");
 	assert_base("ro-ro-tcp-nat", NF_INET_PRE_ROUTING, "nat");
 	assert_shape("new", "to rorod", "meta cmp counter immediate redir");
+	assert_shape("prerouting", "so that connections are tracked",
+	    "ct bitwise cmp immediate");
 	for (h = next(NULL); h != NULL; h = next(h))
 		if (is(h, NFT_MSG_NEWTABLE))
 			last = h;
@@ -456,7 +458,7 @@ redirect_is_nat_and_leaves_a_keeper_that_nobody_owns(void **state)
 	assert_false(nftnl_table_is_set(t, NFTNL_TABLE_FLAGS) &&
 	    nftnl_table_get_u32(t, NFTNL_TABLE_FLAGS) != 0);
 	nftnl_table_free(t);
-	assert_int_equal(count(NFT_MSG_DELTABLE), 1);
+	assert_int_equal(count(NFT_MSG_DELTABLE), 2);	/* in place of old */
 }
 
 static void
