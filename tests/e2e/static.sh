@@ -1,23 +1,24 @@
 #!/bin/bash
 # SPDX-License-Identifier: ISC
 #
-# nft/redirect.nft, the static rules for operators, can be loaded again and
-# again, and brings to the port of rorod what comes from the LAN, and only
-# what it should.  A few lines of Python listen in place of rorod, because the
-# rules are what is tested: what arrives says where it wanted to go.
+# nft/redirect.nft and nft/tproxy.nft, the static rules for operators, can be
+# loaded again and again, and bring to the port of rorod what comes from the
+# LAN, and only what they should.  A few lines of Python listen in place of
+# rorod, because the rules are what is tested: what arrives says where it wanted
+# to go.
 #
 # Needs root, network namespaces and nft.  Client and gateway are namespaces;
 # behind the gateway is nothing, so what is not redirected gets no answer.
 
 set -u
 
-rules=${srcdir:-.}/nft/redirect.nft
 prefix=roro$$-static
 client=$prefix-client
 gateway=$prefix-gateway
 table=ro-ro-tcp-static
 tmp=
 pid=
+kind=
 failures=0
 
 skip()
@@ -53,7 +54,7 @@ in_gateway()
 
 load()
 {
-	in_gateway nft -f "$tmp/redirect.nft"
+	in_gateway nft -f "$tmp/$kind.nft"
 }
 
 list()
@@ -70,23 +71,34 @@ once()		# text of it
 # What an operator would do with an editor.
 edit()		# name, value
 {
-	sed -i "s|^define $1 = .*|define $1 = $2|" "$tmp/redirect.nft"
+	sed -i "s|^define $1 = .*|define $1 = $2|" "$tmp/$kind.nft"
 }
 
 # Answers each connection with the destination that it had.
-listen()
+listen()	# port
 {
+	rm -f "$tmp/listening"
 	ip netns exec "$gateway" python3 -c '
-import socket, struct
+import socket, struct, sys
+kind, port = sys.argv[1], int(sys.argv[2])
+IP_TRANSPARENT = 19
 server = socket.socket(socket.AF_INET6)
 server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 server.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-server.bind(("::", 1092))
+if kind == "tproxy":
+    server.setsockopt(socket.SOL_IP, IP_TRANSPARENT, 1)
+server.bind(("::", port))
 server.listen()
 open("'"$tmp"'/listening", "w").close()
 SO_ORIGINAL_DST = 80
 while True:
     s, peer = server.accept()
+    if kind == "tproxy":
+        host, port = s.getsockname()[:2]
+        host = host.removeprefix("::ffff:")
+        s.sendall(f"{host} {port}".encode())
+        s.close()
+        continue
     if peer[0].startswith("::ffff:"):
         raw = s.getsockopt(socket.SOL_IP, SO_ORIGINAL_DST, 16)
         host = socket.inet_ntop(socket.AF_INET, raw[4:8])
@@ -96,7 +108,7 @@ while True:
     port, = struct.unpack_from("!H", raw, 2)
     s.sendall(f"{host} {port}".encode())
     s.close()
-' &
+' "$kind" "$1" &
 	pid=$!
 	for _ in $(seq 200); do
 		[ -e "$tmp/listening" ] && return
@@ -131,7 +143,6 @@ done
 trap clean_up EXIT
 trap 'exit 1' HUP INT TERM
 tmp=$(mktemp -d) || exit 1
-cp "$rules" "$tmp/redirect.nft" || exit 1
 if ! ip netns add "$client" 2>/dev/null ||
     ! ip netns add "$gateway" 2>/dev/null; then
 	skip "no network namespaces"
@@ -160,47 +171,74 @@ ip -n "$gateway" link set nowhere up
 ip -n "$gateway" route add default dev nowhere
 [ -n "$six" ] && ip -n "$gateway" -6 route add default dev nowhere
 
-# Loading
+# What the comment in nft/tproxy.nft says.
+deliver_marked()
+{
+	in_gateway ip "$1" rule add iif lan0 fwmark 0x10000000/0x10000000 \
+	    lookup 2025 pref 100 &&
+	in_gateway ip "$1" route add local default dev lo table 2025
+}
 
-check "loads as shipped" load
-edit lan_interfaces '{ "lan0" }'
-check "loads with another interface" load
-list >"$tmp/first"
-check "loads again" load
-list >"$tmp/second"
-check "nothing has changed then" cmp "$tmp/first" "$tmp/second"
-check "one table" once "table inet $table"
-check "one chain" once "type nat hook prerouting priority dstnat + 5"
-check "one rule for IPv4" once "meta nfproto ipv4 tcp dport @ports"
-check "one rule for IPv6" once "meta nfproto ipv6 tcp dport @ports"
-check "one for the interface" once 'iifname != "lan0" return'
+loading()
+{
+	check "loads as shipped" load
+	edit lan_interfaces '{ "lan0" }'
+	check "loads with another interface" load
+	list >"$tmp/first"
+	check "loads again" load
+	list >"$tmp/second"
+	check "nothing has changed then" cmp "$tmp/first" "$tmp/second"
+	check "one table" once "table inet $table"
+	check "one chain" once "hook prerouting priority dstnat + 5"
+	check "one rule for the interface" once 'iifname "lan0" goto lan'
+	check "one for new connections" once "goto new"
+	check "one that catches" once "$1"
+}
 
-# Redirecting
+catching()	# name of the definition of ports
+{
+	check "IPv4 is caught" answers "198.51.100.7 80" 198.51.100.7 80
+	check "port 22 is not" answers nothing 198.51.100.7 22
+	check "nor is BGP" answers nothing 198.51.100.7 179
+	check "nor is the relay" answers nothing 192.0.2.1 80
+	check "nor is a private address" answers nothing 10.99.0.1 80
+	check "nor is the gateway itself" answers nothing 10.8.0.1 80
+	if [ -n "$six" ]; then
+		check "IPv6 is caught" \
+		    answers "2001:db8:7::7 443" 2001:db8:7::7 443
+		check "the relay is not" answers nothing 2001:db8::1 443
+		check "nor is a private address" answers nothing fd99::1 443
+	else
+		echo "no IPv6: only IPv4 is checked"
+	fi
 
-listen
-check "IPv4 is redirected" answers "198.51.100.7 80" 198.51.100.7 80
-check "port 22 is not" answers nothing 198.51.100.7 22
-check "nor is the relay" answers nothing 192.0.2.1 80
-check "nor is a private address" answers nothing 10.99.0.1 80
-check "nor is the gateway itself" answers nothing 10.8.0.1 80
-if [ -n "$six" ]; then
-	check "IPv6 is redirected" \
-	    answers "2001:db8:7::7 443" 2001:db8:7::7 443
-	check "the relay is not" answers nothing 2001:db8::1 443
-	check "nor is a private address" answers nothing fd99::1 443
-else
-	echo "no IPv6: only IPv4 is checked"
-fi
+	edit relay4 '{ 198.51.100.7, 198.51.100.8 }'
+	edit "$1" '{ 80, 443 }'
+	check "loads with other definitions" load
+	check "the new relay is not caught" answers nothing 198.51.100.7 80
+	check "the old one is" answers "192.0.2.1 443" 192.0.2.1 443
+	check "other ports are not" answers nothing 192.0.2.1 8080
 
-edit relay4 '{ 198.51.100.7, 198.51.100.8 }'
-edit redirected_ports '{ 80, 443 }'
-check "loads with other definitions" load
-check "the new relay is not redirected" answers nothing 198.51.100.7 80
-check "the old one is" answers "192.0.2.1 443" 192.0.2.1 443
-check "other ports are not" answers nothing 192.0.2.1 8080
+	check "can be deleted" in_gateway nft delete table inet $table
+	check "then nothing is caught" answers nothing 192.0.2.1 80
+	check "nothing is left" [ -z "$(list)" ]
+}
 
-check "can be deleted" in_gateway nft delete table inet $table
-check "then nothing is redirected" answers nothing 192.0.2.1 80
-check "nothing is left" [ -z "$(list)" ]
+both()		# redirect|tproxy, port, rule that catches, definition of ports
+{
+	kind=$1
+	echo "---- $kind ----"
+	cp "${srcdir:-.}/nft/$kind.nft" "$tmp/$kind.nft" || exit 1
+	loading "$3"
+	listen "$2"
+	catching "$4"
+	kill "$pid" && wait "$pid"
+	pid=
+}
+
+both redirect 1092 "redirect to :1092" redirected_ports
+check "IPv4 that is marked is delivered" deliver_marked -4
+[ -z "$six" ] || check "IPv6 that is marked is delivered" deliver_marked -6
+both tproxy 1092 "tproxy to :1092" intercepted_ports
 
 [ "$failures" -eq 0 ]
