@@ -267,11 +267,13 @@ renumber(const struct nlmsghdr *h)
 {
 	struct nlattr *list, *element;
 
-	mnl_attr_for_each(list, h, sizeof(struct nfgenmsg))
-		if (mnl_attr_get_type(list) == NFTA_SET_ELEM_LIST_ELEMENTS)
-			mnl_attr_for_each_nested(element, list)
-				element->nla_type = NLA_F_NESTED |
-				    NFTA_LIST_ELEM;
+	mnl_attr_for_each(list, h, sizeof(struct nfgenmsg)) {
+		if (mnl_attr_get_type(list) != NFTA_SET_ELEM_LIST_ELEMENTS)
+			continue;
+		mnl_attr_for_each_nested(element, list) {
+			element->nla_type = NLA_F_NESTED | NFTA_LIST_ELEM;
+		}
+	}
 }
 
 /* All that messages of this type name for a set; returns the messages. */
