@@ -434,13 +434,14 @@ proxy_stop(struct proxy *p)
 {
 	if (p == NULL)
 		return;
-	gateway_free(p->gateway);
 	ev_timer_stop(p->loop, &p->closing);
 	fronts_free(p->fronts);
 	base_proxy_free(p->base);
 	uplink_free(p->uplink);
 	while (p->nretired > 0)
 		drop_retired(p, 0);
+	/* The last resets go through its rules. */
+	gateway_free(p->gateway);
 	hangup_free(p->hangup);
 	tally_free(p->clients);
 	free(p);
