@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: ISC
 #
 # Whatever happens to proxy or relay, new connections work: through the relay
-# while it can be reached, directly else.  RORO_LONG=1: also with REDIRECT.  The windows are those of the manual
-# (rorod.8, WHEN SOMETHING FAILS), and a machine that is busy gets twice that.
+# while it can be reached, directly else.  The windows are those of rorod(8),
+# WHEN SOMETHING FAILS, and a machine that is busy gets twice that.
+#
+# RORO_LONG=1: also with REDIRECT.
 
 . "${srcdir:-.}/tests/e2e/lib.sh"
 
