@@ -14,15 +14,13 @@
 #include "leg.h"
 #include "peers.h"
 
-#define CALL_OWN_MAX 256
-
 /* What all calls of a relay share; outlives them. */
 struct call_host {
 	struct ev_loop *loop;
 	uint32_t connect_timeout_ms;
 	uint32_t max;			/* at a time */
 	uint32_t count;
-	struct addr own[CALL_OWN_MAX];	/* of this machine: not reached */
+	struct addr *own;		/* of this machine: not reached */
 	size_t nown;
 };
 

@@ -569,11 +569,15 @@ look_around(void *user)
 {
 	struct downlink *d = user;
 	const uint32_t before = d->features;
-	int n = origdst_own(d->calls.own, CALL_OWN_MAX);
+	struct addr *own;
+	int n = origdst_own(&own);
 	struct list *node;
 
-	if (n >= 0)
+	if (n >= 0) {
+		free(d->calls.own);
+		d->calls.own = own;
 		d->calls.nown = (size_t)n;
+	}
 	d->features = (reach_ipv4() ? WIRE_FEATURE_IPV4 : 0) |
 	    (reaches_ipv6(d->options.config->ipv6) ? WIRE_FEATURE_IPV6 : 0);
 	if (d->features == before)
@@ -667,6 +671,7 @@ downlink_free(struct downlink *d)
 	}
 	peers_free(d->peers);
 	strangers_free(d->strangers);
+	free(d->calls.own);
 	free(d);
 }
 

@@ -784,9 +784,9 @@ an_unknown_congestion_control_is_no_error(void **state)
 static void
 our_own_addresses_hold_loopback(void **state)
 {
-	struct addr own[64], lo;
+	struct addr *own, lo;
 	bool found = false;
-	int n = origdst_own(own, 64);
+	int n = origdst_own(&own);
 
 	(void)state;
 	assert_int_equal(addr_parse(&lo, "127.0.0.1"), 0);
@@ -794,8 +794,7 @@ our_own_addresses_hold_loopback(void **state)
 	for (int i = 0; i < n; i++)
 		found |= addr_same_host(&own[i], &lo);
 	assert_true(found);
-	assert_int_equal(origdst_own(own, 1), 1);
-	assert_int_equal(origdst_own(own, 0), 0);
+	free(own);
 }
 
 static void

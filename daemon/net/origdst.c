@@ -5,6 +5,7 @@
 #include <ifaddrs.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 
 /* After netinet/in.h, whose names they would define again. */
@@ -13,7 +14,6 @@
 
 #include "core/syn.h"
 
-#define OWN_MAX 256
 #define SYN_MAX 1024	/* headers, with those of extensions and options */
 
 int
@@ -67,30 +67,38 @@ sockaddr_size(const struct sockaddr *sa)
 bool
 origdst_is_own(const struct addr *a)
 {
-	struct addr own[OWN_MAX];
-	int n = origdst_own(own, OWN_MAX);
+	struct addr *own = NULL;
+	int n = origdst_own(&own);
+	bool found = false;
 
-	for (int i = 0; i < n; i++)
-		if (addr_same_host(&own[i], a))
-			return true;
-	return false;
+	for (int i = 0; i < n && !found; i++)
+		found = addr_same_host(&own[i], a);
+	free(own);
+	return found;
 }
 
 int
-origdst_own(struct addr own[], int max)
+origdst_own(struct addr **own)
 {
 	struct ifaddrs *all;
+	size_t most = 1;
 	int n = 0;
 
 	if (getifaddrs(&all) == -1)
 		return -errno;
-	for (struct ifaddrs *i = all; i != NULL && n < max; i = i->ifa_next) {
+	for (const struct ifaddrs *i = all; i != NULL; i = i->ifa_next)
+		most++;
+	if ((*own = calloc(most, sizeof(**own))) == NULL) {
+		freeifaddrs(all);
+		return -ENOMEM;
+	}
+	for (const struct ifaddrs *i = all; i != NULL; i = i->ifa_next) {
 		const struct sockaddr *sa = i->ifa_addr;
 
 		if (sa == NULL ||
 		    (sa->sa_family != AF_INET && sa->sa_family != AF_INET6))
 			continue;
-		if (addr_from_sockaddr(&own[n], sa, sockaddr_size(sa)) == 0)
+		if (addr_from_sockaddr(&(*own)[n], sa, sockaddr_size(sa)) == 0)
 			n++;
 	}
 	freeifaddrs(all);

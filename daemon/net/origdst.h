@@ -24,9 +24,9 @@ int origdst_local(int fd, struct addr *local);
  * once.  -1: not known (a flood, say, makes the kernel do without). */
 int origdst_dscp(int fd);
 
-/* The addresses of this machine's interfaces, at most `max`; how many there
- * are, or -errno. */
-int origdst_own(struct addr own[], int max);
+/* The addresses of this machine's interfaces, all of them, for the caller to
+ * free(); how many there are, or -errno. */
+int origdst_own(struct addr **own);
 
 /* Is it one of them? */
 bool origdst_is_own(const struct addr *);

@@ -6,24 +6,25 @@
  */
 #include "net/reach.h"
 
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "net/origdst.h"
 
 #define SOMEWHERE "[2001:503:ba3e::2:30]:53"
-#define OWN_MAX 256
 
 bool
 reach_ipv4(void)
 {
-	struct addr own[OWN_MAX];
-	int n = origdst_own(own, OWN_MAX);
+	struct addr *own = NULL;
+	int n = origdst_own(&own);
+	bool found = false;
 
-	for (int i = 0; i < n; i++)
-		if (own[i].family == 4 && own[i].ip[0] != 127)
-			return true;
-	return false;
+	for (int i = 0; i < n && !found; i++)
+		found = own[i].family == 4 && own[i].ip[0] != 127;
+	free(own);
+	return found;
 }
 
 /* In 2000::/3? */

@@ -39,4 +39,23 @@ for reason in "refused" "host unreachable" "administratively prohibited" \
 	check "the proxy knows: $reason" logged proxy ": $reason, 0 bytes to it"
 done
 
+# However many addresses the relay has, it does not connect to its own.
+for i in {1..150}; do
+	echo "addr add 11.0.0.$i/32 dev lo"
+	echo "addr add 11.0.1.$i/32 dev lo"
+done >"$tmp/addresses"
+on relay ip -batch "$tmp/addresses" || give_up "the relay gets no addresses"
+own()		# address
+{
+	on client timeout 5 python3 -c '
+import socket, sys
+try:
+    socket.create_connection((sys.argv[1], 1180), 5).recv(1)
+except OSError:
+    pass' "$1"
+	logged relay "to $1:1180: denied: own address"
+}
+check "the first of 300 addresses is denied" wait_for 15 own 11.0.0.1
+check "and the last" wait_for 15 own 11.0.1.150
+
 finish
