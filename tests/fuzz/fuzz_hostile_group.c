@@ -88,7 +88,8 @@ begin(struct world *w, struct cursor *in)
  * What is offered: half of the memory, and to each session a datagram or its
  * initial window.  What is held: what was read while memory was easy, a little
  * more for each session since then, and what was offered, with what remains of
- * the rings that it needed.
+ * the rings that it needed.  And each session reads no more than a window ahead
+ * of its peer, whatever that offers.
  */
 static void
 check_memory(const struct world *w)
@@ -106,6 +107,8 @@ check_memory(const struct world *w)
 	    group_sessions(w->group) * least);
 	assert(b->held_bytes <= limit / 10 * 6 + 4 * AHEAD +
 	    n * (5 * WIRE_DATA_MAX + o->window_max / 4) + b->offered_bytes);
+	assert(b->held_bytes <= b->offered_bytes +
+	    n * (2 * (o->window_max + 2 * AHEAD) + 5 * WIRE_DATA_MAX));
 }
 
 static void
