@@ -91,7 +91,8 @@ may_begin(const struct call_host *host, struct peer *peer,
     const struct session *s)
 {
 	const char *refused = host->count >= host->max ?
-	    "max-sessions of the relay" : peer_take_session(peer, clock_us());
+	    "max-sessions of the relay" : peer_take_session(peer, host->max,
+	    clock_us());
 	char text[LEG_TEXT_MAX];
 
 	if (refused == NULL)

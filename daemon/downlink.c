@@ -648,6 +648,10 @@ downlink_new(const struct downlink_options *o)
 		return NULL;
 	}
 	downlink_configure(d, o->config, o->keys);
+	if (d->calls.own == NULL) {	/* nothing would keep them from us */
+		downlink_free(d);
+		return NULL;
+	}
 	start_housekeeping(d, HOUSEKEEPING_S);
 	return d;
 }

@@ -10,6 +10,7 @@
 
 struct peer {
 	struct list list;
+	const struct peers *all;
 	char *name;
 	const struct config_peer *config;	/* NULL: it is gone */
 	struct budget budget;			/* its memory */
@@ -73,6 +74,7 @@ add_peer(struct peers *ps, const struct config_peer *c, uint64_t now)
 		free(p);
 		return;
 	}
+	p->all = ps;
 	p->config = c;
 	p->limits[PEER_LINE_LOST].burst = 20;
 	p->limits[PEER_LINE_UP].burst = 50;
@@ -182,24 +184,24 @@ peer_max_sessions(const struct peer *p, uint32_t all)
 {
 	uint32_t own = p->config->max_sessions;
 
+	if (own == 0 && p->all->config->npeers > 1)
+		own = all > 1 ? all / 2 : 1;
 	return own != 0 && own < all ? own : all;
 }
 
 /* NULL, or the option that refuses it. */
 static const char *
-refuses_session(struct peer *p, uint64_t now)
+refuses_session(struct peer *p, uint32_t all, uint64_t now)
 {
-	const struct config_peer *c = p->config;
-
-	if (c->max_sessions != 0 && p->counters.sessions >= c->max_sessions)
+	if (p->counters.sessions >= peer_max_sessions(p, all))
 		return "max-sessions";
 	return bucket_take(&p->bucket, now) ? NULL : "new-sessions";
 }
 
 const char *
-peer_take_session(struct peer *p, uint64_t now)
+peer_take_session(struct peer *p, uint32_t all, uint64_t now)
 {
-	const char *refused = refuses_session(p, now);
+	const char *refused = refuses_session(p, all, now);
 
 	if (refused != NULL) {
 		p->counters.sessions_refused++;

@@ -50,9 +50,9 @@ struct budget *peer_budget(struct peer *);
 /* Most sessions that it may have at a time, where the relay has `all`. */
 uint32_t peer_max_sessions(const struct peer *, uint32_t all);
 
-/* One more.  NULL: it counts from now on, until it is dropped.  Else it is too
- * many, and this is the option that says so. */
-const char *peer_take_session(struct peer *, uint64_t now);
+/* One more, where the relay has `all`.  NULL: it counts from now on, until it is
+ * dropped.  Else it is too many, and this is the option that says so. */
+const char *peer_take_session(struct peer *, uint32_t all, uint64_t now);
 void peer_drop_session(struct peer *);
 
 /* One that replaces another is not one more, though for a moment both are

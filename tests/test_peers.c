@@ -72,21 +72,22 @@ sessions_are_bounded_for_each(void **state)
 	struct fixture *f = *state;
 	struct peer *a = peers_at(f->peers, 0), *b = peers_at(f->peers, 1);
 
-	assert_null(peer_take_session(a, NOW));
-	assert_null(peer_take_session(a, NOW));
-	assert_string_equal(peer_take_session(a, NOW), "max-sessions");
+	assert_null(peer_take_session(a, 100, NOW));
+	assert_null(peer_take_session(a, 100, NOW));
+	assert_string_equal(peer_take_session(a, 100, NOW), "max-sessions");
 	for (int i = 0; i < 1000; i++)
-		assert_null(peer_take_session(b, NOW));
+		assert_null(peer_take_session(b, 4000, NOW));
 	peer_drop_session(a);
-	assert_null(peer_take_session(a, NOW));
-	assert_string_equal(peer_take_session(a, NOW), "max-sessions");
+	assert_null(peer_take_session(a, 100, NOW));
+	assert_string_equal(peer_take_session(a, 100, NOW), "max-sessions");
 	assert_int_equal(peer_counters(a)->sessions, 2);
 	assert_int_equal(peer_counters(a)->sessions_taken, 3);
 	assert_int_equal(peer_counters(a)->sessions_refused, 2);
 	assert_int_equal(peer_counters(b)->sessions_refused, 0);
 	assert_int_equal(peer_max_sessions(a, 100), 2);
 	assert_int_equal(peer_max_sessions(a, 1), 1);
-	assert_int_equal(peer_max_sessions(b, 100), 100);
+	assert_int_equal(peer_max_sessions(b, 100), 50);	/* half */
+	assert_int_equal(peer_max_sessions(b, 1), 1);
 	for (int i = 0; i < 1000; i++)
 		peer_drop_session(b);
 	peer_drop_session(a);
@@ -105,10 +106,10 @@ new_sessions_are_bounded_by_time(void **state)
 		uint64_t now = NOW + second * SECOND;
 
 		for (int i = 0; i < 3; i++) {
-			assert_null(peer_take_session(b, now));
+			assert_null(peer_take_session(b, 100, now));
 			peer_drop_session(b);
 		}
-		assert_string_equal(peer_take_session(b, now),
+		assert_string_equal(peer_take_session(b, 100, now),
 		    "new-sessions");
 	}
 }
@@ -123,11 +124,11 @@ a_session_too_many_does_not_use_up_the_rate(void **state)
 	f->at[0].max_sessions = 1;
 	f->at[0].new_sessions_per_s = 2;
 	peers_configure(f->peers, &f->config, NOW);
-	assert_null(peer_take_session(a, NOW));
+	assert_null(peer_take_session(a, 100, NOW));
 	for (int i = 0; i < 10; i++)
-		assert_string_equal(peer_take_session(a, NOW), "max-sessions");
+		assert_string_equal(peer_take_session(a, 100, NOW), "max-sessions");
 	peer_drop_session(a);
-	assert_null(peer_take_session(a, NOW));
+	assert_null(peer_take_session(a, 100, NOW));
 	peer_drop_session(a);
 }
 
@@ -213,8 +214,8 @@ what_a_peer_has_outlives_a_reload(void **state)
 	struct config config = { .peers = again, .npeers = 2 };
 	struct peer *a = peers_at(f->peers, 0), *b = peers_at(f->peers, 1);
 
-	assert_null(peer_take_session(a, NOW));
-	assert_null(peer_take_session(a, NOW));
+	assert_null(peer_take_session(a, 100, NOW));
+	assert_null(peer_take_session(a, 100, NOW));
 	budget_hold(peer_budget(a), MIB / 2);
 	again[1].max_sessions = 3;
 	again[1].memory_bytes = 2 * MIB;
@@ -225,14 +226,14 @@ what_a_peer_has_outlives_a_reload(void **state)
 	assert_ptr_equal(peer_config(a), &again[1]);
 	assert_int_equal(budget_limit(peer_budget(a)), 2 * MIB);
 	assert_int_equal(peer_budget(a)->held_bytes, MIB / 2);
-	assert_null(peer_take_session(a, NOW));
-	assert_string_equal(peer_take_session(a, NOW), "max-sessions");
+	assert_null(peer_take_session(a, 100, NOW));
+	assert_string_equal(peer_take_session(a, 100, NOW), "max-sessions");
 
 	/* Fewer than it has: they stay, and no more come. */
 	again[1].max_sessions = 1;
 	peers_configure(f->peers, &config, NOW);
 	assert_int_equal(peer_counters(a)->sessions, 3);
-	assert_string_equal(peer_take_session(a, NOW), "max-sessions");
+	assert_string_equal(peer_take_session(a, 100, NOW), "max-sessions");
 	budget_hold(peer_budget(a), -(int64_t)MIB / 2);
 	for (int i = 0; i < 3; i++)
 		peer_drop_session(a);
@@ -248,7 +249,7 @@ peers_come_and_go(void **state)
 	struct config config = { .peers = now, .npeers = 2 };
 	struct peer *a = peers_at(f->peers, 0), *b = peers_at(f->peers, 1);
 
-	assert_null(peer_take_session(a, NOW));
+	assert_null(peer_take_session(a, 100, NOW));
 	budget_hold(peer_budget(a), 100);
 	budget_hold(peer_budget(b), 7);
 	peers_configure(f->peers, &config, NOW);

@@ -116,7 +116,8 @@ struct config_peer {			/* a relay's proxy */
 	char **key_files;		/* none without protection; else one, */
 	size_t nkey_files;		/* or two, of which either is accepted */
 	struct acl *acl;
-	uint32_t max_sessions;		/* 0: only the relay's own limit */
+	uint32_t max_sessions;		/* 0: half of the relay's, or all of it
+					 * where there is no other peer */
 	uint32_t max_subflows;
 	uint32_t new_sessions_per_s;	/* 0: no limit */
 	uint64_t memory_bytes;		/* 0: half of the relay's, or all of it

@@ -30,7 +30,7 @@ then_all_go()	# D|R, within, what happened
 
 clean()
 {
-	[ -z "$(on gateway nft list tables | grep 'ro-ro-tcp$')" ] &&
+	! on gateway nft list tables | grep -q 'ro-ro-tcp$' &&
 	    ! on gateway ip rule | grep -q 0x10000000 &&
 	    ! on gateway ip -6 rule | grep -q 0x10000000
 }
