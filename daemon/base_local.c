@@ -82,6 +82,7 @@ base_local_read(struct base_local *l)
 		}
 		if ((error = base_give(l->base, bytes, (size_t)got)) != 0)
 			return error;
+		traffic_from(l->traffic, (size_t)got);
 		if ((size_t)got < span.len)
 			return 0;
 	}
@@ -118,6 +119,7 @@ base_local_write(struct base_local *l)
 			continue;
 		}
 		base_consume(l->base, (size_t)sent);
+		traffic_to(l->traffic, (size_t)sent);
 		progress = true;
 		if ((size_t)sent < len)
 			break;

@@ -9,11 +9,13 @@
 #include <stdbool.h>
 
 #include "core/base.h"
+#include "core/traffic.h"
 #include "net/stream.h"
 
 struct base_local {
 	struct stream stream;		/* opened by the owner */
 	struct base *base;
+	struct traffic *traffic;	/* its bytes count there; or NULL */
 	bool read_ended;		/* nothing more will be read */
 	bool fin_sent;
 	int broken;			/* it is over: errno; 0: it is whole */

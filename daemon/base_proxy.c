@@ -250,6 +250,7 @@ make_session(struct client *c, int fd)
 		.loop = p->options.loop,
 		.hangup = p->options.hangup,
 		.budget = &p->options.quota->budget,
+		.traffic = &p->options.quota->traffic,
 		.limit_bytes = quota_window_max(&p->options.quota->budget, config,
 		    s->rate_bps, s->delay_ms),
 		.proxy = true,

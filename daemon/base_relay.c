@@ -73,6 +73,7 @@ struct base_relay {
 	struct base_relay_options options;
 	struct list callers, all;
 	uint32_t ncallers, count;
+	uint64_t taken;
 	bool draining;
 	ev_timer idle;
 	struct penalty wrong;		/* those who said wrong numbers */
@@ -221,6 +222,7 @@ make_session(struct carried *c, int fd)
 		.loop = o->loop,
 		.hangup = o->hangup,
 		.budget = &o->quota->budget,
+		.traffic = &o->quota->traffic,
 		.limit_bytes = quota_window_max(&o->quota->budget, o->config, 0, 0),
 		.proxy = false,
 		.keepalive_s = o->config->keepalive_s,
@@ -322,6 +324,7 @@ open_session(struct base_relay *r, int fd, const struct addr *peer)
 	list_append(&r->all, &c->list);
 	list_append(bucket_of(r, c->number), &c->bucket);
 	r->count++;
+	r->taken++;
 	return NULL;
 }
 
@@ -532,6 +535,16 @@ base_relay_accept(struct base_relay *r, int fd, const struct addr *peer)
 	if (caller->greet == NULL)
 		drop_caller(caller);
 	return true;
+}
+
+void
+base_relay_status(const struct base_relay *r, struct base_relay_status *s)
+{
+	*s = (struct base_relay_status){
+		.sessions = r->count,
+		.max_sessions = sessions_max(r),
+		.sessions_taken = r->taken,
+	};
 }
 
 void

@@ -43,6 +43,13 @@ void base_relay_configure(struct base_relay *, const struct config *,
  * give it back.  false: it is not for us. */
 bool base_relay_accept(struct base_relay *, int fd, const struct addr *peer);
 
+/* Sessions now, how many there may be, and how many there were. */
+struct base_relay_status {
+	uint32_t sessions, max_sessions;
+	uint64_t sessions_taken;
+};
+void base_relay_status(const struct base_relay *, struct base_relay_status *);
+
 /* Nothing new will be opened. */
 void base_relay_drain(struct base_relay *);
 /* Reset every session, both ends. */

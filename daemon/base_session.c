@@ -488,6 +488,7 @@ base_session_new(int local, const struct base_session_options *o)
 	}
 	s->options = *o;
 	s->local.base = s->base;
+	s->local.traffic = o->traffic;
 	s->hangup.on_hangup = on_local_hangup;
 	ev_init(&s->poll, on_poll);
 	s->poll.data = s;

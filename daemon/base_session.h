@@ -16,6 +16,7 @@
 
 #include "core/addr.h"
 #include "core/budget.h"
+#include "core/traffic.h"
 #include "net/hangup.h"
 
 struct base_session;
@@ -24,6 +25,7 @@ struct base_session_options {
 	struct ev_loop *loop;
 	struct hangup *hangup;
 	struct budget *budget;
+	struct traffic *traffic;	/* its bytes count there; or NULL */
 	size_t limit_bytes;	/* most that it holds for the local side */
 	bool proxy;
 	uint32_t keepalive_s;	/* of the local connection */

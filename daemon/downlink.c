@@ -293,6 +293,7 @@ make_trunk(struct downlink *d, struct group_entry *g, uint32_t initial_window)
 			.budget = budget,
 		},
 		.keepalive_s = c->keepalive_s,
+		.traffic = peer_traffic(g->peer),
 		.first_ms = c->resume_timeout_ms,
 		.resume_ms = c->resume_timeout_ms,
 		.callbacks = &trunk_callbacks,
@@ -631,7 +632,8 @@ downlink_new(const struct downlink_options *o)
 	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed) ||
 	    (d->strangers = strangers_new(quota_strangers(o->quota),
 	    seed)) == NULL ||
-	    (d->peers = peers_new(&o->quota->budget)) == NULL) {
+	    (d->peers = peers_new(&o->quota->budget,
+	    &o->quota->traffic)) == NULL) {
 		strangers_free(d->strangers);
 		free(d);
 		return NULL;
@@ -745,6 +747,12 @@ downlink_configure(struct downlink *d, const struct config *c,
 		    c->resume_timeout_ms);
 		group_limit(trunk_group(g->trunk), most_sessions(d, g->peer));
 	}
+}
+
+const struct peers *
+downlink_peers(const struct downlink *d)
+{
+	return d->peers;
 }
 
 void

@@ -11,6 +11,7 @@
 #include "core/addr.h"
 #include "core/config.h"
 #include "keyring.h"
+#include "peers.h"
 #include "quota.h"
 #include "net/hangup.h"
 
@@ -37,6 +38,8 @@ void downlink_free(struct downlink *);
  * have any more are closed, and the sessions go on over others. */
 void downlink_configure(struct downlink *, const struct config *,
     const struct keyring *);
+
+const struct peers *downlink_peers(const struct downlink *);
 
 /* A connection that may become a subflow; takes `fd`. */
 void downlink_accept(struct downlink *, int fd, const struct addr *peer);

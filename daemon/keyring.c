@@ -233,6 +233,15 @@ keyring_relay(const struct keyring *r, size_t relay)
 }
 
 const struct key *
+keyring_peer(const struct keyring *r, size_t peer, size_t i)
+{
+	for (size_t k = 0; k < r->n; k++)
+		if (r->held[k].index == peer && i-- == 0)
+			return r->held[k].key;
+	return NULL;
+}
+
+const struct key *
 keyring_find(const struct keyring *r, const uint8_t id[static SECURE_KEY_ID],
     size_t *peer)
 {

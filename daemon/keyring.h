@@ -32,6 +32,9 @@ void keyring_free(struct keyring *);
 /* Of config->relays[relay]; NULL if it needs none.  The ring's, as below. */
 const struct key *keyring_relay(const struct keyring *, size_t relay);
 
+/* The `i`th key of config->peers[peer]; NULL: it has no more. */
+const struct key *keyring_peer(const struct keyring *, size_t peer, size_t i);
+
 /* With this id, and whose it is: config->peers[*peer].  NULL: nobody's. */
 const struct key *keyring_find(const struct keyring *,
     const uint8_t id[static SECURE_KEY_ID], size_t *peer);

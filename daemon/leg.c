@@ -218,6 +218,7 @@ read_local(struct leg *leg)
 			leg_abort(leg, WIRE_CODE_RESOURCES);
 			return;
 		}
+		traffic_from(leg->host->traffic, (size_t)got);
 	}
 }
 
@@ -268,6 +269,7 @@ write_local(struct leg *leg)
 			continue;
 		}
 		session_consume(s, (size_t)sent, clock_us());
+		traffic_to(leg->host->traffic, (size_t)sent);
 		if ((size_t)sent < bytes)
 			return;
 	}

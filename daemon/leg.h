@@ -15,6 +15,7 @@
 
 #include "core/list.h"
 #include "core/session.h"
+#include "core/traffic.h"
 #include "net/hangup.h"
 
 struct leg;
@@ -24,6 +25,7 @@ struct leg_host {
 	struct ev_loop *loop;
 	struct hangup *hangup;
 	uint32_t keepalive_s;		/* of those joined from now on */
+	struct traffic *traffic;	/* their bytes count there; or NULL */
 	/* Sessions changed: look at group_ready() and at the subflows, not
 	 * necessarily now. */
 	void (*on_change)(struct leg_host *);

@@ -6,6 +6,7 @@
  * are left are reset and the other ends told (FAREWELL_S), everything is freed.
  * A second signal skips what is left of the first two.
  */
+#include <errno.h>
 #include <ev.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -17,9 +18,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "answers.h"
 #include "autoconf.h"
 #include "confcheck.h"
 #include "conffile.h"
+#include "control.h"
 #include "core/config.h"
 #include "keyring.h"
 #include "net/log.h"
@@ -43,6 +46,8 @@ struct daemon {
 	struct keyring *keys;
 	struct proxy *proxy;		/* this */
 	struct relay *relay;		/* or that */
+	struct control *control;	/* NULL: none */
+	struct answers *answers;	/* there is one with it */
 	enum phase phase;
 	ev_signal hangup, interrupt, terminate;
 	ev_timer timer;
@@ -62,6 +67,51 @@ role_start(struct daemon *d, char *error, size_t size)
 	return d->proxy != NULL || d->relay != NULL;
 }
 
+static char *
+on_request(void *user, const struct request *request, const char *wrong)
+{
+	struct daemon *d = user;
+
+	return answers_give(d->answers, request, wrong);
+}
+
+static bool
+control_start(struct daemon *d, const struct privs *privs, char *error,
+    size_t size)
+{
+	const struct config *c = d->config;
+
+	if (c->control == NULL)
+		return true;
+	d->control = control_new(&(struct control_options){
+		.loop = d->loop,
+		.path = c->control,
+		.group = c->control_group,
+		.uid = privs->uid,
+		.gid = privs->gid,
+		.on_request = on_request,
+		.user = d,
+	}, error, size);
+	return d->control != NULL;
+}
+
+static bool
+answers_start(struct daemon *d, char *error, size_t size)
+{
+	if (d->control == NULL)
+		return true;
+	d->answers = answers_new(&(struct answers_options){
+		.loop = d->loop,
+		.config = d->config,
+		.keys = d->keys,
+		.proxy = d->proxy,
+		.relay = d->relay,
+	});
+	if (d->answers == NULL)
+		snprintf(error, size, "%s", strerror(ENOMEM));
+	return d->answers != NULL;
+}
+
 static void
 role_reload(struct daemon *d)
 {
@@ -69,6 +119,8 @@ role_reload(struct daemon *d)
 		proxy_reload(d->proxy, d->config, d->keys);
 	else
 		relay_reload(d->relay, d->config, d->keys);
+	if (d->answers != NULL)
+		answers_configure(d->answers, d->config, d->keys);
 }
 
 static void
@@ -236,7 +288,8 @@ start(struct daemon *d, char *error, size_t size)
 	if (privs == NULL)
 		return false;
 	d->keys = keyring_load(c, privs->uid, NULL, error, size);
-	started = d->keys != NULL && role_start(d, error, size) &&
+	started = d->keys != NULL && control_start(d, privs, error, size) &&
+	    role_start(d, error, size) && answers_start(d, error, size) &&
 	    privs_drop(privs, c->role == CONFIG_PROXY, error, size) == 0;
 	privs_free(privs);
 	return started;
@@ -265,6 +318,8 @@ run(struct daemon *d)
 	} else {
 		log_error("%s", error);
 	}
+	control_free(d->control);
+	answers_free(d->answers);
 	proxy_stop(d->proxy);
 	relay_stop(d->relay);
 	keyring_free(d->keys);

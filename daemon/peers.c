@@ -14,6 +14,7 @@ struct peer {
 	char *name;
 	const struct config_peer *config;	/* NULL: it is gone */
 	struct budget budget;			/* its memory */
+	struct traffic traffic;
 	struct bucket bucket;			/* new sessions */
 	struct peer_counters counters;
 	struct log_limit limits[PEER_NLINES];
@@ -21,18 +22,20 @@ struct peer {
 
 struct peers {
 	struct budget *memory;
+	struct traffic *traffic;
 	const struct config *config;		/* NULL before the first */
 	struct list all;
 };
 
 struct peers *
-peers_new(struct budget *memory)
+peers_new(struct budget *memory, struct traffic *traffic)
 {
 	struct peers *ps = calloc(1, sizeof(*ps));
 
 	if (ps == NULL)
 		return NULL;
 	ps->memory = memory;
+	ps->traffic = traffic;
 	list_init(&ps->all);
 	return ps;
 }
@@ -76,6 +79,7 @@ add_peer(struct peers *ps, const struct config_peer *c, uint64_t now)
 	}
 	p->all = ps;
 	p->config = c;
+	p->traffic.parent = ps->traffic;
 	p->limits[PEER_LINE_LOST].burst = 20;
 	p->limits[PEER_LINE_UP].burst = 50;
 	budget_init_part(&p->budget, memory_of(ps, c), ps->memory);
@@ -165,6 +169,12 @@ struct budget *
 peer_budget(struct peer *p)
 {
 	return &p->budget;
+}
+
+struct traffic *
+peer_traffic(struct peer *p)
+{
+	return &p->traffic;
 }
 
 const struct peer_counters *

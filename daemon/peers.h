@@ -16,6 +16,7 @@
 
 #include "core/budget.h"
 #include "core/config.h"
+#include "core/traffic.h"
 #include "net/log.h"
 
 /* Groups of one peer.  It needs one, and for a while more: one for each of its
@@ -25,9 +26,9 @@
 struct peers;
 struct peer;
 
-/* `memory` is that of the process and outlives them.  NULL if out of memory;
+/* `memory` and `traffic` are those of the process and outlive them.  NULL if out of memory;
  * peers_free() accepts NULL. */
-struct peers *peers_new(struct budget *memory);
+struct peers *peers_new(struct budget *memory, struct traffic *traffic);
 void peers_free(struct peers *);
 
 /* Take another configuration, which stays until the next.  A peer that it does
@@ -46,6 +47,7 @@ struct peer *peers_at(const struct peers *, size_t index);
 const char *peer_name(const struct peer *);
 const struct config_peer *peer_config(const struct peer *);
 struct budget *peer_budget(struct peer *);
+struct traffic *peer_traffic(struct peer *);
 
 /* Most sessions that it may have at a time, where the relay has `all`. */
 uint32_t peer_max_sessions(const struct peer *, uint32_t all);

@@ -16,6 +16,7 @@
 #include <sys/random.h>
 
 #include "base_proxy.h"
+#include "clock.h"
 #include "core/tally.h"
 #include "endpoint.h"
 #include "fronts.h"
@@ -48,6 +49,9 @@ struct proxy {
 	struct gateway *gateway;	/* NULL: nothing is intercepted */
 
 	struct addr relay;
+	bool up;			/* it answered when it was looked at */
+	uint64_t since_us;
+	uint64_t taken, refused;	/* sessions */
 	struct uplink *uplink;		/* NULL: before start and after idle */
 	struct uplink *retired[RETIRED_MAX];
 	size_t nretired;
@@ -147,13 +151,19 @@ on_idle(void *user, struct uplink *u)
 
 /* ---- clients ---- */
 
+static uint32_t
+max_sessions(const struct proxy *p)
+{
+	return p->base != NULL ? base_proxy_max(p->base) :
+	    p->quota.max_sessions;
+}
+
 /* Listeners rest while there is no room, and clients wait in the backlog. */
 static void
 update_pause(struct proxy *p)
 {
 	static struct log_limit limit = { .burst = 1 };
-	uint32_t most = p->base != NULL ? base_proxy_max(p->base) :
-	    p->quota.max_sessions;
+	uint32_t most = max_sessions(p);
 	bool full = tally_total(p->clients) >= most;
 
 	if (full == p->paused)
@@ -235,8 +245,10 @@ carry(struct proxy *p, int fd, const struct wire_open *open)
 		return strerror(-error);
 	}
 	error = open_session(p, fd, open, client);
-	if (error == 0)
+	if (error == 0) {
+		p->taken++;
 		return NULL;
+	}
 	on_client_gone(client);
 	return carry_error(error);
 }
@@ -254,12 +266,25 @@ on_client(void *user, int fd, const struct wire_open *open)
 		why = "it asked for the relay itself";	/* as we do */
 	else
 		why = carry(p, fd, open);
-	if (why != NULL)
+	if (why != NULL) {
+		p->refused++;
 		fronts_refuse(p->loop, fd, &open->client, why);
+	}
 	update_pause(p);
 }
 
 /* ---- what is caught ---- */
+
+static bool
+look_at_relay(struct proxy *p)
+{
+	bool up = p->uplink != NULL && uplink_answers(p->uplink);
+
+	if (up != p->up)
+		p->since_us = clock_us();
+	p->up = up;
+	return up;
+}
 
 static void
 on_look(void *user, struct gate_input *in)
@@ -267,7 +292,7 @@ on_look(void *user, struct gate_input *in)
 	struct proxy *p = user;
 
 	in->draining = p->draining;
-	in->relay_up = p->uplink != NULL && uplink_answers(p->uplink);
+	in->relay_up = look_at_relay(p);
 	/* A relay may have servers without a way to the Internet; only of IPv6
 	 * is it known that there are networks without. */
 	in->relay_families = GATE_IPV4;
@@ -368,6 +393,7 @@ proxy_start(struct ev_loop *loop, const struct config *c,
 	p->loop = loop;
 	p->config = c;
 	p->keys = keys;
+	p->since_us = clock_us();
 	ev_init(&p->closing, on_close_doors);
 	p->closing.data = p;
 	quota_start(&p->quota, c);
@@ -401,6 +427,36 @@ proxy_reload(struct proxy *p, const struct config *c,
 	for (size_t i = 0; i < p->nretired; i++)
 		uplink_configure(p->retired[i], c, keys, p->relay);
 	update_pause(p);
+}
+
+void
+proxy_status(struct proxy *p, struct proxy_status *s)
+{
+	struct uplink_state state;
+
+	*s = (struct proxy_status){
+		.quota = &p->quota,
+		.relay = p->relay,
+		.sessions = (uint32_t)tally_total(p->clients),
+		.max_sessions = max_sessions(p),
+		.sessions_taken = p->taken,
+		.sessions_refused = p->refused,
+		.extended = p->base == NULL,
+		.up = look_at_relay(p),
+		.since_us = p->since_us,
+	};
+	if (p->uplink == NULL)
+		return;
+	uplink_state(p->uplink, &state);
+	s->subflows = state.up;
+	s->subflows_wanted = state.subflows;
+	s->families = uplink_families(p->uplink);
+}
+
+struct gateway *
+proxy_gateway(struct proxy *p)
+{
+	return p->gateway;
 }
 
 void

@@ -10,7 +10,9 @@
 #include <stddef.h>
 
 #include "core/config.h"
+#include "gateway.h"
 #include "keyring.h"
+#include "quota.h"
 
 struct proxy;
 
@@ -21,6 +23,25 @@ struct proxy *proxy_start(struct ev_loop *, const struct config *,
 
 /* Take another configuration, which differs only in what can change. */
 void proxy_reload(struct proxy *, const struct config *, const struct keyring *);
+
+struct proxy_status {
+	const struct quota *quota;
+	struct addr relay;
+	uint32_t sessions, max_sessions;	/* now */
+	uint64_t sessions_taken, sessions_refused;	/* since start */
+	/* Of the extended protocol; with the other nothing is known of the relay
+	 * but what becomes of sessions, and `extended` is false. */
+	bool extended;
+	bool up;			/* the relay answers */
+	uint64_t since_us;		/* it does or does not */
+	unsigned int subflows, subflows_wanted;
+	unsigned families;		/* that it reaches (gate.h) */
+};
+/* To be asked for once a second, so that `since_us` is right. */
+void proxy_status(struct proxy *, struct proxy_status *);
+
+/* NULL: nothing is intercepted. */
+struct gateway *proxy_gateway(struct proxy *);
 
 /* Accept nothing more; on_idle(user) when the last session is gone. */
 void proxy_drain(struct proxy *, void (*on_idle)(void *user), void *user);

@@ -9,11 +9,13 @@
 
 #include "core/budget.h"
 #include "core/config.h"
+#include "core/traffic.h"
 
 #define QUOTA_SESSIONS 65536	/* numbers that a relay remembers */
 
 struct quota {
 	struct budget budget;		/* of all sessions */
+	struct traffic traffic;		/* likewise */
 	uint32_t max_sessions;
 	uint32_t descriptors;		/* left for sessions; private */
 	uint32_t reserve;		/* and for all else; private */

@@ -253,6 +253,16 @@ relay_reload(struct relay *r, const struct config *c,
 	base_relay_configure(r->base, c, r->server);
 }
 
+void
+relay_status(const struct relay *r, struct relay_status *s)
+{
+	*s = (struct relay_status){
+		.quota = &r->quota,
+		.peers = downlink_peers(r->downlink),
+	};
+	base_relay_status(r->base, &s->base);
+}
+
 static void
 close_listeners(struct relay *r)
 {

@@ -10,7 +10,10 @@
 #include <stddef.h>
 
 #include "core/config.h"
+#include "base_relay.h"
 #include "keyring.h"
+#include "peers.h"
+#include "quota.h"
 
 struct relay;
 
@@ -21,6 +24,13 @@ struct relay *relay_start(struct ev_loop *, const struct config *,
 
 /* Take another configuration, which differs only in what can change. */
 void relay_reload(struct relay *, const struct config *, const struct keyring *);
+
+struct relay_status {
+	const struct quota *quota;
+	const struct peers *peers;		/* of the extended protocol */
+	struct base_relay_status base;
+};
+void relay_status(const struct relay *, struct relay_status *);
 
 /* Accept nothing more; on_idle(user) when the last session is gone. */
 void relay_drain(struct relay *, void (*on_idle)(void *user), void *user);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * roroctl: what an operator does beside the daemon.  A command is a row of the
- * table and a function.
+ * table and a function; those that ask the daemon are in ask.c.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -11,7 +11,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "ask.h"
 #include "autoconf.h"
+#include "core/config.h"
 #include "keyfile.h"
 
 #define ERROR_MAX 4352		/* a file's name and a sentence */
@@ -78,10 +80,16 @@ static const struct command {
 	const char *arguments, *help;
 	int (*run)(int n, char *const arguments[]);
 } commands[] = {
+	{ "bypass", 1, 16, " add|del PREFIX", "leave destinations alone, until "
+	    "the daemon ends", ask_bypass },
+	{ "bypass", 1, 16, " list", "say which are left alone", ask_bypass },
+	{ "intercept", 1, 16, " on|off", "give new connections to the proxy, "
+	    "or not", ask_intercept },
 	{ "keygen", 0, 1, " [FILE]", "make a key, in a new FILE or on standard "
 	    "output", keygen },
 	{ "keyid", 1, 1, " FILE", "print the id that logs have for the key in "
 	    "FILE", keyid },
+	{ "status", 0, 16, "", "say how the daemon is", ask_status },
 };
 #define NCOMMANDS (sizeof(commands) / sizeof(commands[0]))
 
@@ -95,9 +103,15 @@ usage(FILE *to)
 	    "\n");
 	for (size_t i = 0; i < NCOMMANDS; i++)
 		fprintf(to, "  %s%-*s%s\n", commands[i].name,
-		    (int)(16 - strlen(commands[i].name)),
+		    (int)(18 - strlen(commands[i].name)),
 		    commands[i].arguments, commands[i].help);
 	fprintf(to, "\n"
+	    "bypass, intercept and status ask the daemon, and have these "
+	    "options:\n"
+	    "  -s, --socket SOCKET      its socket, if not\n"
+	    "                           " CONFIG_CONTROL "\n"
+	    "  -f, --format json|text   what to print; text by default\n"
+	    "\n"
 	    "  -h, --help      say this\n"
 	    "  -V, --version   say the version\n");
 }

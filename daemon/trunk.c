@@ -468,6 +468,7 @@ trunk_new(const struct trunk_options *o)
 	t->host.loop = o->loop;
 	t->host.hangup = o->hangup;
 	t->host.keepalive_s = o->keepalive_s;
+	t->host.traffic = o->traffic;
 	t->host.on_change = on_leg_change;
 	leg_host_init(&t->host);
 	ev_init(&t->timer, on_timer);

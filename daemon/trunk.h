@@ -70,6 +70,7 @@ struct trunk_options {
 	struct hangup *hangup;
 	struct group_options group;
 	uint32_t keepalive_s;		/* of the legs */
+	struct traffic *traffic;	/* of the legs; or NULL */
 	uint32_t first_ms;		/* sessions wait that for the first
 					 * subflow */
 	uint32_t resume_ms;		/* and that when all were lost */

@@ -256,6 +256,7 @@ make_trunk(struct uplink *u)
 			.budget = &quota->budget,
 		},
 		.keepalive_s = c->keepalive_s,
+		.traffic = &quota->traffic,
 		.first_ms = c->connect_timeout_ms,
 		.resume_ms = c->resume_timeout_ms,
 		.callbacks = &trunk_callbacks,

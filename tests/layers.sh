@@ -45,6 +45,7 @@ extra_headers()
 	case $1 in
 	core/addr.[ch]) echo arpa/inet.h ;;
 	core/secure.c) echo sodium.h ;;
+	answers.c|ask.c) echo json-c/json.h ;;
 	conffile.c) echo confuse.h ;;
 	keyfile.c|main.c|roroctl.c) echo sodium.h ;;
 	privs.c) echo linux/capability.h sys/syscall.h ;;
@@ -114,7 +115,7 @@ may_include()
 		core:core/*|net:core/*|role:core/*) ;;
 		net:net/*|role:net/*|role:nft/*) ;;
 		*:*/*) false ;;
-		role:autoconf.h) has "$name" "main.c roroctl.c" ;;
+		role:autoconf.h) has "$name" "answers.c main.c roroctl.c" ;;
 		role:main.h) false ;;
 		*) ;;	# its own folder: the preprocessor looks there first
 		esac ;;

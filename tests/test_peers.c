@@ -12,6 +12,7 @@
 
 struct fixture {
 	struct budget memory;
+	struct traffic traffic;
 	struct peers *peers;
 	struct config_peer at[3];
 	struct config config;
@@ -36,7 +37,7 @@ setup(void **state)
 	f.config.peers = f.at;
 	f.config.npeers = 2;
 	budget_init(&f.memory, 64 * MIB);
-	f.peers = peers_new(&f.memory);
+	f.peers = peers_new(&f.memory, &f.traffic);
 	assert_non_null(f.peers);
 	peers_configure(f.peers, &f.config, NOW);
 	*state = &f;

@@ -14,7 +14,7 @@ needs_build=(
 	libc6-dev:stdio.h pkg-config:pkg-config libev-dev:ev.h
 	libconfuse-dev:confuse.h libsodium-dev:sodium.h
 	libmnl-dev:libmnl/libmnl.h libnftnl-dev:libnftnl/rule.h
-	libcmocka-dev:cmocka.h
+	libjson-c-dev:json-c/json.h libcmocka-dev:cmocka.h
 )
 needs_lab=(
 	iproute2:ip nftables:nft curl:curl busybox:busybox

@@ -260,6 +260,22 @@ addr_prefix_parse(struct addr_prefix *out, const char *text)
 	return 0;
 }
 
+const char *
+addr_prefix_format(const struct addr_prefix *prefix,
+    char text[static ADDR_PREFIX_TEXT_MAX])
+{
+	char *p = text;
+
+	if (inet_ntop(prefix->family == 6 ? AF_INET6 : AF_INET, prefix->ip, p,
+	    INET6_ADDRSTRLEN) == NULL)
+		*p = '\0';	/* as above */
+	p += strlen(p);
+	*p++ = '/';
+	p = format_number(p, prefix->length);
+	*p = '\0';
+	return text;
+}
+
 bool
 addr_prefix_holds(const struct addr_prefix *prefix, const struct addr *a)
 {

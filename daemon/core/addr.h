@@ -54,6 +54,11 @@ const char *addr_format(const struct addr *, char text[static ADDR_TEXT_MAX]);
  * 0, or -EINVAL, also when bits beyond the length are set. */
 int addr_prefix_parse(struct addr_prefix *, const char *text);
 
+/* "10.0.0.0/8", always with its length, into `text`, which is returned. */
+#define ADDR_PREFIX_TEXT_MAX 52
+const char *addr_prefix_format(const struct addr_prefix *,
+    char text[static ADDR_PREFIX_TEXT_MAX]);
+
 /* Does `prefix` hold the address?  Different families never match. */
 bool addr_prefix_holds(const struct addr_prefix *prefix, const struct addr *);
 

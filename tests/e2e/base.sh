@@ -24,6 +24,7 @@ base {
 END
 cat >"$tmp/proxy.conf" <<END
 role = proxy
+control = off
 log-level = debug
 grace = 5s
 forward "base" { listen = "[::]:$proxy_port" }

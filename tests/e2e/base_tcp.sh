@@ -24,6 +24,7 @@ configure()	# log level
 	END
 	cat >"$tmp/proxy.conf" <<-END
 	role = proxy
+	control = off
 	log-level = $1
 	grace = 5s
 	forward "base" { listen = "[::]:$proxy_port" }

@@ -82,6 +82,7 @@ relay_config <<-END
 END
 cat >"$tmp/proxy.conf" <<-END
 	role = proxy
+	control = off
 	log-level = debug
 	forward "base" { listen = "[::]:$proxy_port" }
 	relay "relay" {

@@ -26,6 +26,7 @@ forward "echo" { listen = "$gateway4:81" destination = "$server4:80" }
 END
 cat >"$tmp/base.conf" <<END
 role = proxy
+control = off
 log-level = debug
 forward "base" { listen = "$gateway4:82" }
 relay "relay" {

@@ -393,6 +393,8 @@ make_key()	# name
 permit_server='permit("10.77.3.0/24", "any")
 permit("fd77:3::/64", "any")'
 
+# The sockets of roroctl are in a directory, or there are none.
+control=off
 protection=sealed
 intercept='mode = redirect nft = off'
 
@@ -401,6 +403,15 @@ key_file()
 	[ "$protection" != none ] || return 0
 	[ -e "$tmp/proxy.key" ] || make_key proxy
 	echo "key-file = \"$tmp/proxy.key\""
+}
+
+control_option()	# relay|proxy
+{
+	if [ "$control" = off ]; then
+		echo 'control = off'
+	else
+		echo "control = \"$control/$1.sock\""
+	fi
 }
 
 relay_config()
@@ -414,7 +425,7 @@ relay_config()
 		# Servers with IPv6 are next door, not in the Internet.
 		echo 'ipv6 = yes'
 		echo 'grace = 5s'
-		echo 'control = off'
+		control_option relay
 		echo 'peer "proxy" {'
 		key_file
 		echo "${RELAY_PEER-$permit_server}"
@@ -429,7 +440,7 @@ proxy_config()
 		echo 'role = proxy'
 		echo 'log-level = debug'
 		echo 'grace = 5s'
-		echo 'control = off'
+		control_option proxy
 		echo "intercept { $intercept listen = \"[::]:$proxy_port\" }"
 		echo 'relay "relay" {'
 		echo "address = \"$relay4:$relay_port\""

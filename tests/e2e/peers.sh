@@ -32,6 +32,7 @@ relay_with()	# options, options
 {
 	cat >"$tmp/relay.conf" <<-END
 	role = relay
+	control = off
 	log-level = info
 	listen = "[::]:$relay_port"
 	grace = 1s
@@ -53,6 +54,7 @@ for name in one twin two; do
 	own=${front[$name]}
 	cat >"$tmp/$name.conf" <<-END
 	role = proxy
+	control = off
 	log-level = info
 	grace = 1s
 	connect-timeout = 5s

@@ -235,6 +235,7 @@ end_daemons
 make_key common
 cat >"$tmp/relay.conf" <<END
 role = relay
+control = off
 user = nobody
 listen = "[::]:$relay_port"
 grace = 5s
@@ -245,6 +246,7 @@ peer "proxy" {
 END
 cat >"$tmp/proxy.conf" <<END
 role = proxy
+control = off
 user = nobody
 grace = 5s
 intercept { mode = redirect nft = off }
@@ -275,6 +277,7 @@ base {
 END
 cat >"$tmp/proxy.conf" <<END
 role = proxy
+control = off
 user = nobody
 forward "base" { listen = "[::]:$proxy_port" }
 relay "relay" {
@@ -361,6 +364,7 @@ fi
 
 cat >"$tmp/forward.conf" <<END
 role = proxy
+control = off
 forward "web" { listen = "127.0.0.1:8080" destination = "$server4:80" }
 relay "relay" {
 	address = "$relay4:$relay_port"

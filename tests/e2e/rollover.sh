@@ -35,6 +35,7 @@ relay_keys()	# name...
 	files=${files//\"\ \"/\", \"}
 	cat >"$tmp/relay.new" <<-END
 	role = relay
+	control = off
 	log-level = debug
 	listen = "[::]:$relay_port"
 	grace = 5s
@@ -53,6 +54,7 @@ proxy_key()	# name
 {
 	cat >"$tmp/proxy.new" <<-END
 	role = proxy
+	control = off
 	log-level = debug
 	grace = 5s
 	intercept { mode = redirect nft = off }

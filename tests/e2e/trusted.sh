@@ -27,6 +27,7 @@ refused()	# pattern; the configuration is standard input
 
 check "protection has to be written out" refused "protection" <<END
 role = relay
+control = off
 log-level = error
 listen = "10.77.2.2:1093"
 trusted-interfaces = "eth0"
@@ -34,6 +35,7 @@ END
 
 check "interfaces have to be written out" refused "trusted-interfaces" <<END
 role = relay
+control = off
 log-level = error
 listen = "10.77.2.2:1093"
 protection = none
@@ -41,6 +43,7 @@ END
 
 check "for all addresses, too" refused "trusted-interfaces" <<END
 role = relay
+control = off
 log-level = error
 listen = "[::]:1093"
 protection = none
@@ -48,6 +51,7 @@ END
 
 check "loopback excuses no other address" refused "trusted-interfaces" <<END
 role = relay
+control = off
 log-level = error
 listen = { "127.0.0.1:1093", "10.77.2.2:1093" }
 protection = none
@@ -55,6 +59,7 @@ END
 
 check "an empty list is none" refused "trusted-interfaces|expected" <<END
 role = relay
+control = off
 log-level = error
 listen = "10.77.2.2:1093"
 protection = none
@@ -64,6 +69,7 @@ END
 check "the interface has to be there" refused \
     "listen .* on nosuch0: SO_BINDTODEVICE: No such device" <<END
 role = relay
+control = off
 log-level = error
 listen = "10.77.2.2:1093"
 protection = none
@@ -73,6 +79,7 @@ END
 check "the address has to be there" refused \
     "listen 192.0.2.1:1093 on eth0: bind: Cannot assign" <<END
 role = relay
+control = off
 log-level = error
 listen = "192.0.2.1:1093"
 protection = none
@@ -81,6 +88,7 @@ END
 
 check "with keys there are none" refused "trusted-interfaces: expected" <<END
 role = relay
+control = off
 log-level = error
 listen = "10.77.2.2:1093"
 protection = sealed
@@ -115,6 +123,7 @@ with_listen()	# listen, trusted-interfaces
 {
 	{
 		echo 'role = relay'
+		echo 'control = off'
 		echo "listen = $1"
 		echo 'protection = none'
 		[ -z "$2" ] || echo "trusted-interfaces = $2"
