@@ -30,6 +30,7 @@
 #include "net/reserve.h"
 #include "net/wake.h"
 #include "privs.h"
+#include "notify.h"
 #include "proxy.h"
 #include "relay.h"
 
@@ -167,18 +168,14 @@ read_again(const struct daemon *d, char *error, size_t size)
 	return NULL;
 }
 
+/* Keeps what there is when anything is wrong, and says so. */
 static void
-on_hangup(struct ev_loop *loop, ev_signal *w, int revents)
+reload(struct daemon *d)
 {
-	struct daemon *d = w->data;
 	struct config *old = d->config, *new;
 	struct keyring *old_keys = d->keys, *keys = NULL;
 	char error[ERROR_MAX];
 
-	(void)loop;
-	(void)revents;
-	if (d->phase != PHASE_RUNNING)
-		return;
 	new = read_again(d, error, sizeof(error));
 	if (new != NULL)
 		keys = keyring_load(new, KEYFILE_NOBODY, old_keys, error,
@@ -195,6 +192,20 @@ on_hangup(struct ev_loop *loop, ev_signal *w, int revents)
 	config_free(old);
 	keyring_free(old_keys);
 	log_info("%s: read again", d->file);
+}
+
+static void
+on_hangup(struct ev_loop *loop, ev_signal *w, int revents)
+{
+	struct daemon *d = w->data;
+
+	(void)loop;
+	(void)revents;
+	if (d->phase != PHASE_RUNNING)
+		return;
+	notify_reloading();
+	reload(d);
+	notify_ready(d->loop);
 }
 
 static void
@@ -239,6 +250,7 @@ on_terminate(struct ev_loop *loop, ev_signal *w, int revents)
 		ev_break(loop, EVBREAK_ALL);
 		return;
 	}
+	notify_stopping();
 	log_info("rorod: ending when open sessions have, or after %u ms",
 	    d->config->grace_ms);
 	d->phase = PHASE_DRAINING;
@@ -313,6 +325,7 @@ run(struct daemon *d)
 	int status = 1;
 	if (start(d, error, sizeof(error))) {
 		log_info("rorod: %s started", PACKAGE_VERSION);
+		notify_ready(d->loop);
 		ev_run(d->loop, 0);
 		status = 0;
 	} else {
@@ -326,6 +339,7 @@ run(struct daemon *d)
 	if (status == 0)
 		log_info("rorod: ended");
 	stop_signals(d);
+	notify_end(d->loop);
 	wake_stop(d->loop);
 	reap_stop(d->loop);
 	ev_loop_destroy(d->loop);

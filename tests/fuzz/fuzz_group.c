@@ -371,7 +371,8 @@ finish(struct world *w, size_t parting)
 			continue;
 		if (is_over(w))
 			break;
-		assert(ticks++ < TICKS);
+		assert(ticks < TICKS);
+		ticks++;
 		wait(w);
 	}
 	check_silence(w);

@@ -156,12 +156,14 @@ empty(struct world *w, int link)
 
 	if (number == DOWN)
 		return;
-	while (group_wants(w->group, number, w->now)) {
-		size_t n = fill(w, link, ROOM);
+	size_t n;
 
+	while (group_wants(w->group, number, w->now)) {
+		n = fill(w, link, ROOM);
 		assert(n > 0);
 	}
-	assert(fill(w, link, ROOM) == 0);
+	n = fill(w, link, ROOM);
+	assert(n == 0);
 	model_quiet(w, link);
 }
 
