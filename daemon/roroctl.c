@@ -103,7 +103,7 @@ usage(FILE *to)
 	    "\n");
 	for (size_t i = 0; i < NCOMMANDS; i++)
 		fprintf(to, "  %s%-*s%s\n", commands[i].name,
-		    (int)(18 - strlen(commands[i].name)),
+		    (int)(24 - strlen(commands[i].name)),
 		    commands[i].arguments, commands[i].help);
 	fprintf(to, "\n"
 	    "bypass, intercept and status ask the daemon, and have these "

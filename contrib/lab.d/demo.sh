@@ -163,6 +163,24 @@ demo_check()
 	return $status
 }
 
+# Whoever comes when the proxy has died is let through.
+demo_kill()
+{
+	local first
+
+	say
+	say '4. the first 100 kB once more, and rorod is killed at the gateway now'
+	stop proxy KILL
+	first=$(ip netns exec "$net_prefix-client" curl -q --noproxy '*' -g \
+	    -s -S -f --max-time 30 -r 0-99999 -o /dev/null \
+	    -w '%{time_starttransfer}\n' "http://$server:80/file" \
+	    </dev/null 2>&1) && demo_came_from web "$demo_client" || {
+		say "      WRONG: $first"
+		return 1
+	}
+	printf '      it went directly: first byte after %.2f s\n' "$first"
+}
+
 # Which host the server should have seen.
 demo_addresses()
 {
@@ -197,7 +215,6 @@ demo_up()
 	net_web "$net_dir/www"
 	net_configure
 	net_daemons
-	net_rules
 }
 
 demo_picture()
@@ -222,6 +239,7 @@ lab_demo()
 	demo_addresses
 	demo_check
 	status=$?
+	demo_kill || status=1
 	demo_lateness
 	say 'Try more: contrib/lab shell, and contrib/lab demo --help'
 	exit $status

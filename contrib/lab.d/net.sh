@@ -7,8 +7,8 @@
 #	      10.77.1.0/24   10.77.2.0/30   10.77.3.0/24
 #	      fd77:1::/64    fd77:2::/64    fd77:3::/64
 #
-# The server answers on two ports: what goes to 80 is redirected at the
-# gateway, by the rules of nft/redirect.nft, and what goes to 8080 is not.
+# The server answers on two ports: what goes to 80 is intercepted at the
+# gateway, by rules of the proxy's own, and what goes to 8080 is not.
 #
 # Everything that a lab starts runs in one of its namespaces, the link too.
 # So whoever finds the namespaces of a lab whose process has died finds what
@@ -51,19 +51,22 @@ start()		# name, host, command...
 	net_started+=("$name")
 }
 
-stop()		# name
+stop()		# name, signal (TERM)
 {
 	local pid=${net_pids[$1]-} i
 
 	[[ -n $pid ]] || return 0
 	unset "net_pids[$1]"
-	kill "$pid" 2>/dev/null
-	for ((i = 0; i < 60; i++)); do
-		kill -0 "$pid" 2>/dev/null || break
-		sleep 0.05
-	done
-	kill -KILL "$pid" 2>/dev/null
-	wait "$pid" 2>/dev/null
+	# (The shell itself would say "Killed".)
+	{
+		kill -"${2:-TERM}" "$pid"
+		for ((i = 0; i < 60; i++)); do
+			kill -0 "$pid" || break
+			sleep 0.05
+		done
+		kill -KILL "$pid"
+		wait "$pid"
+	} 2>/dev/null
 	return 0
 }
 
@@ -263,11 +266,12 @@ net_configure()
 		    -e "s|@DELAY@|$(printf %.0f "$delay")ms|" \
 		    -e "s|@RELAY@|$relay|" \
 		    -e "s|@KEY@|$net_dir/key|" \
+		    -e "s|@DIR@|$net_dir|" \
 		    "$parts/$conf.conf.in" >"$net_dir/$conf.conf"
 	done
 }
 
-# Both, until the trunk is there.
+# Both, until new connections are intercepted.
 net_daemons()
 {
 	start relay relay "$build/obj/rorod" -c "$net_dir/relay.conf"
@@ -275,10 +279,17 @@ net_daemons()
 	start proxy gateway "$build/obj/rorod" -c "$net_dir/proxy.conf"
 	wait_for 10 proxy listening gateway 1092
 	wait_for 60 proxy connected
+	wait_for 10 proxy net_intercepts
 }
 
-# What an operator does with an editor: the rules as shipped, but for the
-# interface, the one port, and private addresses, which this lab is made of.
+net_intercepts()
+{
+	on gateway nft list set inet ro-ro-tcp intercepted 2>/dev/null |
+	    grep -q "ipv$ip"
+}
+
+# For the bench, which has proxies of its own, the static rules: what an operator
+# does with an editor, the interface, the one port, and private addresses.
 net_write_rules()
 {
 	sed -e '/^define lan_interfaces =/s/=.*/= { "lan0" }/' \
@@ -288,13 +299,6 @@ net_write_rules()
 	    -e '/^define bypass4 =/,/^}/c define bypass4 = { 127.0.0.0/8 }' \
 	    -e '/^define bypass6 =/,/^}/c define bypass6 = { ::1/128 }' \
 	    "$top/nft/redirect.nft" >"$net_dir/redirect.nft"
-}
-
-net_rules()
-{
-	net_write_rules
-	on gateway nft -f "$net_dir/redirect.nft" ||
-	    die 'the rules cannot be loaded: does the kernel have nf_tables?'
 }
 
 # A real web server, twice.

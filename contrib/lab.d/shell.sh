@@ -15,6 +15,7 @@ gateway() { ip netns exec $net_prefix-gateway "\$@"; }
 relay() { ip netns exec $net_prefix-relay "\$@"; }
 server() { ip netns exec $net_prefix-server "\$@"; }
 link() { echo "\$*" >$net_dir/link.fifo; sleep 0.2; tail -n 7 $net_dir/link.log; }
+status() { "$build/obj/roroctl" status -s $net_dir/\${1:-gateway}/control.sock; }
 logs() { tail -n 20 $net_dir/relay.log $net_dir/proxy.log; }
 cd $net_dir
 END
@@ -32,10 +33,11 @@ You are on the client.  Type for instance:
                                    server; here the subflows
   link loss 3%                     the link: rate 5Mbit, delay 50ms (one way),
                                    blackhole on, counters, ...
+  status, status relay             what the daemons know (roroctl)
   logs                             what both daemons say
   exit                             ends the lab
 
-Configuration, logs and rules are in $net_dir (you are there).
+Configuration and logs are in $net_dir (you are there).
 END
 }
 
