@@ -465,7 +465,8 @@ proxy_drain(struct proxy *p, void (*idle)(void *), void *user)
 	p->draining = true;
 	p->on_idle = idle;
 	p->user = user;
-	if (p->gateway == NULL) {
+	/* Rules that are not ours go on sending new clients here. */
+	if (p->gateway == NULL || !p->config->intercept.nft) {
 		close_doors(p);
 		return;
 	}
