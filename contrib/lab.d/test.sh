@@ -124,7 +124,8 @@ lab_test()
 	trap 'exit 130' INT
 	trap 'exit 143' TERM
 	rm -f "$build/obj/test-suite.log"
-	apart test_make -j"$(nproc)" check TESTS="${test_names[*]}"
+	# Most tests wait more than they compute.
+	apart test_make -j"$(($(nproc) * 2))" check TESTS="${test_names[*]}"
 	status=$?
 	[[ -e $build/obj/test-suite.log ]] || die 'the tests did not run'
 
