@@ -40,11 +40,32 @@ default_memory(void)
 	return quarter < MEMORY_MIN ? MEMORY_MIN : quarter;
 }
 
+/* Descriptors that are not for sessions. */
+static uint32_t
+reserve_of(uint64_t limit)
+{
+	uint64_t reserve = limit / 4;
+
+	if (reserve < RESERVE_MIN)
+		return RESERVE_MIN;
+	return reserve < RESERVE_MAX ? (uint32_t)reserve : RESERVE_MAX;
+}
+
+uint32_t
+quota_descriptors(uint64_t limit)
+{
+	uint32_t reserve = reserve_of(limit);
+
+	if (limit > QUOTA_SESSIONS + RESERVE_MAX)	/* or none at all */
+		return QUOTA_SESSIONS;
+	return limit > reserve ? (uint32_t)(limit - reserve) : 1;
+}
+
 static void
 raise_descriptors(struct quota *l)
 {
 	struct rlimit r;
-	rlim_t reserve;
+	uint64_t limit;
 
 	if (getrlimit(RLIMIT_NOFILE, &r) == -1) {
 		log_warn("RLIMIT_NOFILE: %s", strerror(errno));
@@ -59,20 +80,9 @@ raise_descriptors(struct quota *l)
 		if (setrlimit(RLIMIT_NOFILE, &r) == -1)	/* so be it */
 			r.rlim_cur = before;
 	}
-	if (r.rlim_cur == RLIM_INFINITY ||
-	    r.rlim_cur > QUOTA_SESSIONS + RESERVE_MAX) {
-		l->descriptors = QUOTA_SESSIONS;
-		l->reserve = RESERVE_MAX;
-		return;
-	}
-	reserve = r.rlim_cur / 4;
-	if (reserve < RESERVE_MIN)
-		reserve = RESERVE_MIN;
-	if (reserve > RESERVE_MAX)
-		reserve = RESERVE_MAX;
-	l->descriptors = r.rlim_cur > reserve ?
-	    (uint32_t)(r.rlim_cur - reserve) : 1;
-	l->reserve = (uint32_t)reserve;
+	limit = r.rlim_cur == RLIM_INFINITY ? UINT64_MAX : r.rlim_cur;
+	l->descriptors = quota_descriptors(limit);
+	l->reserve = reserve_of(limit);
 }
 
 void

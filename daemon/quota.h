@@ -27,6 +27,10 @@ void quota_start(struct quota *, const struct config *);
 /* What a reload can change. */
 void quota_configure(struct quota *, const struct config *);
 
+/* How many of so many descriptors (UINT64_MAX: there is no limit) sessions may
+ * use. */
+uint32_t quota_descriptors(uint64_t limit);
+
 /* Most sessions that take so many descriptors each; at least 1. */
 uint32_t quota_sessions_of(const struct quota *, uint32_t descriptors);
 
