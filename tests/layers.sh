@@ -49,6 +49,25 @@ extra_headers()
 	conffile.c) echo confuse.h ;;
 	keyfile.c|main.c|roroctl.c) echo sodium.h ;;
 	privs.c) echo linux/capability.h sys/syscall.h ;;
+	check_config.c) echo sys/wait.h ;;
+	check_kernel.c)
+		echo linux/netfilter.h linux/netfilter/nf_tables.h ;;
+	check_listing.c)
+		echo libmnl/libmnl.h linux/fib_rules.h linux/if_addr.h \
+		    linux/netfilter.h linux/netfilter/nf_tables.h \
+		    linux/netfilter/nfnetlink.h linux/netlink.h \
+		    linux/rtnetlink.h ;;
+	check_machine.c) echo dirent.h ;;
+	check_nft.c)
+		echo endian.h libmnl/libmnl.h linux/netfilter.h \
+		    linux/netfilter/nf_tables.h \
+		    linux/netfilter/nf_tables_compat.h \
+		    linux/netfilter/nfnetlink.h ;;
+	check_offload.c) echo sys/wait.h ;;
+	check_print.c) echo json-c/json.h ;;
+	check_route.c)
+		echo libmnl/libmnl.h linux/fib_rules.h linux/if_addr.h \
+		    linux/rtnetlink.h ;;
 	esac
 }
 

@@ -1,0 +1,467 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * A rule is a list of expressions, and its matches work on registers.  So we
+ * follow what is in them, as far as it is one of a few things that we know:
+ * the port or the protocol of the packet, or a port that the rule put there.
+ * Any other match only narrows a rule.  Ports are the only ones of interest,
+ * and where we do not understand which they are, `fewer` is set.
+ */
+#include "check_nft.h"
+
+#include <arpa/inet.h>
+#include <endian.h>
+#include <netinet/in.h>
+#include <string.h>
+
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nf_tables_compat.h>
+#include <linux/netfilter/nfnetlink.h>
+
+#include <libmnl/libmnl.h>
+
+#define REGISTERS 32
+#define PORT_OFFSET 2		/* of the destination, in TCP and UDP */
+
+enum holds { HOLDS_ANYTHING, HOLDS_PORT, HOLDS_PROTOCOL, HOLDS_NUMBER };
+
+struct reader {
+	struct check_rule *rule;
+	struct {
+		enum holds holds;
+		uint16_t number;
+	} registers[REGISTERS];
+};
+
+/* ---- attributes ---- */
+
+/* Those of a nested one. */
+static struct netlink_cursor
+inside(const struct nlattr *a)
+{
+	return (struct netlink_cursor){ mnl_attr_get_payload(a),
+		mnl_attr_get_payload_len(a) };
+}
+
+static const struct nlattr *
+find(struct netlink_cursor c, uint16_t type)
+{
+	const struct nlattr *a;
+
+	while ((a = netlink_attribute(&c)) != NULL)
+		if (mnl_attr_get_type(a) == type)
+			return a;
+	return NULL;
+}
+
+/* In host order; `otherwise` where there is none. */
+static uint32_t
+number(struct netlink_cursor c, uint16_t type, uint32_t otherwise)
+{
+	const struct nlattr *a = find(c, type);
+	uint32_t n;
+
+	if (a == NULL || mnl_attr_get_payload_len(a) < sizeof(n))
+		return otherwise;
+	memcpy(&n, mnl_attr_get_payload(a), sizeof(n));
+	return ntohl(n);
+}
+
+static uint64_t
+wide_number(struct netlink_cursor c, uint16_t type)
+{
+	const struct nlattr *a = find(c, type);
+	uint64_t n;
+
+	if (a == NULL || mnl_attr_get_payload_len(a) < sizeof(n))
+		return 0;
+	memcpy(&n, mnl_attr_get_payload(a), sizeof(n));
+	return be64toh(n);
+}
+
+static void
+copy_name(char *into, size_t size, const struct nlattr *a)
+{
+	size_t len = a != NULL ? mnl_attr_get_payload_len(a) : 0;
+
+	if (len > size - 1)
+		len = size - 1;
+	if (len > 0)
+		memcpy(into, mnl_attr_get_payload(a), len);
+	into[len] = '\0';
+}
+
+static void
+name(char into[static CHECK_NAME_MAX], struct netlink_cursor c, uint16_t type)
+{
+	copy_name(into, CHECK_NAME_MAX, find(c, type));
+}
+
+/* The bytes of data that a match compares with; false: not `len` of them. */
+static bool
+data(uint8_t *into, size_t len, struct netlink_cursor c, uint16_t type)
+{
+	const struct nlattr *a = find(c, type);
+
+	if (a != NULL)
+		a = find(inside(a), NFTA_DATA_VALUE);
+	if (a == NULL || mnl_attr_get_payload_len(a) != len)
+		return false;
+	memcpy(into, mnl_attr_get_payload(a), len);
+	return true;
+}
+
+static bool
+port_data(uint16_t *port, struct netlink_cursor c, uint16_t type)
+{
+	uint8_t bytes[2];
+
+	if (!data(bytes, sizeof(bytes), c, type))
+		return false;
+	*port = (uint16_t)(bytes[0] << 8 | bytes[1]);
+	return true;
+}
+
+/* The next message of one type, its family and its attributes. */
+static bool
+next_message(struct netlink_cursor *c, uint16_t type, uint8_t *family,
+    struct netlink_cursor *attributes)
+{
+	struct netlink_reply r;
+	struct nfgenmsg head;
+
+	while (netlink_next(c, &r) != NETLINK_END) {
+		if (r.kind != NETLINK_DATA ||
+		    r.type != (NFNL_SUBSYS_NFTABLES << 8 | type) ||
+		    mnl_nlmsg_get_payload_len(r.message) < sizeof(head))
+			continue;
+		memcpy(&head, mnl_nlmsg_get_payload(r.message), sizeof(head));
+		*family = head.nfgen_family;
+		*attributes = netlink_attributes(r.message, sizeof(head));
+		return true;
+	}
+	return false;
+}
+
+/* ---- tables and flow tables ---- */
+
+bool
+check_next_table(struct netlink_cursor *c, struct check_table *t)
+{
+	struct netlink_cursor a;
+
+	*t = (struct check_table){ 0 };
+	if (!next_message(c, NFT_MSG_NEWTABLE, &t->family, &a))
+		return false;
+	name(t->name, a, NFTA_TABLE_NAME);
+	t->owned = find(a, NFTA_TABLE_OWNER) != NULL;
+	return true;
+}
+
+static void
+add_device(struct check_flowtable *f, const struct nlattr *a)
+{
+	size_t used = strlen(f->devices);
+
+	if (used > 0 && used + 3 < sizeof(f->devices)) {
+		memcpy(f->devices + used, ", ", 3);
+		used += 2;
+	}
+	copy_name(f->devices + used, sizeof(f->devices) - used, a);
+}
+
+bool
+check_next_flowtable(struct netlink_cursor *c, struct check_flowtable *f)
+{
+	struct netlink_cursor a, devices;
+	const struct nlattr *hook, *list, *device;
+
+	*f = (struct check_flowtable){ 0 };
+	if (!next_message(c, NFT_MSG_NEWFLOWTABLE, &f->family, &a))
+		return false;
+	name(f->table, a, NFTA_FLOWTABLE_TABLE);
+	name(f->name, a, NFTA_FLOWTABLE_NAME);
+	f->hardware = (number(a, NFTA_FLOWTABLE_FLAGS, 0) &
+	    NFT_FLOWTABLE_HW_OFFLOAD) != 0;
+	hook = find(a, NFTA_FLOWTABLE_HOOK);
+	list = hook != NULL ? find(inside(hook), NFTA_FLOWTABLE_HOOK_DEVS) :
+	    NULL;
+	if (list == NULL)
+		return true;
+	devices = inside(list);
+	while ((device = netlink_attribute(&devices)) != NULL)
+		if (mnl_attr_get_type(device) == NFTA_DEVICE_NAME)
+			add_device(f, device);
+	return true;
+}
+
+/* ---- rules ---- */
+
+static enum holds
+held(const struct reader *r, uint32_t reg)
+{
+	return reg < REGISTERS ? r->registers[reg].holds : HOLDS_ANYTHING;
+}
+
+static void
+hold(struct reader *r, uint32_t reg, enum holds what)
+{
+	if (reg < REGISTERS)
+		r->registers[reg].holds = what;
+}
+
+static void
+on_payload(struct reader *r, struct netlink_cursor a)
+{
+	bool port = number(a, NFTA_PAYLOAD_BASE, ~0u) ==
+	    NFT_PAYLOAD_TRANSPORT_HEADER &&
+	    number(a, NFTA_PAYLOAD_OFFSET, ~0u) == PORT_OFFSET &&
+	    number(a, NFTA_PAYLOAD_LEN, 0) == sizeof(uint16_t);
+
+	hold(r, number(a, NFTA_PAYLOAD_DREG, ~0u), port ? HOLDS_PORT :
+	    HOLDS_ANYTHING);
+}
+
+static void
+on_meta(struct reader *r, struct netlink_cursor a)
+{
+	hold(r, number(a, NFTA_META_DREG, ~0u), number(a, NFTA_META_KEY, ~0u) ==
+	    NFT_META_L4PROTO ? HOLDS_PROTOCOL : HOLDS_ANYTHING);
+}
+
+static void
+on_immediate(struct reader *r, struct netlink_cursor a)
+{
+	uint32_t reg = number(a, NFTA_IMMEDIATE_DREG, ~0u);
+	uint16_t port;
+
+	hold(r, reg, HOLDS_ANYTHING);
+	if (reg < REGISTERS && port_data(&port, a, NFTA_IMMEDIATE_DATA)) {
+		hold(r, reg, HOLDS_NUMBER);
+		r->registers[reg].number = port;
+	}
+}
+
+static void
+match_protocol(struct reader *r, uint8_t protocol, bool equal)
+{
+	struct check_rule *rule = r->rule;
+
+	rule->tcp = rule->tcp && (protocol == IPPROTO_TCP) == equal;
+	rule->udp = rule->udp && (protocol == IPPROTO_UDP) == equal;
+}
+
+/* One more match of ports.  Two that say from where and up to where are one
+ * range; what else there may be is more than we can say. */
+static void
+match_ports(struct reader *r, struct acl_ports range, bool except)
+{
+	struct check_ports *ports = &r->rule->ports;
+	struct acl_ports *first = &ports->ranges[0];
+
+	if (range.first > range.last) {
+		r->rule->fewer = true;
+	} else if (ports->n == 0) {
+		*ports = (struct check_ports){ .except = except, .n = 1,
+			.ranges = { range } };
+	} else if (!except && !ports->except && range.first <= first->last &&
+	    first->first <= range.last) {
+		if (range.first > first->first)
+			first->first = range.first;
+		if (range.last < first->last)
+			first->last = range.last;
+	} else {
+		r->rule->fewer = true;
+	}
+}
+
+static void
+on_cmp(struct reader *r, struct netlink_cursor a)
+{
+	enum holds what = held(r, number(a, NFTA_CMP_SREG, ~0u));
+	uint32_t op = number(a, NFTA_CMP_OP, ~0u);
+	uint16_t port = 0;
+	uint8_t protocol;
+
+	if (what == HOLDS_PROTOCOL && data(&protocol, 1, a, NFTA_CMP_DATA) &&
+	    (op == NFT_CMP_EQ || op == NFT_CMP_NEQ)) {
+		match_protocol(r, protocol, op == NFT_CMP_EQ);
+		return;
+	}
+	if (what != HOLDS_PORT)
+		return;
+	if (!port_data(&port, a, NFTA_CMP_DATA))
+		op = ~0u;
+	switch (op) {
+	case NFT_CMP_EQ:
+	case NFT_CMP_NEQ:
+		match_ports(r, (struct acl_ports){ port, port },
+		    op == NFT_CMP_NEQ);
+		break;
+	case NFT_CMP_GTE:
+		match_ports(r, (struct acl_ports){ port, UINT16_MAX }, false);
+		break;
+	case NFT_CMP_LTE:
+		match_ports(r, (struct acl_ports){ 0, port }, false);
+		break;
+	default:
+		r->rule->fewer = true;
+	}
+}
+
+static void
+on_range(struct reader *r, struct netlink_cursor a)
+{
+	struct acl_ports range;
+
+	if (held(r, number(a, NFTA_RANGE_SREG, ~0u)) != HOLDS_PORT)
+		return;
+	if (port_data(&range.first, a, NFTA_RANGE_FROM_DATA) &&
+	    port_data(&range.last, a, NFTA_RANGE_TO_DATA))
+		match_ports(r, range, number(a, NFTA_RANGE_OP, NFT_RANGE_EQ) ==
+		    NFT_RANGE_NEQ);
+	else
+		r->rule->fewer = true;
+}
+
+static void
+on_lookup(struct reader *r, struct netlink_cursor a)
+{
+	if (held(r, number(a, NFTA_LOOKUP_SREG, ~0u)) == HOLDS_PORT)
+		r->rule->fewer = true;
+}
+
+static uint16_t
+port_in(const struct reader *r, uint32_t reg)
+{
+	return held(r, reg) == HOLDS_NUMBER ? r->registers[reg].number : 0;
+}
+
+static void
+on_redirect(struct reader *r, struct netlink_cursor a)
+{
+	r->rule->deed = CHECK_REDIRECT;
+	r->rule->port = port_in(r, number(a, NFTA_REDIR_REG_PROTO_MIN, ~0u));
+}
+
+static void
+on_tproxy(struct reader *r, struct netlink_cursor a)
+{
+	r->rule->deed = CHECK_TPROXY;
+	r->rule->port = port_in(r, number(a, NFTA_TPROXY_REG_PORT, ~0u));
+}
+
+static void
+on_offload(struct reader *r, struct netlink_cursor a)
+{
+	r->rule->deed = CHECK_OFFLOAD;
+	name(r->rule->flowtable, a, NFTA_FLOW_TABLE_NAME);
+}
+
+/* A target of iptables. */
+static void
+on_target(struct reader *r, struct netlink_cursor a)
+{
+	char target[CHECK_NAME_MAX];
+
+	name(target, a, NFTA_TARGET_NAME);
+	if (strcmp(target, "REDIRECT") == 0)
+		r->rule->deed = CHECK_REDIRECT;
+	else if (strcmp(target, "TPROXY") == 0)
+		r->rule->deed = CHECK_TPROXY;
+	else if (strcmp(target, "FLOWOFFLOAD") == 0)
+		r->rule->deed = CHECK_OFFLOAD;
+}
+
+static void
+on_match(struct reader *r, struct netlink_cursor a)
+{
+	char match[CHECK_NAME_MAX];
+
+	name(match, a, NFTA_MATCH_NAME);
+	if (strcmp(match, "tcp") == 0)
+		match_protocol(r, IPPROTO_TCP, true);
+	else if (strcmp(match, "udp") == 0)
+		match_protocol(r, IPPROTO_UDP, true);
+	else if (strcmp(match, "multiport") != 0)
+		return;
+	r->rule->fewer = true;
+}
+
+static void
+read_expression(struct reader *r, struct netlink_cursor a)
+{
+	static const struct {
+		const char *name;
+		void (*read)(struct reader *, struct netlink_cursor);
+	} known[] = {
+		{ "payload", on_payload }, { "meta", on_meta },
+		{ "immediate", on_immediate }, { "cmp", on_cmp },
+		{ "range", on_range }, { "lookup", on_lookup },
+		{ "redir", on_redirect }, { "tproxy", on_tproxy },
+		{ "flow_offload", on_offload }, { "target", on_target },
+		{ "match", on_match },
+	};
+	const struct nlattr *inner = find(a, NFTA_EXPR_DATA);
+	char expression[CHECK_NAME_MAX];
+
+	name(expression, a, NFTA_EXPR_NAME);
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (inner != NULL && strcmp(expression, known[i].name) == 0)
+			known[i].read(r, inside(inner));
+}
+
+static void
+read_rule(struct netlink_cursor a, struct check_rule *rule)
+{
+	struct reader r = { .rule = rule };
+	const struct nlattr *list = find(a, NFTA_RULE_EXPRESSIONS), *element;
+	struct netlink_cursor c;
+
+	name(rule->table, a, NFTA_RULE_TABLE);
+	name(rule->chain, a, NFTA_RULE_CHAIN);
+	rule->handle = wide_number(a, NFTA_RULE_HANDLE);
+	rule->tcp = rule->udp = true;
+	rule->ports.except = true;
+	if (list == NULL)
+		return;
+	c = inside(list);
+	while ((element = netlink_attribute(&c)) != NULL)
+		if (mnl_attr_get_type(element) == NFTA_LIST_ELEM)
+			read_expression(&r, inside(element));
+}
+
+bool
+check_next_rule(struct netlink_cursor *c, struct check_rule *rule)
+{
+	struct netlink_cursor a;
+
+	do {
+		*rule = (struct check_rule){ 0 };
+		if (!next_message(c, NFT_MSG_NEWRULE, &rule->family, &a))
+			return false;
+		read_rule(a, rule);
+	} while (rule->deed == CHECK_NOTHING);
+	return true;
+}
+
+const char *
+check_family_text(uint8_t family)
+{
+	switch (family) {
+	case NFPROTO_INET:
+		return "inet";
+	case NFPROTO_IPV4:
+		return "ip";
+	case NFPROTO_IPV6:
+		return "ip6";
+	case NFPROTO_BRIDGE:
+		return "bridge";
+	case NFPROTO_NETDEV:
+		return "netdev";
+	case NFPROTO_ARP:
+		return "arp";
+	default:
+		return "?";
+	}
+}

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: ISC */
+#include "check_route.h"
+
+#include <net/if.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include <linux/fib_rules.h>
+#include <linux/if_addr.h>
+#include <linux/rtnetlink.h>
+
+#include <libmnl/libmnl.h>
+
+#include "nft/route.h"
+
+static uint32_t
+u32_of(const struct nlattr *a)
+{
+	uint32_t n = 0;
+
+	if (mnl_attr_get_payload_len(a) >= sizeof(n))
+		memcpy(&n, mnl_attr_get_payload(a), sizeof(n));
+	return n;
+}
+
+static uint8_t
+u8_of(const struct nlattr *a)
+{
+	return mnl_attr_get_payload_len(a) >= 1 ? mnl_attr_get_u8(a) : 0;
+}
+
+/* The next message of one type, its head of `size` bytes and its attributes. */
+static bool
+next_message(struct netlink_cursor *c, uint16_t type, void *head, size_t size,
+    struct netlink_cursor *attributes)
+{
+	struct netlink_reply r;
+
+	while (netlink_next(c, &r) != NETLINK_END) {
+		if (r.kind != NETLINK_DATA || r.type != type ||
+		    mnl_nlmsg_get_payload_len(r.message) < size)
+			continue;
+		memcpy(head, mnl_nlmsg_get_payload(r.message), size);
+		*attributes = netlink_attributes(r.message, size);
+		return true;
+	}
+	return false;
+}
+
+static void
+read_policy(struct netlink_cursor c, struct check_policy *p)
+{
+	const struct nlattr *a;
+
+	while ((a = netlink_attribute(&c)) != NULL)
+		switch (mnl_attr_get_type(a)) {
+		case FRA_IIFNAME: {
+			size_t len = mnl_attr_get_payload_len(a);
+
+			if (len > sizeof(p->interface) - 1)
+				len = sizeof(p->interface) - 1;
+			memcpy(p->interface, mnl_attr_get_payload(a), len);
+			break;
+		}
+		case FRA_FWMARK:
+			p->mark = u32_of(a);
+			break;
+		case FRA_FWMASK:
+			p->mask = u32_of(a);
+			break;
+		case FRA_TABLE:
+			p->table = u32_of(a);
+			break;
+		case FRA_PRIORITY:
+			p->priority = u32_of(a);
+			break;
+		case FRA_PROTOCOL:
+			p->ours = u8_of(a) == ROUTE_PROTOCOL;
+			break;
+		}
+}
+
+bool
+check_next_policy(struct netlink_cursor *c, struct check_policy *p)
+{
+	struct netlink_cursor a;
+	struct fib_rule_hdr head;
+
+	do {
+		*p = (struct check_policy){ 0 };
+		if (!next_message(c, RTM_NEWRULE, &head, sizeof(head), &a))
+			return false;
+		p->table = head.table;
+		read_policy(a, p);
+	} while (head.action != FR_ACT_TO_TBL || p->mark == 0);
+	return true;
+}
+
+bool
+check_next_local(struct netlink_cursor *c, struct check_local *l)
+{
+	struct netlink_cursor attributes;
+	const struct nlattr *a;
+	struct rtmsg head;
+
+	do {
+		if (!next_message(c, RTM_NEWROUTE, &head, sizeof(head),
+		    &attributes))
+			return false;
+		*l = (struct check_local){ .table = head.rtm_table,
+			.ours = head.rtm_protocol == ROUTE_PROTOCOL };
+		while ((a = netlink_attribute(&attributes)) != NULL)
+			if (mnl_attr_get_type(a) == RTA_TABLE)
+				l->table = u32_of(a);
+	} while (head.rtm_type != RTN_LOCAL || head.rtm_dst_len != 0);
+	return true;
+}
+
+/* Where both are there, LOCAL is ours, and ADDRESS that of the other end. */
+static void
+take_address(struct addr *address, const struct nlattr *a, size_t len)
+{
+	uint16_t type = mnl_attr_get_type(a);
+
+	if (len == 0 || mnl_attr_get_payload_len(a) != len ||
+	    (type != IFA_LOCAL && (type != IFA_ADDRESS ||
+	    address->family != 0)))
+		return;
+	address->family = len == 4 ? 4 : 6;
+	memcpy(address->ip, mnl_attr_get_payload(a), len);
+}
+
+bool
+check_next_address(struct netlink_cursor *c, struct check_address *address)
+{
+	struct netlink_cursor attributes;
+	const struct nlattr *a;
+	struct ifaddrmsg head;
+	size_t len;
+
+	do {
+		if (!next_message(c, RTM_NEWADDR, &head, sizeof(head),
+		    &attributes))
+			return false;
+		*address = (struct check_address){ .index = head.ifa_index,
+			.global = head.ifa_scope == RT_SCOPE_UNIVERSE };
+		len = head.ifa_family == AF_INET ? 4 :
+		    head.ifa_family == AF_INET6 ? 16 : 0;
+		while ((a = netlink_attribute(&attributes)) != NULL)
+			take_address(&address->address, a, len);
+	} while (address->address.family == 0);
+	return true;
+}

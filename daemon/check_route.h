@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What listings of routing say: who sends marked packets to this machine, which
+ * addresses are there.  Messages in, values out.
+ */
+#ifndef CHECK_ROUTE_H
+#define CHECK_ROUTE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/addr.h"
+#include "nft/netlink.h"
+
+/* A rule that looks into a routing table for packets with a mark. */
+struct check_policy {
+	char interface[16];		/* "": from anywhere */
+	uint32_t mark, mask;
+	uint32_t table;
+	uint32_t priority;
+	bool ours;			/* rorod made it */
+};
+/* The next one of a listing; false: there is none. */
+bool check_next_policy(struct netlink_cursor *, struct check_policy *);
+
+/* A route that delivers everything here. */
+struct check_local {
+	uint32_t table;
+	bool ours;
+};
+bool check_next_local(struct netlink_cursor *, struct check_local *);
+
+struct check_address {
+	uint32_t index;			/* of the interface */
+	struct addr address;		/* without a port */
+	bool global;			/* its scope */
+};
+bool check_next_address(struct netlink_cursor *, struct check_address *);
+
+#endif
