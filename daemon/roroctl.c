@@ -13,6 +13,7 @@
 
 #include "ask.h"
 #include "autoconf.h"
+#include "check.h"
 #include "core/config.h"
 #include "keyfile.h"
 
@@ -83,6 +84,8 @@ static const struct command {
 	{ "bypass", 1, 16, " add|del PREFIX", "leave destinations alone, until "
 	    "the daemon ends", ask_bypass },
 	{ "bypass", 1, 16, " list", "say which are left alone", ask_bypass },
+	{ "check", 0, 16, " [-c FILE]", "find what on this machine is in the "
+	    "way, and what mends it", check },
 	{ "intercept", 1, 16, " on|off", "give new connections to the proxy, "
 	    "or not", ask_intercept },
 	{ "keygen", 0, 1, " [FILE]", "make a key, in a new FILE or on standard "

@@ -1,0 +1,637 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What is in the way of packets on their way to the proxy, beside the rules of
+ * nf_tables.  Seen on Linux 6.18, with a bridge as LAN interface:
+ *
+ *  - bridge-nf-call-iptables takes the socket away that TPROXY has chosen:
+ *    IPv4 is lost, IPv6 refused.  REDIRECT works with it.
+ *  - src_valid_mark drops IPv4 packets that a rule of routing brings here by
+ *    their mark alone.  With the interface in the rule they come, whatever
+ *    rp_filter is.
+ *  - Without the rule or its route, all that TPROXY has marked is lost.
+ *  - REDIRECT goes to an address of the interface that the packet came from,
+ *    and drops it where there is none.
+ */
+#include "check_private.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "check_listing.h"
+#include "check_route.h"
+#include "nft/route.h"
+#include "nft/ruleset.h"
+
+#define IFF_UP_BIT 1u
+#define STRICT 1		/* of rp_filter */
+
+/* ---- LAN interfaces ---- */
+
+struct walk {
+	struct check *check;
+	const char *pattern;
+	void (*look)(struct check *, const char *name);
+	unsigned n;
+};
+
+static bool
+look_at(void *user, const char *name)
+{
+	struct walk *w = user;
+
+	if (ruleset_interface_is(w->pattern, name)) {
+		w->n++;
+		if (w->look != NULL)
+			w->look(w->check, name);
+	}
+	return false;
+}
+
+/* Those that are there and match; how many. */
+static unsigned
+each_match(struct check *c, const char *pattern,
+    void (*look)(struct check *, const char *name))
+{
+	struct walk w = { c, pattern, look, 0 };
+
+	check_each(&c->machine, "/sys/class/net", look_at, &w);
+	return w.n;
+}
+
+static void
+each_lan(struct check *c, void (*look)(struct check *, const char *name))
+{
+	const struct config *config = c->config;
+
+	for (size_t i = 0; config != NULL && check_intercepts(c) &&
+	    i < config->intercept.ninterfaces; i++)
+		each_match(c, config->intercept.interfaces[i], look);
+}
+
+/* Is the flag set, as /sys has it ("0x1003")? */
+static bool
+is_up(const struct check *c, const char *name)
+{
+	char *text = check_read(&c->machine, "/sys/class/net/%s/flags", name);
+	unsigned long flags = text != NULL ? strtoul(text, NULL, 16) :
+	    IFF_UP_BIT;
+
+	free(text);
+	return (flags & IFF_UP_BIT) != 0;
+}
+
+/* The interface's first address of this kind, or false. */
+static bool
+address_of(const struct check *c, const char *name, uint8_t family,
+    bool global, struct addr *address)
+{
+	struct check_listing list;
+	struct check_address a;
+	struct netlink_cursor cursor;
+	uint64_t index = 0;
+	bool has = false;
+
+	check_number(&c->machine, &index, "/sys/class/net/%s/ifindex", name);
+	check_listing(&c->machine, CHECK_ADDRESSES, &list);
+	cursor = check_messages(&list);
+	while (!has && check_next_address(&cursor, &a)) {
+		has = a.index == index && a.address.family == family &&
+		    (a.global || !global);
+		*address = a.address;
+	}
+	check_free_listing(&list);
+	return has;
+}
+
+static bool
+has_address(const struct check *c, const char *name, uint8_t family,
+    bool global)
+{
+	struct addr address;
+
+	return address_of(c, name, family, global, &address);
+}
+
+static void
+check_lan(struct check *c, const char *name)
+{
+	struct check_item *item;
+	char *word = check_quote(name);
+
+	if (!is_up(c, name)) {
+		item = check_add(&c->report, CHECK_WARNING, "interface", name,
+		    "it is down");
+		check_why(item, "no connections come from there");
+		check_now(item, "ip link set %s up", word);
+	} else if (!check_is_tproxy(c) && !has_address(c, name, 4, false)) {
+		item = check_add(&c->report, CHECK_ERROR, "interface", name,
+		    "it has no IPv4 address");
+		check_why(item, "mode redirect drops IPv4 connections that "
+		    "come from there: it needs any address, or use tproxy");
+		check_now(item, "ip address add 169.254.10.92/32 dev %s",
+		    word);
+	} else {
+		check_add(&c->report, CHECK_OK, "interface", name,
+		    "it is there, and up");
+	}
+	free(word);
+}
+
+/* One that the configuration names; `what` it says there. */
+static void
+check_named(struct check *c, const char *name, const char *what)
+{
+	struct check_item *item;
+
+	if (check_exists(&c->machine, "/sys/class/net/%s", name)) {
+		check_add(&c->report, CHECK_OK, "interface", name,
+		    "it is there (%s)", what);
+		return;
+	}
+	item = check_add(&c->report, CHECK_ERROR, "interface", name,
+	    "there is none of this name (%s)", what);
+	check_why(item, "names are those of ip link");
+}
+
+void
+check_interfaces(struct check *c)
+{
+	const struct config *config = c->config;
+
+	if (config == NULL)
+		return;
+	for (size_t i = 0; i < config->intercept.ninterfaces; i++) {
+		const char *pattern = config->intercept.interfaces[i];
+		struct check_item *item;
+
+		if (each_match(c, pattern, check_lan) > 0)
+			continue;
+		item = check_add(&c->report, strchr(pattern, '*') != NULL ?
+		    CHECK_WARNING : CHECK_ERROR, "interface", pattern,
+		    "there is none of this name (intercept)");
+		check_why(item, "no connections come from there; names are "
+		    "those of ip link");
+	}
+	for (size_t i = 0; i < config->nrelays; i++)
+		for (size_t j = 0; j < config->relays[i].npaths; j++)
+			if (config->relays[i].paths[j].interface != NULL)
+				check_named(c, config->relays[i].paths[j].
+				    interface, "path");
+	for (size_t i = 0; i < config->ntrusted; i++)
+		check_named(c, config->trusted_interfaces[i],
+		    "trusted-interfaces");
+}
+
+/* ---- forwarding ---- */
+
+static void
+check_forwarding4(struct check *c)
+{
+	static const char setting[] = "net/ipv4/ip_forward";
+	struct check_item *item;
+	uint64_t on;
+
+	if (!check_number(&c->machine, &on, "/proc/sys/%s", setting))
+		return;
+	if (on != 0) {
+		check_add(&c->report, CHECK_OK, "forwarding", "IPv4", "on");
+		return;
+	}
+	item = check_add(&c->report, c->config != NULL ? CHECK_ERROR :
+	    CHECK_WARNING, "forwarding", "IPv4", "off");
+	check_why(item, "what rorod lets go directly gets nowhere");
+	check_sysctl(item, "1", "%s", setting);
+}
+
+/* Where the LAN has IPv6 at all. */
+static void
+check_forwarding6(struct check *c, const char *name)
+{
+	struct check_item *item;
+	uint64_t on;
+
+	if (!has_address(c, name, 6, true) || !check_number(&c->machine, &on,
+	    "/proc/sys/net/ipv6/conf/%s/forwarding", name))
+		return;
+	if (on != 0) {
+		check_add(&c->report, CHECK_OK, "forwarding", name,
+		    "IPv6 is on");
+		return;
+	}
+	item = check_add(&c->report, CHECK_WARNING, "forwarding", name,
+	    "IPv6 is off, and there are addresses for it");
+	check_why(item, "what rorod lets go directly gets nowhere");
+	check_sysctl(item, "1", "net/ipv6/conf/all/forwarding");
+}
+
+void
+check_forwarding(struct check *c)
+{
+	if (!check_intercepts(c))
+		return;
+	check_forwarding4(c);
+	each_lan(c, check_forwarding6);
+}
+
+/* ---- the way back ---- */
+
+/* Strict rp_filter drops what comes from the relay over an interface that is
+ * not the one by which we would go there, if nobody bound us to it. */
+void
+check_way_back(struct check *c, const struct config_path *path,
+    const struct addr *relay)
+{
+	struct addr from = path->source;
+	uint64_t all = 0, one = 0, index = 0;
+	uint32_t way;
+	struct check_item *item;
+
+	if (path->interface == NULL || relay->family != 4 ||
+	    !check_number(&c->machine, &index, "/sys/class/net/%s/ifindex",
+	    path->interface) || (from.family == 0 &&
+	    !address_of(c, path->interface, 4, false, &from)))
+		return;
+	check_number(&c->machine, &all,
+	    "/proc/sys/net/ipv4/conf/all/rp_filter");
+	check_number(&c->machine, &one, "/proc/sys/net/ipv4/conf/%s/rp_filter",
+	    path->interface);
+	if ((all > one ? all : one) != STRICT ||
+	    (check_way(relay, &from, &way) == 0 && way == index)) {
+		check_add(&c->report, CHECK_OK, "rp-filter", path->interface,
+		    "what the relay answers is let in");
+		return;
+	}
+	item = check_add(&c->report, CHECK_ERROR, "rp-filter",
+	    path->interface, "it is strict, and routes to the relay lead "
+	    "elsewhere");
+	check_why(item, "what the relay answers is dropped");
+	check_sysctl(item, "2", "net/ipv4/conf/%s/rp_filter",
+	    path->interface);
+}
+
+/* ---- bridges ---- */
+
+static bool
+is_on(const struct check *c, const char *path, const char *name)
+{
+	uint64_t on = 0;
+	char *whole = check_format("%s%s", path, name);
+
+	check_number(&c->machine, &on, "%s", whole);
+	free(whole);
+	return on != 0;
+}
+
+static void
+check_bridge(struct check *c, const char *bridge)
+{
+	static const char *const settings[][2] = {
+		{ "bridge-nf-call-iptables", "nf_call_iptables" },
+		{ "bridge-nf-call-ip6tables", "nf_call_ip6tables" },
+	};
+	struct check_item *item = NULL;
+	char *word, *own;
+
+	if (!check_exists(&c->machine, "/sys/class/net/%s/bridge", bridge))
+		return;
+	word = check_quote(bridge);
+	own = check_format("/sys/class/net/%s/bridge/", bridge);
+	for (size_t i = 0; i < 2; i++) {
+		bool all = is_on(c, "/proc/sys/net/bridge/", settings[i][0]);
+		bool this = is_on(c, own, settings[i][1]);
+
+		if (!all && !this)
+			continue;
+		item = check_add(&c->report, CHECK_ERROR, "bridge", bridge,
+		    "%s is on", settings[i][all ? 0 : 1]);
+		check_why(item, "br_netfilter takes packets away from TPROXY "
+		    "(Docker, for one, turns it on); mode redirect works with "
+		    "it");
+		if (all)
+			check_sysctl(item, "0", "net/bridge/%s",
+			    settings[i][0]);
+		if (this)
+			check_now(item, "ip link set %s type bridge %s 0",
+			    word, settings[i][1]);
+	}
+	if (item == NULL)
+		check_add(&c->report, CHECK_OK, "bridge", bridge,
+		    "br_netfilter leaves it alone");
+	free(word);
+	free(own);
+}
+
+void
+check_bridges(struct check *c)
+{
+	if (check_is_tproxy(c))
+		each_lan(c, check_bridge);
+}
+
+/* ---- TPROXY's rule and route ---- */
+
+struct policies {
+	struct check *check;
+	bool ipv6;
+	struct check_policy *list;
+	size_t n;
+	struct check_local *locals;
+	size_t nlocals;
+};
+
+static const char *
+family_option(const struct policies *p)
+{
+	return p->ipv6 ? "-6 " : "";
+}
+
+static const char *
+family_text(const struct policies *p)
+{
+	return p->ipv6 ? "IPv6" : "IPv4";
+}
+
+/* false: they cannot be seen, which is said. */
+static bool
+read_policies(struct policies *p)
+{
+	struct check *c = p->check;
+	struct check_listing rules, routes;
+	struct check_policy policy;
+	struct check_local local;
+	struct netlink_cursor cursor;
+	bool known;
+
+	check_listing(&c->machine, p->ipv6 ? CHECK_POLICY6 : CHECK_POLICY4,
+	    &rules);
+	check_listing(&c->machine, p->ipv6 ? CHECK_LOCAL6 : CHECK_LOCAL4,
+	    &routes);
+	cursor = check_messages(&rules);
+	while (check_next_policy(&cursor, &policy)) {
+		p->list = check_grow(p->list, p->n + 1, sizeof(policy));
+		p->list[p->n++] = policy;
+	}
+	cursor = check_messages(&routes);
+	while (check_next_local(&cursor, &local)) {
+		p->locals = check_grow(p->locals, p->nlocals + 1, sizeof(local));
+		p->locals[p->nlocals++] = local;
+	}
+	known = rules.bytes != NULL && routes.bytes != NULL;
+	if (!known)
+		check_add(&c->report, CHECK_SKIPPED, "routing",
+		    family_text(p), "%s", strerror(rules.error != 0 ?
+		    -rules.error : -routes.error));
+	check_free_listing(&rules);
+	check_free_listing(&routes);
+	return known;
+}
+
+static void
+free_policies(struct policies *p)
+{
+	free(p->list);
+	free(p->locals);
+}
+
+static bool
+delivers(const struct policies *p, uint32_t table)
+{
+	for (size_t i = 0; i < p->nlocals; i++)
+		if (p->locals[i].table == table)
+			return true;
+	return false;
+}
+
+/* The rule that a packet with our mark from this interface meets; first those
+ * that name it.  Where we do not know the interfaces the name is empty, and the
+ * first rule has to do. */
+static const struct check_policy *
+policy_of(const struct policies *p, const char *name)
+{
+	uint32_t mark = p->check->config->intercept.mark;
+	const struct check_policy *any = NULL;
+
+	for (size_t i = 0; i < p->n; i++) {
+		const struct check_policy *one = &p->list[i];
+
+		if ((mark & one->mask) != one->mark || one->mark == 0)
+			continue;
+		if (name[0] == '\0' || strcmp(one->interface, name) == 0)
+			return one;
+		if (one->interface[0] == '\0' && any == NULL)
+			any = one;
+	}
+	return any;
+}
+
+/* "iif NAME fwmark MARK/MASK lookup TABLE pref PRIORITY"; the caller's. */
+static char *
+rule_text(const char *name, const struct check_policy *p)
+{
+	char *word = check_quote(name);
+	char *text = check_format("%s%s%sfwmark 0x%" PRIx32 "/0x%" PRIx32
+	    " lookup %" PRIu32 " pref %" PRIu32, name[0] != '\0' ? "iif " : "",
+	    name[0] != '\0' ? word : "", name[0] != '\0' ? " " : "", p->mark,
+	    p->mask, p->table, p->priority);
+
+	free(word);
+	return text;
+}
+
+/* What rorod would add by itself, and so remove, has its number. */
+static const char *
+whose(bool ours)
+{
+	static char text[24];
+
+	if (!ours)
+		return "";
+	snprintf(text, sizeof(text), " protocol %d", ROUTE_PROTOCOL);
+	return text;
+}
+
+static void
+add_rule(const struct policies *p, struct check_item *item, const char *name)
+{
+	const struct config_intercept *i = &p->check->config->intercept;
+	const struct check_policy wanted = { .mark = i->mark, .mask = i->mark,
+		.table = i->route_table, .priority = i->route_priority };
+	char *text = rule_text(name, &wanted);
+
+	check_now(item, "ip %srule add %s%s", family_option(p), text,
+	    whose(i->route));
+	free(text);
+}
+
+/* Is a packet with a mark not taken for one that came the wrong way? */
+static bool
+minds_marks(const struct check *c, const char *name)
+{
+	uint64_t all = 0, one = 0;
+
+	check_number(&c->machine, &all,
+	    "/proc/sys/net/ipv4/conf/all/src_valid_mark");
+	check_number(&c->machine, &one,
+	    "/proc/sys/net/ipv4/conf/%s/src_valid_mark", name);
+	return all != 0 || one != 0;
+}
+
+static void
+check_policy(const struct policies *p, const char *name)
+{
+	struct check *c = p->check;
+	const struct check_policy *policy = policy_of(p, name);
+	char *subject = check_format("%s%s%s", name, name[0] != '\0' ? ", " :
+	    "", family_text(p));
+	struct check_item *item;
+
+	if (policy == NULL) {
+		item = check_add(&c->report, CHECK_ERROR, "routing", subject,
+		    "no rule for what TPROXY has marked");
+		check_why(item, "it is lost");
+		add_rule(p, item, name);
+	} else if (!delivers(p, policy->table)) {
+		item = check_add(&c->report, CHECK_ERROR, "routing", subject,
+		    "no local route in table %" PRIu32, policy->table);
+		check_why(item, "what TPROXY has marked is lost");
+		check_now(item, "ip %sroute add local default dev lo table %"
+		    PRIu32 "%s", family_option(p), policy->table,
+		    whose(c->config->intercept.route));
+	} else if (!p->ipv6 && policy->interface[0] == '\0' &&
+	    minds_marks(c, name)) {
+		item = check_add(&c->report, CHECK_ERROR, "routing", subject,
+		    "src_valid_mark is on, and the rule does not name the "
+		    "interface");
+		check_why(item, "the kernel drops what TPROXY has marked "
+		    "(WireGuard and Tailscale turn it on)");
+		if (name[0] != '\0')
+			add_rule(p, item, name);
+		else
+			check_sysctl(item, "0",
+			    "net/ipv4/conf/all/src_valid_mark");
+	} else {
+		check_add(&c->report, CHECK_OK, "routing", subject,
+		    "what TPROXY has marked comes to table %" PRIu32,
+		    policy->table);
+	}
+	free(subject);
+}
+
+/* What a daemon left that was killed.  Without a table that marks packets it
+ * does nothing. */
+static void
+check_leftovers(const struct policies *p)
+{
+	struct check_item *item = NULL;
+	struct check_report *r = &p->check->report;
+	static const char found[] = "rorod does not run, and its rules of "
+	    "routing are there";
+
+	for (size_t i = 0; i < p->n; i++) {
+		char *text;
+
+		if (!p->list[i].ours)
+			continue;
+		if (item == NULL)
+			item = check_add(r, CHECK_WARNING, "routing",
+			    family_text(p), "%s", found);
+		text = rule_text(p->list[i].interface, &p->list[i]);
+		check_now(item, "ip %srule del %s%s", family_option(p), text,
+		    whose(true));
+		free(text);
+	}
+	for (size_t i = 0; i < p->nlocals; i++) {
+		if (!p->locals[i].ours)
+			continue;
+		if (item == NULL)
+			item = check_add(r, CHECK_WARNING, "routing",
+			    family_text(p), "%s", found);
+		check_now(item, "ip %sroute del local default dev lo table %"
+		    PRIu32 "%s", family_option(p), p->locals[i].table,
+		    whose(true));
+	}
+	if (item != NULL)
+		check_why(item, "harmless; they go when it starts, too");
+}
+
+/* What somebody else has put where rorod wants to put its own. */
+static void
+check_foreign(const struct policies *p)
+{
+	uint32_t table = p->check->config->intercept.route_table;
+	struct check_item *item;
+
+	for (size_t i = 0; i < p->nlocals; i++) {
+		if (p->locals[i].ours || p->locals[i].table != table)
+			continue;
+		item = check_add(&p->check->report, CHECK_ERROR, "routing",
+		    family_text(p), "table %" PRIu32 " has a route of somebody "
+		    "else", table);
+		check_why(item, "rorod does not start; route-table chooses "
+		    "another, route = off leaves routing to you");
+		check_now(item, "ip %sroute del local default dev lo table %"
+		    PRIu32, family_option(p), table);
+		return;
+	}
+}
+
+struct naming {
+	const struct policies *policies;
+	const char *pattern;
+};
+
+static bool
+check_matching(void *user, const char *name)
+{
+	const struct naming *n = user;
+
+	if (ruleset_interface_is(n->pattern, name))
+		check_policy(n->policies, name);
+	return false;
+}
+
+static void
+check_policies(struct policies *p)
+{
+	const struct config_intercept *intercept = &p->check->config->intercept;
+
+	if (intercept->ninterfaces == 0)
+		check_policy(p, "");
+	for (size_t i = 0; i < intercept->ninterfaces; i++) {
+		struct naming n = { p, intercept->interfaces[i] };
+
+		if (strchr(n.pattern, '*') == NULL)
+			check_policy(p, n.pattern);
+		else
+			check_each(&p->check->machine, "/sys/class/net",
+			    check_matching, &n);
+	}
+}
+
+void
+check_routing(struct check *c)
+{
+	bool wanted = c->config != NULL && check_is_tproxy(c) &&
+	    (c->daemon.pid != 0 || !c->config->intercept.route);
+
+	if (!check_is_proxy(c))
+		return;
+	for (int ipv6 = 0; ipv6 <= 1; ipv6++) {
+		struct policies p = { .check = c, .ipv6 = ipv6 != 0 };
+
+		if (ipv6 && !check_exists(&c->machine, "/proc/net/if_inet6"))
+			continue;
+		if (!read_policies(&p))
+			;
+		else if (wanted)
+			check_policies(&p);
+		else if (c->daemon.pid == 0 && c->daemon.other == 0)
+			check_leftovers(&p);
+		if (c->config != NULL && check_is_tproxy(c) && !wanted)
+			check_foreign(&p);
+		free_policies(&p);
+	}
+}

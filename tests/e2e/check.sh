@@ -1,0 +1,371 @@
+#!/bin/bash
+# SPDX-License-Identifier: ISC
+#
+# roroctl check finds what was broken on purpose, and the command that it prints
+# mends it: that is run as it stands, and the same item is ok afterwards.  It
+# changes nothing itself, whoever runs it.
+
+. "${srcdir:-.}/tests/e2e/lib.sh"
+
+here=${srcdir:-.}/tests/e2e
+PATH=$(dirname "$roroctl"):$(dirname "$rorod"):$PATH
+
+# ---- what it says ----
+
+look()		# host, options of check...
+{
+	local host=$1
+	shift
+	on "$host" "$roroctl" check -f json "$@" >"$tmp/check.json" \
+	    2>>"$tmp/check.log"
+	looked=$?
+}
+
+said()		# what check.py can...
+{
+	python3 "$here/check.py" "$tmp/check.json" "$@" 2>>"$tmp/check.log"
+}
+
+item_is()	# status, item, [subject]
+{
+	local status=$1 is
+	shift
+	is=$(said status "$@")
+	[ "$is" = "$status" ] && return
+	echo "$*: $is"
+	said wrong
+	return 1
+}
+
+status_is()	# exit status of the last look
+{
+	[ "$looked" -eq "$1" ] || {
+		said wrong
+		false
+	}
+}
+
+check_proxy()
+{
+	look gateway -n -c "$tmp/proxy.conf"
+}
+
+check_relay()
+{
+	look gateway -c "$tmp/proxy.conf"
+}
+
+# Something was just broken: it is found, the commands mend it.
+found()		# description, look, status, item, [subject]
+{
+	local what=$1 look=$2 status=$3 line
+	shift 3
+
+	$look
+	check "$what" item_is "$status" "$@"
+	said now "$@" >"$tmp/now"
+	check "... a command mends it" [ -s "$tmp/now" ]
+	while read -r line; do
+		echo "    $line"
+		on gateway sh -c "$line" </dev/null >>"$tmp/check.log" 2>&1 ||
+		    fail "$line"
+	done <"$tmp/now"
+	$look
+	check "... and then it is gone" is_mended "$@"
+}
+
+is_mended()	# item, [subject]
+{
+	case $(said status "$@") in
+	ok|none) ;;
+	*) said wrong; false ;;
+	esac
+}
+
+# All but the one that rorod leaves behind on purpose.
+tables()
+{
+	on gateway nft list tables | grep -v 'ro-ro-tcp-nat$'
+}
+
+sysctl_is()	# setting, value
+{
+	[ "$(on gateway sysctl -n "$1")" = "$2" ]
+}
+
+begin
+
+# ---- a gateway and a relay as they should be ----
+
+make_key proxy
+on gateway ip link add br0 type bridge || give_up 'no bridges'
+on gateway ip addr add 10.77.9.1/24 dev br0
+on gateway ip link set br0 up
+on gateway sysctl -qw net.ipv4.tcp_slow_start_after_idle=0
+on gateway sysctl -qw net.bridge.bridge-nf-call-iptables=0 \
+    net.bridge.bridge-nf-call-ip6tables=0 2>/dev/null
+intercept='mode = tproxy interfaces = { "lan", "br0" }'
+PROXY_PATH='rate = 20Mbit delay = 600ms'
+proxy_config </dev/null
+sed -i 's/^path .*/congestion = cubic\n&/' "$tmp/proxy.conf"
+on relay ip route add default via 10.77.3.2
+on relay ip -6 route add default via fd77:3::2
+start_relay
+tables >"$tmp/tables"
+on gateway "$roroctl" check -n -c "$tmp/proxy.conf" >"$tmp/text" 2>&1
+check_proxy
+check "nothing is wrong before it starts" status_is 0
+check "and no table is left" cmp -s "$tmp/tables" <(tables)
+check "the JSON is that of the manual" said schema
+check "the text says the same" grep -q '^ok .*kernel' "$tmp/text"
+check "the kernel has what the rules need" item_is ok kernel
+check "the port is free" item_is ok listener
+
+start_proxy
+check_relay
+check "nothing is wrong while it runs" status_is 0
+check "the JSON is that of the manual" said schema
+check "its table is there" item_is ok table ro-ro-tcp
+check "its rule and route are there" item_is ok routing 'lan, IPv6'
+check "its listener is its own" item_is ok listener
+check "the key is" item_is ok key
+check "the relay has our key" grep -q 'it has our key' "$tmp/check.json"
+
+# ---- it leaves no trace at the relay ----
+
+groups()
+{
+	grep -c 'group [0-9]*: made' "$tmp/relay.log"
+}
+before=$(groups)
+check_relay
+check_relay
+check "the relay made no group of it" [ "$(groups)" -eq "$before" ]
+
+# ---- settings of the kernel ----
+
+on gateway sysctl -qw net.ipv4.ip_forward=0
+found "IPv4 is not forwarded" check_proxy error forwarding IPv4
+on gateway sysctl -qw net.ipv6.conf.all.forwarding=0
+found "IPv6 is not forwarded" check_proxy warning forwarding lan
+on gateway sysctl -qw net.ipv4.tcp_slow_start_after_idle=1
+found "subflows start slowly" check_proxy warning slow-start
+check "... by the setting" sysctl_is net.ipv4.tcp_slow_start_after_idle 0
+if on gateway sysctl -qw net.bridge.bridge-nf-call-iptables=1 2>/dev/null; then
+	on gateway sysctl -qw net.bridge.bridge-nf-call-ip6tables=1
+	found "br_netfilter takes from TPROXY" check_proxy error bridge br0
+	on gateway ip link set br0 type bridge nf_call_iptables 1
+	found "... for one bridge alone" check_proxy error bridge br0
+else
+	echo "no br_netfilter here"
+fi
+on gateway ip link set br0 down
+found "an interface is down" check_proxy warning interface br0
+
+# ---- rule and route, which the daemon would put back if it could ----
+
+kill -STOP "$(pid_of proxy)"
+on gateway ip rule del iif lan pref 100
+on gateway ip -6 rule del iif br0 pref 100
+found "a rule is missing" check_proxy error routing 'lan, IPv4'
+found "... of IPv6" check_proxy error routing 'br0, IPv6'
+on gateway ip route flush table 2025
+on gateway ip -6 route flush table 2025
+found "the route is missing" check_proxy error routing 'lan, IPv4'
+found "... of IPv6" check_proxy error routing 'lan, IPv6'
+kill -CONT "$(pid_of proxy)"
+
+# ---- key files ----
+
+key=$tmp/proxy.key
+chmod 644 "$key"
+found "others can read the key" check_proxy error key
+chown 65534 "$key"
+found "it belongs to somebody else" check_proxy error key
+cp -p "$key" "$key.kept"
+rm "$key"
+found "it is not there" check_proxy error key
+echo nonsense >"$key"
+check_proxy
+check "it is no key" item_is error key
+cp -p "$key.kept" "$key"
+sed 's/^role/user = nobody\n&/' "$tmp/proxy.conf" >"$tmp/nobody.conf"
+chmod 755 "$tmp"
+as_nobody()
+{
+	look gateway -n -c "$tmp/nobody.conf"
+}
+found "rorod cannot read it again" as_nobody warning key
+chown 0 "$key"
+sed 's/nobody/nosuch-user/' "$tmp/nobody.conf" >"$tmp/nosuch.conf"
+look gateway -n -c "$tmp/nosuch.conf"
+check "its user does not exist" item_is error user
+
+# ---- the relay ----
+
+"$roroctl" keygen "$tmp/other.key" 2>/dev/null
+sed "s/proxy.key/other.key/" "$tmp/proxy.conf" >"$tmp/other.conf"
+look gateway -c "$tmp/other.conf"
+check "the relay does not know the key" item_is error relay
+sed "s/:$relay_port/:1/" "$tmp/proxy.conf" >"$tmp/other.conf"
+look gateway -c "$tmp/other.conf"
+check "nobody listens there" item_is error relay
+check "... which is what is said" grep -q 'refused' "$tmp/check.json"
+sed "s/$relay4:/nosuch.invalid:/" "$tmp/proxy.conf" >"$tmp/other.conf"
+look gateway -c "$tmp/other.conf"
+check "its name is unknown" item_is error relay
+on relay nft -f - <<-END
+table inet deaf {
+	chain input {
+		type filter hook input priority 0
+		tcp dport $relay_port drop
+	}
+}
+END
+sed 's/^role/connect-timeout = 1s\n&/' "$tmp/proxy.conf" >"$tmp/other.conf"
+look gateway -c "$tmp/other.conf"
+check "a firewall is in the way" item_is error relay
+on relay nft delete table inet deaf
+look relay -c "$tmp/relay.conf"
+check "the relay's own check finds its listener" item_is ok listener
+check "... and nothing that is an error" [ "$looked" -lt 2 ]
+
+# The way to the relay is another than the path's.
+cable gateway wan2 relay eth2 4 || give_up 'no second cable'
+on gateway ip route add "$relay4" dev wan metric 1
+on gateway ip route add "$relay4" via 10.77.4.2 dev wan2 metric 2
+on gateway sysctl -qw net.ipv4.conf.wan2.rp_filter=1
+sed -e 's/^path "wan" {/& interface = "wan2"/' \
+    -e 's/^role/connect-timeout = 1s\n&/' "$tmp/proxy.conf" >"$tmp/wan2.conf"
+sed -i 's/"eth0"/"eth0", "eth2"/' "$tmp/relay.conf"
+check_wan2()
+{
+	look gateway -c "$tmp/wan2.conf"
+}
+found "answers come in by the wrong interface" check_wan2 error rp-filter wan2
+check "... and it gets through" item_is ok relay
+sed -i 's/"wan2"/"nosuch0"/' "$tmp/wan2.conf"
+check_wan2
+check "a path's interface is not there" item_is error interface nosuch0
+
+# ---- what a daemon leaves that is killed ----
+
+stop proxy
+check_proxy
+check "nothing is left of one that ended" status_is 0
+intercept='mode = tproxy nft-owner = no interfaces = "lan"'
+proxy_config </dev/null
+start_proxy
+stop proxy KILL
+found "its table is left" check_proxy warning table
+found "its rules are left" check_proxy warning routing IPv4
+found "... of IPv6" check_proxy warning routing IPv6
+check "all of it is gone" cmp -s "$tmp/tables" <(tables)
+
+# ---- listeners ----
+
+start squatter gateway socat TCP6-LISTEN:$proxy_port,fork OPEN:/dev/null
+wait_for 10 listening gateway "$proxy_port"
+check_proxy
+check "somebody has its port" item_is error listener
+check "... who is named" grep -q 'socat (' "$tmp/check.json"
+stop squatter
+start_proxy
+sed 's/:1092/:1090/' "$tmp/proxy.conf" >"$tmp/moved.conf"
+cp "$tmp/moved.conf" "$tmp/proxy.conf"
+check_proxy
+check "it does not listen where the configuration says" item_is error listener
+stop proxy
+
+# ---- rules that the operator has made ----
+
+intercept='mode = redirect nft = off'
+proxy_config </dev/null
+start_proxy
+check_proxy
+check "no rule redirects" item_is error table
+redirect 80
+check_proxy
+check "one does" item_is ok table test-redirect
+stop proxy
+found "one does while it does not run" check_proxy error table test-redirect
+intercept='mode = tproxy nft = off route = off'
+proxy_config </dev/null
+start_proxy
+tproxy 80
+on gateway ip rule del pref 100
+on gateway ip rule add pref 101 fwmark 0x10000000/0x10000000 lookup 2025
+check_proxy
+check "a rule without an interface does" item_is ok routing IPv4
+on gateway sysctl -qw net.ipv4.conf.all.src_valid_mark=1
+found "but not with src_valid_mark" check_proxy error routing IPv4
+on gateway ip rule del pref 101
+found "there is no rule" check_proxy error routing IPv4
+stop proxy
+on gateway nft delete table inet test-tproxy
+
+# The daemon's own rule stands beside one of somebody else's, and names the
+# interface.
+intercept='mode = tproxy nft = off interfaces = "lan"'
+proxy_config </dev/null
+found "its table has a route already" check_proxy error routing IPv4
+found "... of IPv6" check_proxy error routing IPv6
+start_proxy
+on gateway sysctl -qw net.ipv4.conf.all.src_valid_mark=1
+check_proxy
+check "src_valid_mark does not disturb rorod's rule" item_is ok routing lan
+stop proxy
+
+# ---- interfaces ----
+
+on gateway ip addr del 10.77.9.1/24 dev br0
+intercept='mode = redirect interfaces = "br0"'
+proxy_config </dev/null
+found "an interface without an address" check_proxy error interface br0
+intercept='mode = redirect interfaces = { "eth*", "nosuch0" }'
+proxy_config </dev/null
+check_proxy
+check "an interface that is not there" item_is error interface nosuch0
+check "... or none of a pattern" item_is warning interface 'eth*'
+
+# ---- buffers ----
+
+on gateway sysctl -qw net.ipv4.tcp_rmem='4096 65536 262144'
+intercept='mode = redirect interfaces = "lan"'
+PROXY_PATH='' proxy_config </dev/null
+found "windows are too small" check_proxy warning buffers
+
+# ---- without root, without a configuration, with a wrong one ----
+
+start_proxy
+unprivileged()	# options...
+{
+	on gateway setpriv --reuid=65534 --regid=65534 --clear-groups \
+	    "$roroctl" check -f json "$@" >"$tmp/check.json" \
+	    2>>"$tmp/check.log"
+	looked=$?
+}
+chmod 644 "$tmp/proxy.conf"
+unprivileged -c "$tmp/proxy.conf"
+check "whoever is not root" said schema
+check "... is told what he cannot see" item_is skipped table
+check "... of the kernel" item_is skipped kernel
+check "... and of the key" item_is skipped key
+check "... sees the rest" item_is ok forwarding IPv4
+check "... and is not told of errors" [ "$looked" -lt 2 ]
+stop proxy
+look gateway -c "$tmp/nosuch"
+check "a configuration that is not there" item_is error configuration
+check "... is an error" status_is 2
+check "... and the rest is looked at" item_is ok kernel
+echo 'role = nobody' >"$tmp/wrong.conf"
+look gateway -c "$tmp/wrong.conf"
+check "one with an error" item_is error configuration wrong.conf
+check "... is one" status_is 2
+on gateway "$roroctl" check -c "$tmp/proxy.conf" nonsense 2>/dev/null
+check "wrong arguments are refused" [ $? -eq 2 ]
+on gateway "$roroctl" check -n -q -c "$tmp/nosuch" >"$tmp/text"
+check "only what is wrong" [ "$(grep -c '^ok' "$tmp/text")" -eq 0 ]
+check "it left no table behind" cmp -s "$tmp/tables" <(tables)
+
+finish
