@@ -18,7 +18,7 @@
 #define READ_FIRST 4096u
 #define LINK_MAX 4096
 
-static char *
+__attribute__((format(printf, 2, 0))) static char *
 path_of(const struct check_machine *m, const char *fmt, va_list ap)
 {
 	char *below, *path;
@@ -81,7 +81,7 @@ read_path(const char *path, size_t *len)
 	return text;
 }
 
-static char *
+__attribute__((format(printf, 3, 0))) static char *
 read_format(const struct check_machine *m, size_t *len, const char *fmt,
     va_list ap)
 {

@@ -48,7 +48,7 @@ check_grow(void *p, size_t n, size_t size)
 	return p;
 }
 
-static char *
+__attribute__((format(printf, 1, 0))) static char *
 format(const char *fmt, va_list ap)
 {
 	char *text;
