@@ -109,6 +109,7 @@ look(struct check *c, const struct options *o)
 	check_slow_start(c);
 	check_congestion(c);
 	check_listeners(c);
+	check_destinations(c);
 	if (!o->no_relay)
 		check_relays(c);
 }

@@ -279,6 +279,21 @@ can_read_again(const struct check *c, const struct privs *privs,
 	return pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
+/* The folder of a file, if it is not there. */
+static void
+add_folder(const struct check *c, struct check_item *item, const char *file)
+{
+	const char *end = strrchr(file, '/');
+	char *folder = check_format("%.*s", end != NULL ? (int)(end - file) :
+	    0, file);
+	char *word = check_quote(folder);
+
+	if (folder[0] != '\0' && !check_exists(&c->machine, "%s", folder))
+		check_now(item, "mkdir -p %s", word);
+	free(folder);
+	free(word);
+}
+
 /* stat() has failed. */
 static void
 missing_key(struct check *c, const char *file, const char *word, int error)
@@ -298,8 +313,10 @@ missing_key(struct check *c, const char *file, const char *word, int error)
 		return;
 	}
 	check_why(item, "rorod does not start; the relay needs a copy of it");
-	if (error == ENOENT)
-		check_now(item, "roroctl keygen %s", word);
+	if (error != ENOENT)
+		return;
+	add_folder(c, item, file);
+	check_now(item, "roroctl keygen %s", word);
 }
 
 /* It is there and cannot be used at start: whose is it, who may read it? */

@@ -88,6 +88,8 @@ void check_congestion(struct check *);
 
 void check_listeners(struct check *);
 
+void check_destinations(struct check *);
+
 /* And for each path, check_way_back(). */
 void check_relays(struct check *);
 void check_way_back(struct check *, const struct config_path *,

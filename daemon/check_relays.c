@@ -208,11 +208,12 @@ try(struct attempt *a)
 /* ---- relays ---- */
 
 static void
-unknown_name(struct check *c, const struct config_relay *relay, int error)
+unknown_name(struct check *c, const char *name, const char *subject,
+    const char *host, int error)
 {
-	struct check_item *item = check_add(&c->report, CHECK_ERROR, item_name,
-	    relay->name, "%s: %s", relay->address.host, gai_strerror(error));
-	char *word = check_quote(relay->address.host);
+	struct check_item *item = check_add(&c->report, CHECK_ERROR, name,
+	    subject, "%s: %s", host, gai_strerror(error));
+	char *word = check_quote(host);
 
 	check_why(item, "rorod does not start without its address");
 	check_now(item, "getent ahosts %s", word);
@@ -245,7 +246,8 @@ check_relay(struct check *c, struct ev_loop *loop,
 	    &a.address);
 
 	if (error != 0) {
-		unknown_name(c, relay, error);
+		unknown_name(c, item_name, relay->name, relay->address.host,
+		    error);
 		return;
 	}
 	key = read_key(c, relay);
@@ -260,6 +262,38 @@ check_relay(struct check *c, struct ev_loop *loop,
 		check_way_back(c, a.path, &a.address);
 	}
 	key_free(key);
+}
+
+/* ---- other names ---- */
+
+static void
+check_destination(struct check *c, const char *subject,
+    const struct config_endpoint *e)
+{
+	static const char name[] = "destination";
+	char text[ADDR_TEXT_MAX];
+	struct addr address;
+	int error;
+
+	if (e->host == NULL)
+		return;
+	if ((error = resolve(e->host, e->port, &address)) != 0)
+		unknown_name(c, name, subject, e->host, error);
+	else
+		check_add(&c->report, CHECK_OK, name, subject, "%s",
+		    addr_format(&address, text));
+}
+
+void
+check_destinations(struct check *c)
+{
+	if (c->config == NULL || check_is_recorded(&c->machine))
+		return;
+	for (size_t i = 0; i < c->config->nforwards; i++)
+		check_destination(c, c->config->forwards[i].name,
+		    &c->config->forwards[i].destination);
+	if (c->config->base.enabled)
+		check_destination(c, "base", &c->config->base.server);
 }
 
 void

@@ -195,16 +195,32 @@ check_static(struct check *c, const struct check_listing *rules)
 
 /* ---- leftovers ---- */
 
+/* There is one table, so there is one rorod with rules of its own. */
+static void
+check_others(struct check *c)
+{
+	bool own = c->config == NULL || c->config->intercept.nft;
+	struct check_item *item = check_add(&c->report, own ? CHECK_ERROR :
+	    CHECK_OK, item_name, RULESET_TABLE, "it is that of process %ld, "
+	    "which has another configuration", c->daemon.other);
+
+	if (own)
+		check_why(item, "rorod does not start beside it");
+}
+
 static void
 check_left(struct check *c, const struct check_listing *tables)
 {
 	struct check_item *item;
 	struct check_table t;
 
-	if (!find_table(tables, RULESET_TABLE, &t) ||
-	    c->daemon.other != 0) {
+	if (!find_table(tables, RULESET_TABLE, &t)) {
 		check_add(&c->report, CHECK_OK, item_name, RULESET_TABLE,
 		    "it is not there while rorod does not run");
+		return;
+	}
+	if (c->daemon.other != 0) {
+		check_others(c);
 		return;
 	}
 	item = check_add(&c->report, CHECK_WARNING, item_name, RULESET_TABLE,

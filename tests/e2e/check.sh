@@ -106,7 +106,7 @@ on gateway sysctl -qw net.bridge.bridge-nf-call-iptables=0 \
     net.bridge.bridge-nf-call-ip6tables=0 2>/dev/null
 intercept='mode = tproxy interfaces = { "lan", "br0" }'
 PROXY_PATH='rate = 20Mbit delay = 600ms'
-proxy_config </dev/null
+echo 'max-sessions = 100' | proxy_config
 sed -i 's/^path .*/congestion = cubic\n&/' "$tmp/proxy.conf"
 on relay ip route add default via 10.77.3.2
 on relay ip -6 route add default via fd77:3::2
@@ -130,6 +130,9 @@ check "its rule and route are there" item_is ok routing 'lan, IPv6'
 check "its listener is its own" item_is ok listener
 check "the key is" item_is ok key
 check "the relay has our key" grep -q 'it has our key' "$tmp/check.json"
+sed 's/:1092/:1090/' "$tmp/proxy.conf" >"$tmp/other.conf"
+look gateway -n -c "$tmp/other.conf"
+check "no second one can have a table" item_is error table ro-ro-tcp
 
 # ---- it leaves no trace at the relay ----
 
@@ -185,6 +188,12 @@ found "it belongs to somebody else" check_proxy error key
 cp -p "$key" "$key.kept"
 rm "$key"
 found "it is not there" check_proxy error key
+sed "s|$tmp/proxy.key|$tmp/new/proxy.key|" "$tmp/proxy.conf" >"$tmp/other.conf"
+check_other()
+{
+	look gateway -n -c "$tmp/other.conf"
+}
+found "nor its folder" check_other error key
 echo nonsense >"$key"
 check_proxy
 check "it is no key" item_is error key
@@ -214,6 +223,13 @@ check "... which is what is said" grep -q 'refused' "$tmp/check.json"
 sed "s/$relay4:/nosuch.invalid:/" "$tmp/proxy.conf" >"$tmp/other.conf"
 look gateway -c "$tmp/other.conf"
 check "its name is unknown" item_is error relay
+cat >>"$tmp/other.conf" <<-END
+forward "known" { listen = "127.0.0.1:8080" destination = "$server4:80" }
+forward "nowhere" { listen = "127.0.0.1:8081" destination = "nosuch.invalid:80" }
+END
+look gateway -n -c "$tmp/other.conf"
+check "a destination is known" item_is ok destination known
+check "... and another is not" item_is error destination nowhere
 on relay nft -f - <<-END
 table inet deaf {
 	chain input {
