@@ -258,6 +258,8 @@ net_key()
 net_configure()
 {
 	local conf relay=$net_relay4
+	# This lab is made of private addresses.
+	local intercept='interfaces = "lan0" ports = "80" private = intercept'
 
 	net_key
 	[[ $ip -eq 4 ]] || relay="[$net_relay6]"
@@ -266,7 +268,8 @@ net_configure()
 		    -e "s|@DELAY@|$(printf %.0f "$delay")ms|" \
 		    -e "s|@RELAY@|$relay|" \
 		    -e "s|@KEY@|$net_dir/key|" \
-		    -e "s|@DIR@|$net_dir|" \
+		    -e "s|@CONTROL@|\"$net_dir/$conf/control.sock\"|" \
+		    -e "s|@INTERCEPT@|$intercept|" \
 		    "$parts/$conf.conf.in" >"$net_dir/$conf.conf"
 	done
 }

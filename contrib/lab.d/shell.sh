@@ -15,7 +15,7 @@ gateway() { ip netns exec $net_prefix-gateway "\$@"; }
 relay() { ip netns exec $net_prefix-relay "\$@"; }
 server() { ip netns exec $net_prefix-server "\$@"; }
 link() { echo "\$*" >$net_dir/link.fifo; sleep 0.2; tail -n 7 $net_dir/link.log; }
-status() { "$build/obj/roroctl" status -s $net_dir/\${1:-gateway}/control.sock; }
+status() { "$build/obj/roroctl" status -s $net_dir/\${1:-proxy}/control.sock; }
 logs() { tail -n 20 $net_dir/relay.log $net_dir/proxy.log; }
 cd $net_dir
 END

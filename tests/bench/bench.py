@@ -138,7 +138,8 @@ class Lab:
         self.key = os.path.join(options.dir, "key")
 
     def configs(self, rate, rtt, port, protected=True):
-        """Those of the demo, for this link; the relay's port is the next."""
+        """Those of the demo, for this link, but that several share a gateway
+        with rules of its own; the relay's port is the next."""
         texts = []
         for name in ("proxy", "relay"):
             path = os.path.join(self.parts, f"{name}.conf.in")
@@ -148,7 +149,9 @@ class Lab:
                                 ("@DELAY@", f"{rtt}ms"),
                                 ("@RELAY@", self.relay),
                                 *self.protection(name, protected),
-                                (":1092", f":{port}"),
+                                ("@CONTROL@", "off"),
+                                ("@INTERCEPT@", "mode = redirect nft = off "
+                                 f'listen = "[::]:{port}"'),
                                 (":1093", f":{port + 1}")):
                 text = text.replace(word, value)
             texts.append(text)

@@ -28,6 +28,7 @@ SETTLE_S = 0.5
 
 PROXY_CONFIG = """
 role = proxy
+control = off
 forward "hop" {{
 	listen = "{gateway}:{listen}"
 	destination = "{server}:{server_port}"
@@ -41,6 +42,7 @@ relay "next" {{
 """
 RELAY_CONFIG = """
 role = relay
+control = off
 listen = {{ "{relay}:{port}" }}
 protection = {protection}
 congestion = {congestion}
