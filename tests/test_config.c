@@ -174,7 +174,12 @@ proxy_has_defaults(void **state)
 	assert_int_equal(relay->protection, WIRE_PROTECTION_SEALED);
 	assert_string_equal(relay->key_file, "/etc/rorod/earth.key");
 
+	assert_int_equal(relay->weight, 1);
+	assert_int_equal(c->choice, CONFIG_RELAYS_ORDER);
+
 	assert_int_equal(relay->npaths, 1);
+	assert_int_equal(path->weight, 100);
+	assert_false(path->backup);
 	assert_string_equal(path->name, "default");
 	assert_int_equal(path->line, 0);
 	assert_null(path->interface);
@@ -387,8 +392,14 @@ every_option_of_a_proxy_is_stored(void **state)
 	    "delay = 600ms\n"
 	    "express = 1\n"
 	    "bulk = 3\n"
+	    "weight = 0\n"
 	    "}\n"
+	    "path lte {\n"
+	    "backup = yes\n"
 	    "}\n"
+	    "weight = 9\n"
+	    "}\n"
+	    "relays = weight\n"
 	    "role = proxy\n");
 	const struct config_relay *relay = &c->relays[0];
 	const struct config_path *path = &relay->paths[0];
@@ -423,13 +434,18 @@ every_option_of_a_proxy_is_stored(void **state)
 	assert_string_equal(relay->name, "earth-1");
 	assert_int_equal(relay->protection, WIRE_PROTECTION_AUTH);
 	assert_string_equal(relay->key_file, "/k");
-	assert_int_equal(relay->npaths, 1);
+	assert_int_equal(relay->npaths, 2);
 	assert_string_equal(path->name, "sat");
 	assert_int_equal(path->line, 31);
 	assert_string_equal(path->interface, "wwan0");
 	assert_addr(&path->source, "192.0.2.9:0");
 	assert_int_equal(path->express, 1);
 	assert_int_equal(path->bulk, 3);
+	assert_int_equal(path->weight, 0);
+	assert_false(path->backup);
+	assert_true(path[1].backup);
+	assert_int_equal(relay->weight, 9);
+	assert_int_equal(c->choice, CONFIG_RELAYS_WEIGHT);
 	assert_string_equal(path->socket.congestion, "cubic");
 	assert_int_equal(path->socket.notsent_lowat_bytes, 128 << 10);
 	assert_int_equal(path->socket.user_timeout_ms, 0);
@@ -605,6 +621,119 @@ fast_path_has_four_bulk_subflows(void **state)
 	config_free(slow);
 	config_free(fast);
 	config_free(told);
+}
+
+/* Two of them, on lines 5 and 10 if `one` is a line. */
+#define RELAYS(one, two) "role = proxy\n" \
+	"intercept {\ninterfaces = lan0\n}\n" \
+	"relay earth {\naddress = a:1\nprotection = none\n" one "\n}\n" \
+	"relay mars {\naddress = b:1\nprotection = none\n" two "\n}\n"
+
+static void
+relays_have_paths_of_their_own(void **state)
+{
+	struct config *c = made(RELAYS("path sat {\n}\npath lte {\nmark = 1\n}",
+	    "path sat {\nmark = 2\n}"));
+
+	(void)state;
+	assert_int_equal(c->nrelays, 2);
+	assert_int_equal(c->relays[0].npaths, 2);
+	assert_string_equal(c->relays[0].paths[1].name, "lte");
+	assert_int_equal(c->relays[0].paths[1].socket.mark, 1);
+	assert_string_equal(c->relays[1].name, "mars");
+	assert_int_equal(c->relays[1].npaths, 1);
+	assert_string_equal(c->relays[1].paths[0].name, "sat");
+	assert_int_equal(c->relays[1].paths[0].socket.mark, 2);
+	config_free(c);
+	c = made(RELAYS("", "path lte {\n}"));
+	assert_int_equal(c->relays[0].npaths, 1);
+	assert_string_equal(c->relays[0].paths[0].name, "default");
+	assert_string_equal(c->relays[1].paths[0].name, "lte");
+	config_free(c);
+	refused(RELAYS("path sat {\n}\npath sat {\n}", ""),
+	    "test.conf:10: path: expected a name of its own, found 'sat' "
+	    "again");
+	refused(RELAYS("}\nrelay earth {\naddress = c:1", ""),
+	    "test.conf:9: relay: expected a name of its own, found 'earth' "
+	    "again");
+}
+
+static void
+assert_weights(const char *paths, uint8_t one, uint8_t two, uint8_t three)
+{
+	char text[1024];
+
+	snprintf(text, sizeof(text), "role = proxy\n"
+	    "intercept {\ninterfaces = lan0\n}\n"
+	    "relay a {\naddress = a:1\nprotection = none\n%s}\n", paths);
+	struct config *c = made(text);
+	assert_int_equal(c->relays[0].npaths, 3);
+	assert_int_equal(c->relays[0].paths[0].weight, one);
+	assert_int_equal(c->relays[0].paths[1].weight, two);
+	assert_int_equal(c->relays[0].paths[2].weight, three);
+	config_free(c);
+}
+
+static void
+paths_weigh_as_their_rates(void **state)
+{
+	(void)state;
+	assert_weights("path a {\nrate = 20Mbit\n}\npath b {\nrate = 5Mbit\n}\n"
+	    "path c {\nrate = 8kbit\n}\n", 100, 25, 1);
+	assert_weights("path a {\nrate = 20Mbit\n}\npath b {\n}\n"
+	    "path c {\nrate = 8kbit\n}\n", 100, 100, 100);
+	assert_weights("path a {\nrate = 20Mbit\nweight = 7\n}\n"
+	    "path b {\nrate = 10Mbit\n}\npath c {\nrate = 1Mbit\nweight = 0\n"
+	    "}\n", 7, 50, 0);
+}
+
+static void
+paths_that_make_no_sense_are_refused(void **state)
+{
+	(void)state;
+	refused(RELAYS("path a {\nbackup = yes\n}\npath b {\nbackup = yes\n}",
+	    ""), "test.conf:5: relay: expected a path without backup = yes, "
+	    "found none");
+	refused(RELAYS("path a {\nexpress = 8\nbulk = 16\n}\n"
+	    "path b {\nexpress = 8\nbulk = 16\n}\n"
+	    "path c {\nexpress = 8\nbulk = 5\n}", ""),
+	    "test.conf:5: relay: expected at most 60 subflows on all of its "
+	    "paths, found 61");
+	config_free(made(RELAYS("path a {\nexpress = 8\nbulk = 16\n}\n"
+	    "path b {\nexpress = 8\nbulk = 16\n}\n"
+	    "path c {\nexpress = 8\nbulk = 4\n}", "")));
+#define BASE_WITH_PATH(text) "role = proxy\n" \
+	"forward f {\nlisten = [::1]:1\n}\n" \
+	"relay a {\naddress = a:1\nprotocol = base\npath b {\n" text "\n}\n}\n"
+	refused(BASE_WITH_PATH("backup = yes"),
+	    "test.conf:8: path: backup and weight belong to protocol = "
+	    "extended, found protocol = base, whose sessions use every path");
+	refused(BASE_WITH_PATH("weight = 5"),
+	    "test.conf:8: path: backup and weight belong to protocol = "
+	    "extended, found protocol = base, whose sessions use every path");
+}
+
+static void
+relays_that_make_no_sense_are_refused(void **state)
+{
+	char text[2048] = PROXY, one[128];
+
+	(void)state;
+	refused("role = proxy\nforward f {\nlisten = [::1]:1\n}\n"
+	    "relay a {\naddress = a:1\nprotocol = base\n}\n"
+	    "relay b {\naddress = b:1\nprotocol = base\n}\n",
+	    "test.conf:5: relay: expected no other relay with protocol = base, "
+	    "which carries no destination, found several");
+	for (int i = 2; i <= CONFIG_RELAYS_MAX + 1; i++) {
+		snprintf(one, sizeof(one), "relay r%d {\naddress = a:1\n"
+		    "protection = none\n}\n", i);
+		strcat(text, one);
+		if (i == CONFIG_RELAYS_MAX)
+			config_free(made(text));
+	}
+	assert_null(make(text));
+	assert_string_equal(error, "test.conf:69: relay: expected at most 16 "
+	    "of them, found another");
 }
 
 static void
@@ -1019,18 +1148,6 @@ error_says_where_what_was_expected_and_what_was_found(void **state)
 		refused(cases[i].text, cases[i].why);
 }
 
-static void
-what_is_not_built_yet_says_so(void **state)
-{
-	(void)state;
-	refused(PROXY "relay mars {\n",
-	    "test.conf:9: relay: expected only the one on line 5, found "
-	    "another, which is not built yet");
-	refused("relay a {\npath x {\n}\npath y {\n",
-	    "test.conf:4: path: expected only the one on line 2, found "
-	    "another, which is not built yet");
-}
-
 #define INTERCEPT(text) RELAY_OF_A_PROXY "intercept {\n" text "}\n"
 
 static void
@@ -1304,7 +1421,12 @@ reload_changes_limits_timeouts_and_rules(void **state)
 	assert_difference(PROXY, PROXY
 	    "log-level = debug\nlog = syslog\nmax-sessions = 7\n"
 	    "max-sessions-per-client = 3\nconnect-timeout = 1s\ngrace = 1s\n"
-	    "keepalive = 0\nresume-timeout = 0\n", "");
+	    "keepalive = 0\nresume-timeout = 0\nrelays = weight\n", "");
+	assert_difference(RELAYS("", ""), RELAYS("weight = 0", "weight = 7"),
+	    "");
+	assert_difference(RELAYS("path a {\n}\npath b {\n}", ""),
+	    RELAYS("path a {\nweight = 4\n}\npath b {\nbackup = yes\n}", ""),
+	    "");
 	assert_difference(
 	    PROXY "forward a {\nlisten = [::1]:1\ndestination = b:1\n}\n",
 	    PROXY "forward a {\nlisten = [::1]:1\ndestination = c:2\n}\n", "");
@@ -1401,6 +1523,11 @@ reload_does_not_change_what_is_bound(void **state)
 	assert_difference(WITH_RELAY(""), WITH_RELAY("congestion = cubic"),
 	    "relay congestion");
 	assert_difference(WITH_RELAY(""), WITH_RELAY("path b {\n}"), "path");
+	assert_difference(RELAYS("", ""), "role = proxy\n"
+	    "intercept {\ninterfaces = lan0\n}\n"
+	    "relay earth {\naddress = a:1\nprotection = none\n}\n", "relay");
+	assert_difference(RELAYS("path a {\n}\npath b {\n}", "path c {\n}"),
+	    RELAYS("path a {\n}", "path b {\n}\npath c {\n}"), "path");
 	assert_difference(WITH_PATH(""), WITH_PATH("interface = eth0"),
 	    "path interface");
 	assert_difference(WITH_PATH("source = 192.0.2.1"),
@@ -1445,7 +1572,10 @@ main(void)
 		cmocka_unit_test(hosts_are_names_or_whole_addresses),
 		cmocka_unit_test(
 		    error_says_where_what_was_expected_and_what_was_found),
-		cmocka_unit_test(what_is_not_built_yet_says_so),
+		cmocka_unit_test(relays_have_paths_of_their_own),
+		cmocka_unit_test(paths_weigh_as_their_rates),
+		cmocka_unit_test(paths_that_make_no_sense_are_refused),
+		cmocka_unit_test(relays_that_make_no_sense_are_refused),
 		cmocka_unit_test(options_that_do_not_go_together_are_refused),
 		cmocka_unit_test(no_option_takes_nonsense),
 		cmocka_unit_test(first_error_is_kept),

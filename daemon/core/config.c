@@ -106,6 +106,16 @@ config_free(struct config *c)
 	free(c);
 }
 
+/* They are counted through all relays: these have to have as many each. */
+static bool
+same_paths(const struct config *old, const struct config *new)
+{
+	for (size_t i = 0; i < old->nrelays && i < new->nrelays; i++)
+		if (old->relays[i].npaths != new->relays[i].npaths)
+			return false;
+	return true;
+}
+
 /* `x` and `y` hold one section each, of kind `s`; NULL: there is none. */
 static const char *
 section_difference(enum config_section s, const void *x, const void *y)
@@ -135,6 +145,8 @@ config_fixed_difference(const struct config *old, const struct config *new)
 
 		if (config_sections[s].reload)
 			continue;
+		if (s == CONFIG_IN_PATH && !same_paths(old, new))
+			return config_sections[s].info.name;
 		for (size_t i = 0; found == NULL; i++) {
 			const void *x = config_object(c, s, i);
 			const void *y = config_object(d, s, i);

@@ -19,6 +19,11 @@
 #define CONFIG_EXPRESS_MAX 8		/* express subflows of a path */
 #define CONFIG_BULK_MAX 16		/* bulk subflows of a path */
 #define CONFIG_SUBFLOWS_MAX 16		/* base protocol, per client */
+#define CONFIG_RELAYS_MAX 16
+#define CONFIG_RELAY_MAX 60		/* subflows to one relay, on all of its
+					 * paths: a group takes a few more while
+					 * they are replaced */
+#define CONFIG_WEIGHT_MAX 100
 #define CONFIG_PORTS_MAX 128		/* ranges in one list of ports */
 #define CONFIG_CONTROL_MAX 107		/* sun_path without its terminator */
 #define CONFIG_CONTROL "/run/ro-ro-tcp/control.sock"	/* by default */
@@ -27,6 +32,7 @@ enum config_role { CONFIG_PROXY, CONFIG_RELAY };
 enum config_mode { CONFIG_TPROXY, CONFIG_REDIRECT };
 enum config_reach { CONFIG_REACH_AUTO, CONFIG_REACH_YES, CONFIG_REACH_NO };
 enum config_protocol { CONFIG_EXTENDED, CONFIG_BASE };
+enum config_relays { CONFIG_RELAYS_ORDER, CONFIG_RELAYS_WEIGHT };
 enum config_log { CONFIG_ERROR, CONFIG_WARN, CONFIG_INFO, CONFIG_DEBUG };
 
 /* A host and a port as written: "relay.example:1093", "[2001:db8::1]:1093".
@@ -57,6 +63,9 @@ struct config_path {
 	char *interface;		/* SO_BINDTODEVICE, or NULL */
 	struct addr source;		/* family 0: any */
 	uint8_t express, bulk;		/* subflows of each lane */
+	bool backup;			/* only while no other path lives */
+	uint8_t weight;			/* of small sessions; 0: none while
+					 * another path lives */
 	struct config_socket socket;
 };
 
@@ -68,6 +77,8 @@ struct config_relay {			/* a proxy's relay */
 	enum wire_protection protection;	/* base protocol: none */
 	char *key_file;			/* NULL without protection */
 	uint8_t subflows;		/* base protocol: per client */
+	uint8_t weight;			/* of new sessions; 0: none while
+					 * another relay answers */
 	struct config_socket socket;	/* as written; use a path's */
 	struct config_path *paths;	/* at least one */
 	size_t npaths;
@@ -162,8 +173,9 @@ struct config {
 	struct config_intercept intercept;
 	struct config_forward *forwards;
 	size_t nforwards;
-	struct config_relay *relays;	/* one, until several are built */
+	struct config_relay *relays;	/* base protocol: one */
 	size_t nrelays;
+	enum config_relays choice;	/* which of them new sessions go to */
 
 	/* Relay. */
 	struct addr *listen;

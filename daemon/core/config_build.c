@@ -193,13 +193,27 @@ note_role(struct config_builder *b, enum belongs role, const char *label)
 }
 
 int
+config_add_path(struct config_builder *b, struct config_relay *relay,
+    const char *title)
+{
+	struct config_path *path = config_grow(&relay->paths, relay->npaths,
+	    sizeof(*path));
+
+	if (path == NULL)
+		return config_out_of_memory(b);
+	relay->npaths++;
+	path->line = b->line;
+	path->weight = CONFIG_WEIGHT_DEFAULT;
+	return config_store_text(b, &path->name, title);
+}
+
+int
 config_add_object(struct config_builder *b, enum config_section s,
     const char *title)
 {
 	struct config *c = b->config;
 	struct config_forward *forward;
 	struct config_relay *relay;
-	struct config_path *path;
 	struct config_peer *peer;
 
 	switch (s) {
@@ -228,17 +242,11 @@ config_add_object(struct config_builder *b, enum config_section s,
 		c->nrelays++;
 		relay->line = b->line;
 		relay->protection = WIRE_PROTECTION_SEALED;
+		relay->weight = 1;
 		relay->socket.user_timeout_ms = 30 * SECOND;
 		return config_store_text(b, &relay->name, title);
 	case CONFIG_IN_PATH:
-		relay = &c->relays[c->nrelays - 1];
-		path = config_grow(&relay->paths, relay->npaths,
-		    sizeof(*path));
-		if (path == NULL)
-			return config_out_of_memory(b);
-		relay->npaths++;
-		path->line = b->line;
-		return config_store_text(b, &path->name, title);
+		return config_add_path(b, &c->relays[c->nrelays - 1], title);
 	case CONFIG_IN_PEER:
 		peer = config_grow(&c->peers, c->npeers, sizeof(*peer));
 		if (peer == NULL)
@@ -274,7 +282,12 @@ check_title(struct config_builder *b, enum config_section s, const char *title)
 	if (!config_is_name(title, CONFIG_NAME_MAX - 1, "_.-"))
 		return FAIL(b, b->line, name, ": expected a name of 1 to 63 "
 		    "letters, digits or _.-, found ", config_quoted(b, title));
-	for (size_t i = 0;; i++) {
+	/* Each relay has paths of its own. */
+	size_t i = 0;
+	if (s == CONFIG_IN_PATH)
+		i = b->seen[s].n - b->config->relays[b->config->nrelays - 1].
+		    npaths;
+	for (;; i++) {
 		const void *other = config_object(b->config, s, i);
 
 		if (other == NULL)
@@ -295,10 +308,6 @@ check_only_one(struct config_builder *b, enum config_section s)
 	if (row->many || b->seen[s].n == 0)
 		return 0;
 	units_format(first, UNITS_NONE, b->seen[s].line);
-	if (row->later)
-		return FAIL(b, b->line, row->info.name, ": expected only the "
-		    "one on line ", first, ", found another, which is not "
-		    "built yet");
 	return FAIL(b, b->line, row->info.name, ": given twice, first on line ",
 	    first);
 }

@@ -71,6 +71,10 @@ finish_path(struct config_builder *b, const struct config_relay *relay,
 	const struct config *c = b->config;
 
 	if (relay->protocol == CONFIG_BASE) {
+		if (path->backup || path->weight != CONFIG_WEIGHT_DEFAULT)
+			return FAIL(b, path->line, "path: backup and weight "
+			    "belong to protocol = extended, found protocol = "
+			    "base, whose sessions use every path");
 		if (path->express > 0 || path->bulk > 0)
 			return FAIL(b, path->line, "path: express and bulk "
 			    "belong to protocol = extended, found protocol = "
@@ -118,6 +122,54 @@ check_relay_key(struct config_builder *b, const struct config_relay *relay)
 	return 0;
 }
 
+/* The fastest has the most, in proportion, if it is known which that is. */
+static void
+finish_weights(struct config_relay *relay)
+{
+	bool known = true;
+	uint64_t most = 1;
+
+	for (size_t i = 0; i < relay->npaths; i++) {
+		uint64_t rate = relay->paths[i].socket.rate_bps;
+
+		known = known && rate > 0;
+		if (rate > most)
+			most = rate;
+	}
+	for (size_t i = 0; i < relay->npaths; i++) {
+		struct config_path *path = &relay->paths[i];
+		uint64_t share = CONFIG_WEIGHT_MAX;
+
+		if (known)
+			share = share * path->socket.rate_bps / most;
+		if (path->weight == CONFIG_WEIGHT_DEFAULT)
+			path->weight = share > 0 ? (uint8_t)share : 1;
+	}
+}
+
+/* All paths together. */
+static int
+check_paths(struct config_builder *b, const struct config_relay *relay)
+{
+	unsigned int subflows = 0;
+	bool any = false;
+	char most[UNITS_TEXT_MAX], text[UNITS_TEXT_MAX];
+
+	for (size_t i = 0; i < relay->npaths; i++) {
+		subflows += relay->paths[i].express + relay->paths[i].bulk;
+		any = any || !relay->paths[i].backup;
+	}
+	if (!any)
+		return FAIL(b, relay->line, "relay: expected a path without "
+		    "backup = yes, found none");
+	if (subflows > CONFIG_RELAY_MAX)
+		return FAIL(b, relay->line, "relay: expected at most ",
+		    units_format(most, UNITS_NONE, CONFIG_RELAY_MAX),
+		    " subflows on all of its paths, "
+		    "found ", units_format(text, UNITS_NONE, subflows));
+	return 0;
+}
+
 static int
 finish_config_relay(struct config_builder *b, struct config_relay *relay)
 {
@@ -131,7 +183,7 @@ finish_config_relay(struct config_builder *b, struct config_relay *relay)
 		relay->subflows = 4;
 	if (relay->npaths == 0) {
 		b->line = 0;
-		int result = config_add_object(b, CONFIG_IN_PATH, "default");
+		int result = config_add_path(b, relay, "default");
 		if (result < 0)
 			return result;
 	}
@@ -141,7 +193,8 @@ finish_config_relay(struct config_builder *b, struct config_relay *relay)
 		if (result < 0)
 			return result;
 	}
-	return 0;
+	finish_weights(relay);
+	return check_paths(b, relay);
 }
 
 /* The base protocol carries no destination: the relay has one server. */
@@ -298,6 +351,25 @@ finish_intercept(struct config_builder *b)
 	return result;
 }
 
+/* All relays together. */
+static int
+check_relays(struct config_builder *b)
+{
+	const struct config *c = b->config;
+	char most[UNITS_TEXT_MAX];
+
+	if (c->nrelays > CONFIG_RELAYS_MAX)
+		return FAIL(b, c->relays[CONFIG_RELAYS_MAX].line, "relay: "
+		    "expected at most ", units_format(most, UNITS_NONE,
+		    CONFIG_RELAYS_MAX), " of them, found another");
+	for (size_t i = 0; c->nrelays > 1 && i < c->nrelays; i++)
+		if (c->relays[i].protocol == CONFIG_BASE)
+			return FAIL(b, c->relays[i].line, "relay: expected no "
+			    "other relay with protocol = base, which carries "
+			    "no destination, found several");
+	return 0;
+}
+
 static int
 finish_proxy(struct config_builder *b)
 {
@@ -309,7 +381,9 @@ finish_proxy(struct config_builder *b)
 	if (!c->intercept_given && c->nforwards == 0)
 		return FAIL(b, 0, "expected a section intercept { ... } or "
 		    "forward \"NAME\" { ... } with role = proxy, found none");
-	int result = check_destinations(b, &c->relays[0]);
+	int result = check_relays(b);
+	if (result == 0)
+		result = check_destinations(b, &c->relays[0]);
 	if (result == 0 && c->intercept_given)
 		result = finish_intercept(b);
 	for (size_t i = 0; result == 0 && i < c->nrelays; i++)

@@ -39,12 +39,12 @@ const struct section config_sections[CONFIG_NSECTIONS] = {
 	[CONFIG_IN_RELAY] = {
 		.info = { "relay", CONFIG_IN_TOP, true },
 		.role = FOR_PROXY,
-		.later = true,
+		.many = true,
 	},
 	[CONFIG_IN_PATH] = {
 		.info = { "path", CONFIG_IN_RELAY, true },
 		.role = FOR_PROXY,
-		.later = true,
+		.many = true,
 	},
 	[CONFIG_IN_PEER] = {
 		.info = { "peer", CONFIG_IN_TOP, true },
@@ -72,6 +72,11 @@ static const char *const protection_words[] = {
 	[WIRE_PROTECTION_NONE] = "none",
 	[WIRE_PROTECTION_AUTH] = "auth",
 	[WIRE_PROTECTION_SEALED] = "sealed",
+	NULL
+};
+static const char *const relays_words[] = {
+	[CONFIG_RELAYS_ORDER] = "order",
+	[CONFIG_RELAYS_WEIGHT] = "weight",
 	NULL
 };
 static const char *const level_words[] = {
@@ -161,6 +166,9 @@ const struct key config_keys[] = {
 	    FIELD(struct config, keepalive_s) },
 	{ TOP("resume-timeout"), TIME, .max = HOUR, .reload = true,
 	    FIELD(struct config, resume_timeout_ms) },
+	{ TOP("relays"), WORD(relays_words), .role = FOR_PROXY,
+	    .reload = true,
+	    FIELD(struct config, choice) },
 
 	{ IN_INTERCEPT("mode"), WORD(mode_words),
 	    FIELD(struct config_intercept, mode) },
@@ -217,6 +225,9 @@ const struct key config_keys[] = {
 	    FIELD(struct config_relay, key_file) },
 	{ IN_RELAY("subflows"), NUMBER, .min = 1, .max = CONFIG_SUBFLOWS_MAX,
 	    FIELD(struct config_relay, subflows) },
+	{ IN_RELAY("weight"), NUMBER, .max = CONFIG_WEIGHT_MAX,
+	    .reload = true,
+	    FIELD(struct config_relay, weight) },
 	{ IN_RELAY("congestion"), .kind = KIND_CONGESTION,
 	    FIELD(struct config_relay, socket.congestion) },
 	{ IN_RELAY("notsent-lowat"), SIZE, .min = 4 * KIB, .max = 64 * MIB,
@@ -240,6 +251,11 @@ const struct key config_keys[] = {
 	    FIELD(struct config_path, express) },
 	{ IN_PATH("bulk"), NUMBER, .min = 1, .max = CONFIG_BULK_MAX,
 	    FIELD(struct config_path, bulk) },
+	{ IN_PATH("backup"), WORD(no_yes_words), .reload = true,
+	    FIELD(struct config_path, backup) },
+	{ IN_PATH("weight"), NUMBER, .max = CONFIG_WEIGHT_MAX,
+	    .reload = true,
+	    FIELD(struct config_path, weight) },
 
 	{ TOP("listen"), .kind = KIND_LISTEN, .role = FOR_RELAY,
 	    FIELDS(struct config, listen, nlisten) },

@@ -17,6 +17,7 @@
 #define CONFIG_ERROR_MAX 1024
 #define CONFIG_FOUND_MAX 64	/* of a wrong value, in an error */
 #define CONFIG_KEYS_MAX 96
+#define CONFIG_WEIGHT_DEFAULT UINT8_MAX	/* of a path, until it is finished */
 
 /* ---- tables ---- */
 
@@ -31,7 +32,6 @@ struct section {
 	struct config_section_info info;
 	enum belongs role;
 	bool many;
-	bool later;		/* several will be possible one day */
 	bool reload;		/* they can come and go, and all can change */
 };
 
@@ -150,6 +150,10 @@ void *config_grow(void *field, size_t count, size_t size);
 
 /* Append an object for section `s`; its name is `title`.  0 or -ENOMEM. */
 int config_add_object(struct config_builder *, enum config_section s,
+    const char *title);
+
+/* The same for a path of one relay; those of a file belong to the last. */
+int config_add_path(struct config_builder *, struct config_relay *,
     const char *title);
 
 /* The object that holds the `i`th such section; NULL if there are fewer. */

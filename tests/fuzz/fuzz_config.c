@@ -36,7 +36,7 @@ static void
 check_proxy(const struct config *c)
 {
 	assert(c->intercept_given || c->nforwards > 0);
-	assert(c->nrelays == 1);
+	assert(c->nrelays > 0 && c->nrelays <= CONFIG_RELAYS_MAX);
 	for (size_t i = 0; i < c->nrelays; i++) {
 		const struct config_relay *r = &c->relays[i];
 		bool base = r->protocol == CONFIG_BASE;
@@ -44,6 +44,7 @@ check_proxy(const struct config *c)
 		check_keys(r->protection, &r->key_file, r->key_file != NULL);
 		assert(!base || r->protection == WIRE_PROTECTION_NONE);
 		assert(!base || !c->intercept_given);
+		assert(!base || c->nrelays == 1);
 		assert(r->address.host != NULL && r->address.port != 0);
 		assert(base == (r->subflows > 0));
 		assert(r->subflows <= CONFIG_SUBFLOWS_MAX && r->npaths > 0);
@@ -52,6 +53,7 @@ check_proxy(const struct config *c)
 			assert(r->paths[k].express <= CONFIG_EXPRESS_MAX);
 			assert(r->paths[k].bulk <= CONFIG_BULK_MAX);
 			assert(base || r->paths[k].express > 0);
+			assert(r->paths[k].weight <= CONFIG_WEIGHT_MAX);
 		}
 	}
 	assert(c->npeers == 0 && c->nlisten == 0 && !c->base.enabled);
