@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The subflows that a proxy should have to one relay, of every path: a slot
+ * each, which dials for itself, with back-off, and again when its subflow is
+ * gone.
+ */
+#ifndef SLOTS_H
+#define SLOTS_H
+
+#include <ev.h>
+#include <stdbool.h>
+
+#include "core/config.h"
+#include "core/wire.h"
+#include "keyring.h"
+#include "quota.h"
+#include "trunk.h"
+
+struct slots;
+
+struct slots_options {
+	struct ev_loop *loop;
+	struct quota *quota;
+	const struct config *config;	/* these two until */
+	const struct keyring *keys;	/* slots_configure() */
+	struct addr address;		/* of config->relays[0] */
+	/* The relay has answered on a subflow.  NULL: it was attached to the
+	 * trunk; slots_heard() and slots_lost() are to follow.  Otherwise it is
+	 * closed, and made again later; a literal, for the log.  It may be
+	 * closed inside, by slots_stop(). */
+	const char *(*on_up)(void *user, struct trunk_subflow *,
+	    const struct wire_answer *);
+	/* A subflow is gone, or did not come about. */
+	void (*on_lost)(void *user);
+	void *user;
+};
+
+/* NULL if out of memory; slots_free() accepts NULL.  Nothing is dialed before
+ * slots_begin(). */
+struct slots *slots_new(const struct slots_options *);
+void slots_free(struct slots *);
+
+/* Another configuration, with the same relay and paths, perhaps at another
+ * address.  If the key is another one, the subflows are made anew, one after
+ * another. */
+void slots_configure(struct slots *, const struct config *,
+    const struct keyring *, struct addr);
+
+/* The first group; another one under another name, after slots_stop(). */
+void slots_begin(struct slots *);
+void slots_begin_again(struct slots *);
+/* Close everything, and dial nothing. */
+void slots_stop(struct slots *);
+/* Keep what there is, but dial nothing any more. */
+void slots_finish(struct slots *);
+
+/* The trunk heard the relay on a subflow, or has closed and detached it (`why`
+ * is a literal). */
+void slots_heard(struct trunk_subflow *);
+void slots_lost(struct trunk_subflow *, const char *why);
+
+/* Was the relay heard in this group? */
+bool slots_established(const struct slots *);
+/* How many subflows there should be. */
+unsigned int slots_count(const struct slots *);
+
+#endif
