@@ -6,6 +6,7 @@
 #include "check_private.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,6 +15,9 @@
 #include "nft/ruleset.h"
 
 static const char item_name[] = "table";
+
+/* Of nft/redirect.nft and nft/tproxy.nft. */
+static const char static_table[] = "ro-ro-tcp-static";
 
 /* ---- listings ---- */
 
@@ -58,6 +62,39 @@ is_ours(const struct check *c, const struct check_rule *rule)
 	    (rule->port == i->listen.port || rule->port == 0);
 }
 
+/* What takes back all rules like `found`, those of IPv6 too.  They may stand
+ * beside others, in a table of iptables or of a firewall: those stay. */
+static void
+mend_rules(struct check_item *item, const struct check *c,
+    const struct check_rule *found, const struct check_listing *rules)
+{
+	struct netlink_cursor cursor = check_messages(rules);
+	struct check_rule rule;
+	bool whole = false;
+
+	while (check_next_rule(&cursor, &rule)) {
+		const char *family = check_family_text(rule.family);
+		char *table, *chain;
+
+		if (is_own(&rule) || !is_ours(c, &rule) ||
+		    rule.deed != found->deed || rule.port != found->port)
+			continue;
+		if (strcmp(rule.table, static_table) == 0) {
+			if (!whole)
+				check_now(item, "nft delete table %s %s",
+				    family, static_table);
+			whole = true;
+			continue;
+		}
+		table = check_quote(rule.table);
+		chain = check_quote(rule.chain);
+		check_now(item, "nft delete rule %s %s %s handle %" PRIu64,
+		    family, table, chain, rule.handle);
+		free(table);
+		free(chain);
+	}
+}
+
 /* ---- the table of a daemon that runs ---- */
 
 static void
@@ -87,18 +124,13 @@ check_second(struct check *c, const struct check_listing *rules)
 	struct check_item *item;
 
 	while (check_next_rule(&cursor, &rule)) {
-		char *word;
-
 		if (is_own(&rule) || rule.port == 0 || !is_ours(c, &rule))
 			continue;
 		item = check_add(&c->report, CHECK_WARNING, item_name,
 		    rule.table, "it hands connections to rorod, too");
 		check_why(item, "it does so as well when rorod cannot take "
 		    "them");
-		word = check_quote(rule.table);
-		check_now(item, "nft delete table %s %s",
-		    check_family_text(rule.family), word);
-		free(word);
+		mend_rules(item, c, &rule, rules);
 		return;
 	}
 }
@@ -145,16 +177,18 @@ no_rule(struct check *c)
 }
 
 /* One is there: does it do what the configuration says?  And without a daemon?
- * A rule of TPROXY that finds nobody lets its packet go on. */
+ * A rule of TPROXY that finds nobody lets its packet go on, but for iptables,
+ * which drops it. */
 static void
-check_rule(struct check *c, const struct check_rule *rule)
+check_rule(struct check *c, const struct check_rule *rule,
+    const struct check_listing *rules)
 {
 	enum check_deed wanted = check_is_tproxy(c) ? CHECK_TPROXY :
 	    CHECK_REDIRECT;
 	const char *deeds[] = { [CHECK_TPROXY] = "tproxy",
 		[CHECK_REDIRECT] = "redirect" };
+	bool iptables = rule->port == 0;
 	struct check_item *item;
-	char *word;
 
 	if (rule->deed != wanted) {
 		item = check_add(&c->report, CHECK_ERROR, item_name,
@@ -162,20 +196,19 @@ check_rule(struct check *c, const struct check_rule *rule)
 		    deeds[rule->deed], deeds[wanted]);
 		check_why(item, "rorod does not find out where the connection "
 		    "was to go");
-	} else if (rule->deed == CHECK_REDIRECT && c->daemon.pid == 0) {
+	} else if (c->daemon.pid == 0 &&
+	    (rule->deed == CHECK_REDIRECT || iptables)) {
 		item = check_add(&c->report, CHECK_ERROR, item_name,
-		    rule->table, "it redirects connections, and rorod does "
+		    rule->table, "it hands connections to rorod, which does "
 		    "not run");
-		check_why(item, "they are refused");
+		check_why(item, rule->deed == CHECK_REDIRECT ?
+		    "they are refused" : "they get no answer");
 	} else {
 		check_add(&c->report, CHECK_OK, item_name, rule->table,
 		    "it hands connections to rorod");
 		return;
 	}
-	word = check_quote(rule->table);
-	check_now(item, "nft delete table %s %s",
-	    check_family_text(rule->family), word);
-	free(word);
+	mend_rules(item, c, rule, rules);
 }
 
 static void
@@ -186,7 +219,7 @@ check_static(struct check *c, const struct check_listing *rules)
 
 	while (check_next_rule(&cursor, &rule))
 		if (!is_own(&rule) && is_ours(c, &rule)) {
-			check_rule(c, &rule);
+			check_rule(c, &rule, rules);
 			return;
 		}
 	if (c->daemon.pid != 0)

@@ -235,7 +235,9 @@ rules_by_hand_are_told_from_others(void **state)
 	    "relay \"r\" { address = \"192.0.2.1:1\" protection = none }\n");
 	check_tables(&c);
 	assert_status(&c, "table", 1, CHECK_ERROR);
-	assert_now(&c, "table", 1, "nft delete table inet by-hand");
+	assert_int_equal(strncmp(item(&c, "table", 1)->now.lines[0],
+	    "nft delete rule inet by-hand ", 29), 0);
+	assert_int_equal(item(&c, "table", 1)->now.n, 1);
 	end(&c);
 }
 

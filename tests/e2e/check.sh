@@ -304,7 +304,32 @@ redirect 80
 check_proxy
 check "one does" item_is ok table test-redirect
 stop proxy
+on gateway nft add chain inet test-redirect mine
 found "one does while it does not run" check_proxy error table test-redirect
+check "... and what is beside it stays" \
+    on gateway nft flush chain inet test-redirect mine
+direct
+if on gateway iptables -V 2>/dev/null | grep -q nf_tables; then
+	example=${srcdir:-.}/contrib/examples/iptables
+	export LAN_INTERFACES=lan
+	on gateway iptables -t nat -A POSTROUTING -o wan -j MASQUERADE
+	on gateway sh "$example-redirect.sh" start
+	found "iptables redirects, and it does not run" check_proxy error \
+	    table nat
+	check "... and other rules of iptables stay" \
+	    on gateway iptables -t nat -C POSTROUTING -o wan -j MASQUERADE
+	on gateway sh "$example-redirect.sh" stop
+	on gateway iptables -t nat -F
+	intercept='mode = tproxy nft = off route = off'
+	proxy_config </dev/null
+	on gateway sh "$example-tproxy.sh" start
+	found "so does TPROXY of iptables" check_proxy error table mangle
+	on gateway sh "$example-tproxy.sh" stop
+	for table in nat mangle; do
+		on gateway nft delete table ip $table
+		on gateway nft delete table ip6 $table
+	done
+fi
 intercept='mode = tproxy nft = off route = off'
 proxy_config </dev/null
 start_proxy
