@@ -772,6 +772,176 @@ features_are_told_where_they_have_changed(void **state)
 	assert_int_equal(fill(f, RELAY, 0), 0);
 }
 
+/* ---- redundancy ---- */
+
+/* How much DATA of `connection` waits in a queue. */
+static size_t
+data_in(const struct fixture *f, int e, int subflow, uint32_t connection)
+{
+	const uint8_t *bytes = f->buf[e][subflow];
+	struct cursor c = { bytes, bytes + f->len[e][subflow] };
+	struct wire_header h;
+	size_t total = 0;
+
+	for (; wire_get_header(&c, &h) == WIRE_OK; c.pos += h.size)
+		if (h.type == WIRE_DATA && h.connection == connection)
+			total += h.size;
+	return total;
+}
+
+static void
+a_small_burst_goes_on_two_subflows(void **state)
+{
+	struct fixture *f = *state;
+	struct session *p, *r;
+
+	settle(f);
+	group_redundancy(f->g[PROXY], 10000, 0, f->now);
+	p = open_session(f);
+	give(f, p, "GET / HTTP/1.1", 14);
+	session_read_end(p, WIRE_CODE_OK, f->now);
+	fill(f, PROXY, 0);
+	fill(f, PROXY, 1);
+	assert_int_equal(data_in(f, PROXY, 0, 1), 14);
+	assert_int_equal(data_in(f, PROXY, 1, 1), 14);
+	assert_false(group_wants(f->g[PROXY], 0, f->now));
+	assert_false(group_wants(f->g[PROXY], 1, f->now));
+	assert_int_equal(group_metrics(f->g[PROXY])->doubled_bytes > 14, true);
+
+	/* Either brings it all, and the other one nothing more. */
+	deliver(f, PROXY, 1);
+	r = accept_session(f);
+	assert_takes(f, r, "GET / HTTP/1.1");
+	assert_int_equal(session_state(r), SESSION_END);
+	deliver(f, PROXY, 0);
+	assert_int_equal(session_peek(r, &(struct span){ 0 }, 1), 0);
+	session_release(p, f->now);
+	session_release(r, f->now);
+}
+
+static void
+what_was_acknowledged_does_not_go_again(void **state)
+{
+	struct fixture *f = *state;
+	struct session *p;
+
+	settle(f);
+	group_redundancy(f->g[PROXY], 10000, 0, f->now);
+	p = open_session(f);
+	give(f, p, "first", 5);
+	fill(f, PROXY, 0);
+	assert_true(group_wants(f->g[PROXY], 1, f->now));
+	deliver(f, PROXY, 0);
+	f->now += 60 * MS;
+	group_tick(f->g[RELAY], f->now);
+	fill(f, RELAY, 0);
+	deliver(f, RELAY, 0);
+	assert_false(group_wants(f->g[PROXY], 1, f->now));
+	assert_int_equal(fill(f, PROXY, 1), 0);
+	session_release(accept_session(f), f->now);
+	session_release(p, f->now);
+}
+
+static void
+bulk_goes_once(void **state)
+{
+	static const uint8_t bytes[WINDOW / 2];
+	struct fixture *f = *state;
+	struct session *p, *r;
+	uint64_t doubled;
+
+	settle(f);
+	group_redundancy(f->g[PROXY], 10000, 0, f->now);
+	p = open_session(f);
+	for (size_t sent = 0; sent < sizeof(bytes); sent += 4096) {
+		give(f, p, bytes, 4096);
+		fill(f, PROXY, 0);
+		fill(f, PROXY, 1);
+	}
+	doubled = group_metrics(f->g[PROXY])->doubled_bytes;
+	assert_in_range(doubled, 4096, 10000 + WIRE_OPEN_MAX);
+
+	/* Once all of it has arrived, there may be another burst. */
+	settle(f);
+	r = accept_session(f);
+	session_consume(r, sizeof(bytes), f->now);
+	settle(f);
+	give(f, p, "next", 4);
+	settle(f);
+	assert_int_equal(group_metrics(f->g[PROXY])->doubled_bytes,
+	    doubled + 4);
+	session_release(p, f->now);
+	session_release(r, f->now);
+}
+
+static void
+second_copies_are_limited_for_all_together(void **state)
+{
+	static const uint8_t bytes[3000];
+	struct fixture *f = *state;
+	struct session *p[4];
+
+	settle(f);
+	group_redundancy(f->g[PROXY], 10000, 5000, f->now);
+	for (int i = 0; i < 4; i++) {
+		p[i] = open_session(f);
+		give(f, p[i], bytes, sizeof(bytes));
+		fill(f, PROXY, i % 2);
+		fill(f, PROXY, !(i % 2));
+	}
+	assert_in_range(group_metrics(f->g[PROXY])->doubled_bytes, 3000, 5000);
+	for (int i = 0; i < 4; i++)
+		session_release(p[i], f->now);
+}
+
+static void
+the_first_copy_s_subflow_may_die(void **state)
+{
+	struct fixture *f = *state;
+	struct session *p, *r;
+	uint64_t resent;
+
+	settle(f);
+	group_redundancy(f->g[PROXY], 10000, 0, f->now);
+	p = open_session(f);
+	give(f, p, "alive", 5);
+	fill(f, PROXY, 0);
+	fill(f, PROXY, 1);
+	resent = group_metrics(f->g[PROXY])->resent_bytes;
+	group_detach(f->g[PROXY], 0, f->now);
+	group_detach(f->g[RELAY], 0, f->now);
+	f->len[PROXY][0] = 0;
+	settle(f);
+	assert_int_equal(group_metrics(f->g[PROXY])->resent_bytes, resent);
+	r = accept_session(f);
+	assert_takes(f, r, "alive");
+	session_release(p, f->now);
+	session_release(r, f->now);
+}
+
+/* The second copy is due on a subflow that is gone: it may go elsewhere, or not,
+ * but nothing waits for it. */
+static void
+the_second_copy_s_subflow_may_die(void **state)
+{
+	struct fixture *f = *state;
+	struct session *p, *r;
+
+	settle(f);
+	group_redundancy(f->g[PROXY], 10000, 0, f->now);
+	p = open_session(f);
+	give(f, p, "alone", 5);
+	fill(f, PROXY, 0);
+	group_detach(f->g[PROXY], 1, f->now);
+	group_detach(f->g[RELAY], 1, f->now);
+	give(f, p, " again", 6);
+	settle(f);
+	r = accept_session(f);
+	assert_takes(f, r, "alone again");
+	session_release(p, f->now);
+	session_release(r, f->now);
+}
+
 static void
 a_forgotten_group_resets_its_sessions(void **state)
 {
@@ -1043,6 +1213,12 @@ main(void)
 		T(a_ping_is_answered_on_its_subflow),
 		T(a_drain_is_told_on_every_subflow),
 		T(features_are_told_where_they_have_changed),
+		T(a_small_burst_goes_on_two_subflows),
+		T(what_was_acknowledged_does_not_go_again),
+		T(bulk_goes_once),
+		T(second_copies_are_limited_for_all_together),
+		T(the_first_copy_s_subflow_may_die),
+		T(the_second_copy_s_subflow_may_die),
 		T(a_forgotten_group_resets_its_sessions),
 		T(sessions_that_end_without_a_subflow_leave_nothing),
 		T(who_holds_nothing_is_not_shed),

@@ -39,13 +39,19 @@ bucket_configure(struct bucket *b, uint32_t per_s, uint64_t now)
 }
 
 bool
-bucket_take(struct bucket *b, uint64_t now)
+bucket_take_n(struct bucket *b, uint32_t n, uint64_t now)
 {
 	if (b->per_s == 0)
 		return true;
 	fill(b, now);
-	if (b->level < ONE)
+	if (b->level < n * ONE)
 		return false;
-	b->level -= ONE;
+	b->level -= n * ONE;
 	return true;
+}
+
+bool
+bucket_take(struct bucket *b, uint64_t now)
+{
+	return bucket_take_n(b, 1, now);
 }

@@ -22,7 +22,8 @@ void bucket_init(struct bucket *, uint32_t per_s, uint64_t now);
 /* Another rate; what is in it stays, as far as it has room. */
 void bucket_configure(struct bucket *, uint32_t per_s, uint64_t now);
 
-/* Take one.  false: there is none now. */
+/* Take one, or `n`.  false: there are not so many now, and none was taken. */
 bool bucket_take(struct bucket *, uint64_t now);
+bool bucket_take_n(struct bucket *, uint32_t n, uint64_t now);
 
 #endif

@@ -239,6 +239,8 @@ send_item(struct session *s, struct datagram *d, int subflow, uint8_t *out,
 		*(again ? &m->resent_datagrams : &m->sent_datagrams) += 1;
 		*(again ? &m->resent_bytes : &m->sent_bytes) += d->len;
 	}
+	if (!again)
+		session_double(s, d, subflow, now);
 	return put_frame(out, s, d);
 }
 
@@ -362,6 +364,26 @@ session_fill(struct session *s, const struct session_turn *t, uint64_t now)
 		session_make_ready(s);
 	session_schedule(s, now);
 	session_maybe_finish(s);
+	return n;
+}
+
+size_t
+session_fill_second(struct session *s, int subflow, uint8_t *out, size_t room,
+    uint64_t now)
+{
+	bool fits;
+	size_t n = open_first(s, subflow, out, room, now, &fits);
+	struct datagram *d = sendq_second(&s->out);
+
+	if (d != NULL && fits) {
+		size_t len = d->len;
+		size_t more = send_item(s, d, subflow, out + n, room - n, now);
+
+		if (more > 0)
+			s->env->metrics.doubled_bytes += len;
+		n += more;
+	}
+	session_schedule(s, now);
 	return n;
 }
 

@@ -34,8 +34,10 @@ group_new(const struct group_options *o)
 	e->window_max = o->window_max;
 	e->datagram_max = o->datagram_max;
 	e->budget = o->budget;
-	for (int i = 0; i < SUBFLOWS; i++)
+	for (int i = 0; i < SUBFLOWS; i++) {
 		sched_init(&e->express_turns[i]);
+		list_init(&e->doubled[i]);
+	}
 	sched_init(&e->bulk_turns);
 	list_init(&e->all);
 	list_init(&e->ready);
@@ -87,6 +89,14 @@ void
 group_limit(struct group *g, uint32_t max_sessions)
 {
 	g->max_sessions = max_sessions;
+}
+
+void
+group_redundancy(struct group *g, uint32_t burst_bytes, uint32_t bytes_per_s,
+    uint64_t now)
+{
+	g->env.redundancy = burst_bytes;
+	bucket_configure(&g->env.redundant, bytes_per_s, now);
 }
 
 void
@@ -199,10 +209,17 @@ group_waiting(const struct group *g, int subflow, uint64_t enough)
 	const struct list *const lists[] = {
 		&turns->again, &turns->fresh, &turns->turns,
 	};
+	const struct list *node;
 	uint64_t bytes = 0;
 
+	list_each(node, &e->doubled[subflow]) {
+		bytes += list_object(node, struct session,
+		    doubled)->out.unacked_bytes;
+		if (bytes >= enough)
+			return bytes;
+	}
 	if (!sched_awake(turns))
-		return 0;
+		return bytes;
 	for (size_t i = 0; i < sizeof(lists) / sizeof(*lists); i++) {
 		for (struct list *n = lists[i]->next; n != lists[i] &&
 		    bytes < enough; n = n->next) {

@@ -55,6 +55,11 @@ void group_peer_window(struct group *, uint32_t bytes);
 
 /* Another limit of the peer's sessions, for those that begin from now on. */
 void group_limit(struct group *, uint32_t max_sessions);
+/* So many first bytes of each burst of a session go express twice from now on,
+ * and so many a second of all sessions together (0: any number).  None at
+ * first. */
+void group_redundancy(struct group *, uint32_t burst_bytes,
+    uint32_t bytes_per_s, uint64_t now);
 
 /* ---- subflows ---- */
 

@@ -56,8 +56,16 @@ sendq_init(struct sendq *q, uint64_t first, struct budget *budget)
 }
 
 static void
+once(struct sendq *q, struct datagram *d)
+{
+	q->twice -= d->twice;
+	d->twice = false;
+}
+
+static void
 drop(struct sendq *q, struct datagram *d)
 {
+	once(q, d);
 	list_unlink(&d->node);
 	hold(q, -(int64_t)size_of(d));
 	free(d);
@@ -285,7 +293,37 @@ sendq_sent(struct sendq *q, struct datagram *d, int subflow, uint64_t now)
 		first_sending(q, d, now);
 	else if (d->copies == 0)
 		q->lost--;
+	once(q, d);
 	d->copies |= UINT64_C(1) << subflow;
+}
+
+void
+sendq_twice(struct sendq *q, struct datagram *d)
+{
+	q->twice += !d->twice;
+	d->twice = true;
+}
+
+void
+sendq_second_on(struct sendq *q, int subflow)
+{
+	struct list *node;
+
+	list_each(node, &q->unacked)
+		if ((datagram_of(node)->copies >> subflow & 1) != 0)
+			once(q, datagram_of(node));
+}
+
+struct datagram *
+sendq_second(struct sendq *q)
+{
+	struct list *node;
+
+	if (q->twice > 0)
+		list_each(node, &q->unacked)
+			if (datagram_of(node)->twice)
+				return datagram_of(node);
+	return NULL;
 }
 
 int

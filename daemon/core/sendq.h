@@ -29,6 +29,7 @@ struct datagram {
 	uint32_t off, len;	/* its bytes are data[off .. off + len) */
 	uint32_t room;		/* allocated */
 	uint8_t type;		/* WIRE_OPEN, WIRE_DATA or WIRE_FIN */
+	bool twice;		/* a second copy is due at once */
 	uint8_t data[];		/* FIN: the code */
 };
 
@@ -38,6 +39,7 @@ struct sendq {
 	struct list unsent;
 	struct list *again;		/* in unacked: none before it is lost */
 	size_t lost;			/* sent, and no subflow carries them */
+	size_t twice;			/* a second copy of them is due */
 	uint64_t next;			/* serial for the next first sending */
 	uint64_t acked;			/* all before were acknowledged */
 	uint64_t cost_sent, cost_acked;
@@ -73,6 +75,14 @@ size_t sendq_next_len(const struct sendq *, uint64_t edge);
 struct datagram *sendq_next(struct sendq *, uint64_t edge, size_t max);
 /* It was written to `subflow`.  Gives it its serial and cost the first time. */
 void sendq_sent(struct sendq *, struct datagram *, int subflow, uint64_t now);
+
+/* What was just sent for the first time is to be sent on a second subflow as
+ * well, unless it is acknowledged before. */
+void sendq_twice(struct sendq *, struct datagram *);
+/* That is to be `subflow`: what it already carries is not due any more. */
+void sendq_second_on(struct sendq *, int subflow);
+/* The first of them; NULL: none. */
+struct datagram *sendq_second(struct sendq *);
 
 /* Everything before `next` was taken.  `carried[i]` is lowered by the bytes that
  * subflow i carried of it.  -EPROTO: it was not sent. */

@@ -42,6 +42,7 @@ session_new(struct session_env *env, const struct wire_open *open,
 	list_init(&s->control);
 	list_init(&s->busy);
 	list_init(&s->opening);
+	list_init(&s->doubled);
 	list_init(&s->dead);
 	sched_entry_init(&s->turn);
 	/* OPEN is serial 0 of the proxy's direction; data starts at 1. */
@@ -50,7 +51,7 @@ session_new(struct session_env *env, const struct wire_open *open,
 	s->edge = env->peer_window;
 	s->offered = env->initial_window;
 	s->window = env->initial_window;
-	s->express = s->ack_on = s->heard = s->reset_on = -1;
+	s->express = s->twin = s->ack_on = s->heard = s->reset_on = -1;
 	s->moved_us = s->period_us = s->waiting_since = s->acked_us = now;
 	s->ask_wait_us = ASK_MIN_US;
 	budget_offer(env->budget, s->offered);
@@ -105,12 +106,13 @@ session_owe_ack(struct session *s, bool at_once, uint64_t now)
 	}
 }
 
+/* Of the express subflows among `set`; -1: there is none. */
 static int
-quietest_express(const struct session_env *env)
+quietest_express(const struct session_env *env, uint64_t set)
 {
 	int best = -1;
 
-	for (uint64_t m = env->express; m != 0; m &= m - 1) {
+	for (uint64_t m = env->express & set; m != 0; m &= m - 1) {
 		int i = __builtin_ctzll(m);
 
 		if (best < 0 || env->carried[i] < env->carried[best])
@@ -120,23 +122,54 @@ quietest_express(const struct session_env *env)
 }
 
 /*
- * A session's first bytes and what an interactive one writes go express, a
- * burst on one subflow: its completion is that of its last datagram, and with
+ * The first bytes of a burst and what an interactive session writes go express,
+ * a burst on one subflow: its completion is that of its last datagram, and with
  * several subflows that is the worst of several (performance.md, section 0).
  */
 static struct sched *
 lane(struct session *s)
 {
 	struct session_env *env = s->env;
-	bool small = s->out.cost_sent < EXPRESS_START ||
+	bool small = s->out.cost_sent - s->burst_cost < EXPRESS_START ||
 	    s->out.unsent_bytes + s->out.unacked_bytes <= EXPRESS_SMALL;
 
 	if (env->express == 0 || (env->bulk != 0 && !small))
 		return &env->bulk_turns;
 	if (s->express < 0 || !(env->express >> s->express & 1) ||
 	    (s->out.unacked_bytes == 0 && s->turn.queue == NULL))
-		s->express = quietest_express(env);
+		s->express = quietest_express(env, UINT64_MAX);
 	return &env->express_turns[s->express];
+}
+
+static uint64_t
+but(int subflow)
+{
+	return subflow < 0 ? UINT64_MAX : ~(UINT64_C(1) << subflow);
+}
+
+/*
+ * A burst that goes twice is there with the better of two subflows: one lost
+ * packet stops a subflow for a round trip, and the last ones of a burst for
+ * longer.  On the same subflow both copies would be stopped.
+ */
+void
+session_double(struct session *s, struct datagram *d, int subflow,
+    uint64_t now)
+{
+	struct session_env *env = s->env;
+
+	if (env->redundancy == 0 || (env->express >> subflow & 1) == 0 ||
+	    s->out.cost_sent - s->burst_cost > env->redundancy)
+		return;
+	if (s->twin < 0 || s->twin == subflow ||
+	    (env->express >> s->twin & 1) == 0) {
+		list_unlink(&s->doubled);
+		s->twin = quietest_express(env, but(subflow));
+		if (s->twin >= 0)
+			sendq_second_on(&s->out, s->twin);
+	}
+	if (s->twin >= 0 && bucket_take_n(&env->redundant, d->len, now))
+		sendq_twice(&s->out, d);
 }
 
 void
@@ -152,6 +185,11 @@ session_schedule(struct session *s, uint64_t now)
 		sched_sleep(&s->turn);
 	else
 		sched_wake(lane(s), &s->turn, s->out.lost > 0);
+
+	if (!sends || s->twin < 0 || s->out.twice == 0)
+		list_unlink(&s->doubled);
+	else if (!list_linked(&s->doubled))
+		list_append(&s->env->doubled[s->twin], &s->doubled);
 
 	if (!waits) {
 		list_unlink(&s->busy);
@@ -185,6 +223,7 @@ session_forget(struct session *s)
 		list_unlink(&s->control);
 		list_unlink(&s->busy);
 		list_unlink(&s->opening);
+		list_unlink(&s->doubled);
 		sched_remove(&s->turn);
 		session_make_ready(s);
 	}
@@ -258,6 +297,8 @@ session_subflow_lost(struct session *s, int subflow, uint64_t now)
 		list_unlink(&s->ack);
 	if (s->express == subflow)
 		s->express = -1;
+	if (s->twin == subflow)
+		s->twin = -1;
 	if (s->heard == subflow)
 		s->heard = -1;
 	s->ask_on &= ~(UINT64_C(1) << subflow);
@@ -331,8 +372,10 @@ session_read(struct session *s, size_t len, uint64_t now)
 {
 	assert(!s->read_ended);
 	s->bytes_out += len;
-	if (sendq_empty(&s->out))
+	if (sendq_empty(&s->out)) {
 		s->acked_us = now;
+		s->burst_cost = s->out.cost_sent;
+	}
 	for (int i = 0; len > 0; i++) {
 		struct datagram **d = &s->env->spare[i];
 		size_t n = len < WIRE_DATA_MAX ? len : WIRE_DATA_MAX;

@@ -12,11 +12,13 @@
  *	controls   owes a RESET, OPENED or ASK
  *	busy       waits for the peer (unacknowledged, or a RESET unanswered)
  *	opening    OPEN was sent and is not acknowledged, in order of number
+ *	doubled[i] something it has sent is due on subflow i as well
  *	dead       nobody needs it any more: the group frees it
  */
 #ifndef CORE_SESSION_PRIVATE_H
 #define CORE_SESSION_PRIVATE_H
 
+#include "bucket.h"
 #include "budget.h"
 #include "list.h"
 #include "metrics.h"
@@ -29,7 +31,7 @@
 #define SPARES 4
 
 #define ACK_DELAY_US UINT64_C(50000)
-#define EXPRESS_START (128 * 1024)	/* first bytes of a session */
+#define EXPRESS_START (128 * 1024)	/* first bytes of a burst */
 #define EXPRESS_SMALL (16 * 1024)	/* all that an interactive one has */
 #define UNSENT_MAX (128 * 1024)		/* read ahead of the subflows */
 #define LOOKAHEAD 4096			/* read without a window, so that an end
@@ -47,6 +49,9 @@ struct session_env {
 	uint64_t express, bulk;		/* subflows attached, one bit each */
 	uint64_t carried[SUBFLOWS];	/* bytes unacknowledged on each */
 	struct sched express_turns[SUBFLOWS], bulk_turns;
+	struct list doubled[SUBFLOWS];
+	uint32_t redundancy;		/* first bytes of a burst sent twice */
+	struct bucket redundant;	/* bytes of it, of all sessions */
 	struct list all, ready, acks_now, acks_later, controls, busy, opening,
 	    dead;
 	struct datagram *spare[SPARES];	/* where local sides receive */
@@ -64,7 +69,7 @@ enum session_phase {
 struct session {
 	struct session_env *env;
 	struct session *hash_next;	/* the group's, by number */
-	struct list all, ready, ack, control, busy, opening, dead;
+	struct list all, ready, ack, control, busy, opening, doubled, dead;
 	struct sched_entry turn;
 
 	uint32_t number;
@@ -83,6 +88,9 @@ struct session {
 	bool read_ended;	/* FIN is queued */
 	bool read_blocked;	/* the role was told not to read */
 	int express;		/* subflow of its burst, or -1 */
+	int twin;		/* and of its second copy, or -1 */
+	uint64_t burst_cost;	/* cost sent when the burst began: nothing was
+				 * waiting or unacknowledged */
 	uint64_t bytes_out;
 	uint64_t acked_us;	/* the peer last took something, or was first
 				 * given something to take */
@@ -128,6 +136,9 @@ void session_fail(struct session *, uint8_t code, uint64_t now);
 void session_forget(struct session *);
 void session_maybe_finish(struct session *);
 void session_subflow_lost(struct session *, int subflow, uint64_t now);
+/* A datagram that was just sent for the first time may go twice. */
+void session_double(struct session *, struct datagram *, int subflow,
+    uint64_t now);
 bool session_fin_taken(const struct session *);
 
 /* ---- exchange.c: its frames ---- */
@@ -147,6 +158,9 @@ struct session_turn {
 /* Bytes written, 0: nothing to write or no room for it. */
 size_t session_fill(struct session *, const struct session_turn *,
     uint64_t now);
+/* What is due on its twin as well.  0: no room. */
+size_t session_fill_second(struct session *, int subflow, uint8_t *out,
+    size_t room, uint64_t now);
 size_t session_fill_ack(struct session *, int subflow, uint8_t *out,
     size_t room, uint64_t now);
 /* RESET, OPENED or ASK, whichever is due. */

@@ -7,7 +7,8 @@
  * then datagrams, one turn of one session at a time.  Each express subflow has
  * turns of its own, so that a burst is never striped; bulk subflows share one
  * set and take from it what they can send (late binding).  A lane without a
- * subflow is served by the other.
+ * subflow is served by the other.  Second copies go when an express subflow has
+ * nothing else to send.
  */
 #include "group_private.h"
 
@@ -191,6 +192,26 @@ fill_datagrams(struct group *g, int subflow, struct room *r, uint64_t now)
 	}
 }
 
+/* One datagram of each session in turn. */
+static void
+fill_second_copies(struct group *g, int subflow, struct room *r, uint64_t now)
+{
+	struct list *node;
+
+	while ((node = list_first(&g->env.doubled[subflow])) != NULL) {
+		struct session *s = list_object(node, struct session, doubled);
+		size_t n = session_fill_second(s, subflow, at(r), left(r), now);
+
+		if (n == 0)
+			return;
+		r->used += n;
+		if (list_linked(node)) {
+			list_unlink(node);
+			list_append(&g->env.doubled[subflow], node);
+		}
+	}
+}
+
 size_t
 group_fill(struct group *g, int subflow, uint8_t *out, size_t room,
     uint64_t now)
@@ -203,6 +224,7 @@ group_fill(struct group *g, int subflow, uint8_t *out, size_t room,
 	fill_acks(g, subflow, &r, now);
 	fill_controls(g, subflow, &r, now);
 	fill_datagrams(g, subflow, &r, now);
+	fill_second_copies(g, subflow, &r, now);
 	group_bury(g);
 	return r.used;
 }
@@ -249,6 +271,7 @@ group_wants(const struct group *g, int subflow, uint64_t now)
 	for (size_t i = 0; i < g->nstrays; i++)
 		if (g->strays[i].subflow == subflow)
 			return true;
-	return (express && sched_awake(&e->express_turns[subflow])) ||
+	return !list_empty(&e->doubled[subflow]) ||
+	    (express && sched_awake(&e->express_turns[subflow])) ||
 	    ((!express || e->bulk == 0) && sched_awake(&e->bulk_turns));
 }

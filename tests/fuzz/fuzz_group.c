@@ -44,6 +44,8 @@ make(struct world *w, int side, struct cursor *in)
 	static const uint32_t growth[] = { 0, 0, 3000, 1 << 20 };
 	static const uint32_t datagrams[] = { 500, 1436, 5000, WIRE_DATA_MAX };
 	static const uint32_t sessions[] = { 2 * FLOWS, 2 * FLOWS, 65536, 3 };
+	static const uint32_t bursts[] = { 0, 0, 5000, 65536 };
+	static const uint32_t per_s[] = { 0, 0, 3000, 100000 };
 	static const uint32_t memory[] = { 64 << 20, 64 << 20, 64 << 20,
 		200 << 10 };
 	struct group_options *o = &w->options[side];
@@ -61,6 +63,8 @@ make(struct world *w, int side, struct cursor *in)
 		w->may_refuse = true;
 	w->groups[side] = group_new(o);
 	assert(w->groups[side] != NULL);
+	group_redundancy(w->groups[side], choose(b >> 4, bursts),
+	    choose(b >> 6, per_s), w->now);
 }
 
 static void

@@ -93,6 +93,11 @@ make_group(struct scenario *sc, struct random *r, int side)
 	default:
 		o->datagram_max = (uint32_t)random_log(r, 1000, WIRE_DATA_MAX);
 	}
+	if (random_once_in(r, 2))
+		sc->redundancy[side] = (uint32_t)random_log(r, 1000, 256 << 10);
+	if (random_once_in(r, 4))
+		sc->redundancy_per_s[side] = (uint32_t)random_log(r, 1000,
+		    1 << 20);
 	sc->budget_bytes[side] = 256 << 20;
 }
 

@@ -75,6 +75,7 @@ struct flow_plan {
 struct scenario {
 	struct group_options options[SIDES];
 	uint64_t budget_bytes[SIDES];
+	uint32_t redundancy[SIDES], redundancy_per_s[SIDES];
 	bool may_refuse;	/* resources are short: RESET 5 is right */
 	bool is_long;		/* moves a session past SIM_LONG datagrams */
 

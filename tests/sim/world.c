@@ -304,6 +304,8 @@ start_groups(struct world *w)
 		side->group = group_new(&options);
 		if (side->group == NULL)
 			abort();
+		group_redundancy(side->group, w->plan.redundancy[i],
+		    w->plan.redundancy_per_s[i], w->now);
 		group_peer_window(side->group,
 		    w->plan.options[!i].initial_window);
 		side->drained = false;
