@@ -45,6 +45,8 @@ extra_headers()
 	case $1 in
 	core/addr.[ch]) echo arpa/inet.h ;;
 	core/secure.c) echo sodium.h ;;
+	# A thread to wait for names, which takes no signals.
+	net/resolver.c) echo pthread.h signal.h ;;
 	answers.c|ask.c) echo json-c/json.h ;;
 	conffile.c) echo confuse.h ;;
 	keyfile.c|main.c|roroctl.c) echo sodium.h ;;
@@ -123,7 +125,7 @@ may_include()
 	\<*\>)
 		case $layer in
 		core) has "$plain" "$core_headers" "$(extra_headers "$name")" ;;
-		net) has "$plain" "$net_headers" ;;
+		net) has "$plain" "$net_headers" "$(extra_headers "$name")" ;;
 		role) has "$plain" "$role_headers" "$(extra_headers "$name")" ;;
 		nft) has "$plain" "$nft_headers" ;;
 		esac ;;
