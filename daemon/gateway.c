@@ -26,6 +26,7 @@
 #include "core/wire.h"
 #include "net/log.h"
 #include "nft/batch.h"
+#include "nft/bridge.h"
 #include "nft/route.h"
 #include "nft/ruleset.h"
 #include "nft/transact.h"
@@ -398,15 +399,30 @@ beat(struct gateway *g, unsigned families)
 		complain("heartbeat", &failure);
 }
 
+/* What follows "are intercepted". */
+static const char *
+but_not_all(unsigned families, unsigned blocked)
+{
+	if ((families & GATE_IPV6) == 0)
+		return blocked & GATE_IPV6 ? ", IPv4 only: "
+		    "bridge-nf-call-ip6tables keeps TPROXY from working" :
+		    ", IPv4 only: the relay has no route for IPv6";
+	if ((families & GATE_IPV4) == 0)
+		return blocked & GATE_IPV4 ? ", IPv6 only: "
+		    "bridge-nf-call-iptables keeps TPROXY from working" :
+		    ", IPv6 only: the relay has no IPv4";
+	return "";
+}
+
 static void
-log_gate(enum gate_reason before, const struct gateway *g, unsigned families)
+log_gate(enum gate_reason before, const struct gateway *g, unsigned families,
+    unsigned blocked)
 {
 	static struct log_limit limit = { .burst = 20 };
 
 	if (families != 0 && families != g->families)
 		log_limited(&limit, LOG_LEVEL_INFO, "gateway: new connections "
-		    "are intercepted%s", families & GATE_IPV6 ? "" :
-		    ", IPv4 only: the relay has no route for IPv6");
+		    "are intercepted%s", but_not_all(families, blocked));
 	else if (families == 0 && (before != g->gate.reason ||
 	    g->families != 0))
 		log_limited(&limit, LOG_LEVEL_WARN, "gateway: new connections "
@@ -421,8 +437,12 @@ gateway_look(struct gateway *g)
 	unsigned families;
 
 	g->options.on_look(g->options.user, &in);
+	if (intercept(g)->mode == CONFIG_TPROXY)
+		in.blocked = bridge_families(
+		    (const char *const *)intercept(g)->interfaces,
+		    intercept(g)->ninterfaces);
 	families = gate_update(&g->gate, &in, clock_us());
-	log_gate(before, g, families);
+	log_gate(before, g, families, in.blocked);
 	if (g->transact == NULL) {
 		g->families = families;
 		return;

@@ -293,11 +293,8 @@ on_look(void *user, struct gate_input *in)
 
 	in->draining = p->draining;
 	in->relay_up = look_at_relay(p);
-	/* A relay may have servers without a way to the Internet; only of IPv6
-	 * is it known that there are networks without. */
-	in->relay_families = GATE_IPV4;
-	if (p->uplink != NULL && uplink_families(p->uplink) & GATE_IPV6)
-		in->relay_families |= GATE_IPV6;
+	in->relay_families = p->uplink != NULL ?
+	    uplink_families(p->uplink) : 0;
 	in->sessions = tally_total(p->clients);
 	in->max_sessions = p->quota.max_sessions;
 	in->held_bytes = p->quota.budget.held_bytes;

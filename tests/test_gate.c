@@ -54,6 +54,23 @@ it_opens_only_for_what_the_relay_reaches(void **state)
 }
 
 static void
+it_opens_only_for_what_bridges_leave(void **state)
+{
+	(void)state;
+	in.blocked = GATE_IPV4;
+	assert_int_equal(look(), GATE_IPV6);
+	assert_int_equal(gate.reason, GATE_OPEN);
+	in.relay_families = GATE_IPV4;
+	assert_int_equal(look(), 0);
+	assert_int_equal(gate.reason, GATE_BRIDGE);
+	in.blocked = 0;
+	assert_int_equal(look(), GATE_IPV4);
+	in.relay_families = 0;
+	assert_int_equal(look(), 0);
+	assert_int_equal(gate.reason, GATE_NO_FAMILY);
+}
+
+static void
 the_operator_and_the_end_close_it_at_once(void **state)
 {
 	(void)state;
@@ -166,6 +183,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(it_is_closed_until_a_relay_is_up),
 		TEST(it_opens_only_for_what_the_relay_reaches),
+		TEST(it_opens_only_for_what_bridges_leave),
 		TEST(the_operator_and_the_end_close_it_at_once),
 		TEST(a_relay_that_comes_and_goes_is_believed_later_each_time),
 		TEST(a_relay_that_stayed_is_believed_soon_again),

@@ -13,6 +13,8 @@ static const char *const reason_texts[] = {
 	[GATE_PROBATION] = "the relay has just come back",
 	[GATE_SESSIONS] = "nearly all sessions are in use",
 	[GATE_MEMORY] = "nearly all memory is in use",
+	[GATE_NO_FAMILY] = "the relay has neither IPv4 nor IPv6",
+	[GATE_BRIDGE] = "bridge-nf-call-iptables keeps TPROXY from working",
 };
 
 static_assert(LENGTH(reason_texts) == GATE_NREASONS, "a text for each");
@@ -65,6 +67,10 @@ reason(const struct gate *g, const struct gate_input *in, uint64_t now_us)
 		return GATE_SESSIONS;
 	if (g->memory_full)
 		return GATE_MEMORY;
+	if (in->relay_families == 0)
+		return GATE_NO_FAMILY;
+	if ((in->relay_families & ~in->blocked) == 0)
+		return GATE_BRIDGE;
 	return GATE_OPEN;
 }
 
@@ -77,7 +83,7 @@ gate_update(struct gate *g, const struct gate_input *in, uint64_t now_us)
 	g->memory_full = is_full(g->memory_full, in->held_bytes,
 	    in->limit_bytes);
 	g->reason = reason(g, in, now_us);
-	return g->reason == GATE_OPEN ? in->relay_families : 0;
+	return g->reason == GATE_OPEN ? in->relay_families & ~in->blocked : 0;
 }
 
 const char *

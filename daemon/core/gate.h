@@ -32,6 +32,8 @@ enum gate_reason {
 	GATE_PROBATION,			/* one does, but not for long */
 	GATE_SESSIONS,
 	GATE_MEMORY,
+	GATE_NO_FAMILY,			/* the relay reaches none */
+	GATE_BRIDGE,			/* `blocked` are all that it does */
 	GATE_NREASONS,
 };
 
@@ -39,7 +41,9 @@ struct gate_input {
 	bool off;			/* the operator's word */
 	bool draining;
 	bool relay_up;
-	unsigned relay_families;	/* that the relay reaches; one at least */
+	unsigned relay_families;	/* that the relay reaches */
+	unsigned blocked;		/* that a bridge takes away from TPROXY
+					 * (nft/bridge.h) */
 	uint64_t sessions, max_sessions;
 	uint64_t held_bytes, limit_bytes;
 };
