@@ -31,6 +31,7 @@ roroctl=$(readlink -f "$roroctl")
 
 # Ours alone, so that tests can run side by side.
 prefix=rr$$
+hosts=
 
 client4=10.77.1.2 client6=fd77:1::2
 gateway4=10.77.1.1 gateway6=fd77:1::1	# as the client sees it
@@ -98,15 +99,21 @@ cable()		# host, interface, host, interface, number of the network
 	on "$3" ip link set "$4" up
 }
 
+# One with nothing but a loopback; it goes with the test.
+add_host()	# host
+{
+	ip netns add "$prefix-$1" || return
+	hosts="$hosts $1"
+	on "$1" ip link set lo up
+	# Nobody waits to see whether a link-local address is a duplicate.
+	on "$1" sh -c 'echo 0 >/proc/sys/net/ipv6/conf/default/dad_transmits'
+}
+
 add_hosts()
 {
 	local host
 	for host in client gateway relay server; do
-		ip netns add "$prefix-$host" || return
-		on "$host" ip link set lo up
-		# Nobody waits to see whether a link-local address is a duplicate.
-		on "$host" sh -c \
-		    'echo 0 >/proc/sys/net/ipv6/conf/default/dad_transmits'
+		add_host "$host" || return
 	done
 	for host in gateway relay; do
 		on "$host" sh -c 'echo 1 >/proc/sys/net/ipv4/ip_forward
@@ -131,7 +138,7 @@ remove_leftovers()
 	local name pid
 	for name in $(ip netns list 2>/dev/null | cut -d ' ' -f 1); do
 		case $name in
-		rr[0-9]*-client|rr[0-9]*-gateway|rr[0-9]*-relay|rr[0-9]*-server)
+		rr[0-9]*-[a-z]*)
 			pid=${name#rr}
 			pid=${pid%%-*}
 			kill -0 "$pid" 2>/dev/null || ip netns del "$name"
@@ -152,7 +159,7 @@ clean_up()
 		kill -KILL "${pids[$name]}" 2>/dev/null
 		wait "${pids[$name]}" 2>/dev/null
 	done
-	for host in client gateway relay server; do
+	for host in $hosts; do
 		ip netns del "$prefix-$host" 2>/dev/null
 	done
 	if [ -n "$tmp" ]; then
@@ -481,6 +488,13 @@ connected()
 {
 	[ "$(sockets gateway established "dport = :$relay_port")" -ge \
 	    "${SUBFLOWS:-4}" ]
+}
+
+# What the kernel intercepts by the daemon's own table.
+intercepting()	# ipv4|ipv6
+{
+	on gateway nft list set inet ro-ro-tcp intercepted 2>/dev/null |
+	    grep -qw "$1"
 }
 
 # The gateway redirects these ports of what comes from the client; all without
