@@ -118,6 +118,8 @@ check_flow_buffers(struct check *c, const struct check_flow *f)
 {
 	static const char why[] = "without rate and delay in the "
 	    "configuration that is all that a subflow gets";
+	static const char other[] = "what comes from the relay has no more "
+	    "room than that in a subflow";
 	char text[UNITS_TEXT_MAX];
 	uint64_t bytes = sockopt_buffer_bytes(f->socket->rate_bps,
 	    f->socket->delay_ms, f->subflows);
@@ -133,6 +135,8 @@ check_flow_buffers(struct check *c, const struct check_flow *f)
 		check_wish(c, f, "rmem_max", bytes);
 		check_wish(c, f, "wmem_max", bytes + bytes / 2);
 	}
+	if (bytes != 0 && bytes < TUNED_MIN / 2 && check_is_proxy(c))
+		check_tuned(c, f->name, "tcp_rmem", TUNED_MIN, other);
 	check_servers(c, f);
 }
 

@@ -464,6 +464,25 @@ without_rate_and_delay_the_kernel_has_to_tune(void **state)
 }
 
 static void
+what_comes_down_a_link_with_a_slow_uplink_needs_room(void **state)
+{
+	struct check c;
+
+	(void)state;
+	look_at(&c, "small", "role = proxy\n"
+	    "intercept { interfaces = \"br-lan\" }\n"
+	    "relay \"r\" { address = \"192.0.2.1:1\" protection = none\n"
+	    "path \"p\" { rate = 2Mbit delay = 600ms } }\n");
+	check_buffers(&c);
+	assert_status(&c, "buffers", 0, CHECK_OK);
+	assert_status(&c, "buffers", 1, CHECK_WARNING);
+	assert_now(&c, "buffers", 1,
+	    "sysctl -w 'net.ipv4.tcp_rmem=4096 131072 4194304'");
+	assert_null(item(&c, "buffers", 2));
+	end(&c);
+}
+
+static void
 a_daemon_without_privileges_is_held_to_the_limits(void **state)
 {
 	struct check c;
@@ -877,6 +896,8 @@ main(void)
 		cmocka_unit_test(br_netfilter_is_in_the_way_of_tproxy_only),
 		cmocka_unit_test(a_small_machine_is_found_small),
 		cmocka_unit_test(without_rate_and_delay_the_kernel_has_to_tune),
+		cmocka_unit_test(
+		    what_comes_down_a_link_with_a_slow_uplink_needs_room),
 		cmocka_unit_test(
 		    a_daemon_without_privileges_is_held_to_the_limits),
 		cmocka_unit_test(a_relay_has_to_tune_for_servers),

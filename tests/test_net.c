@@ -754,7 +754,6 @@ options_of_a_subflow_reach_the_kernel(void **state)
 	assert_int_equal(option(fd, IPPROTO_TCP, TCP_KEEPIDLE), 17);
 	assert_int_equal(option(fd, IPPROTO_TCP, TCP_KEEPINTVL), 15);
 	assert_int_equal(option(fd, SOL_SOCKET, SO_KEEPALIVE), 1);
-	assert_int_equal(option(fd, SOL_SOCKET, SO_RCVBUF), 200000);
 	assert_int_equal(option(fd, SOL_SOCKET, SO_SNDBUF), 300000);
 	sockopt_pacing(fd, 1000000);
 	assert_int_equal(option(fd, SOL_SOCKET, SO_MAX_PACING_RATE), 1000000);
@@ -763,6 +762,38 @@ options_of_a_subflow_reach_the_kernel(void **state)
 	assert_int_equal(option(fd, IPPROTO_TCP, TCP_KEEPINTVL), 3);
 	sockopt_pacing(fd, UINT64_MAX);
 	assert_int_equal(option(fd, SOL_SOCKET, SO_MAX_PACING_RATE), -1);
+	close(fd);
+}
+
+static unsigned
+tuned_receive_buffer(void)
+{
+	FILE *file = fopen("/proc/sys/net/ipv4/tcp_rmem", "r");
+	unsigned most = 0;
+
+	assert_non_null(file);
+	assert_int_equal(fscanf(file, "%*u %*u %u", &most), 1);
+	fclose(file);
+	return most;
+}
+
+/* The other direction of the link may be much faster than ours. */
+static void
+a_slow_uplink_does_not_make_the_receive_buffer_small(void **state)
+{
+	struct sockopt_subflow s = { .buffer_bytes = 100000 };
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	unsigned tuned = tuned_receive_buffer();
+	socklen_t len = sizeof(tuned);
+
+	(void)state;
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &tuned, len) == -1)
+		skip();
+	sockopt_subflow(fd, &s);
+	assert_int_equal(option(fd, SOL_SOCKET, SO_RCVBUF), tuned / 2 * 2);
+	s.buffer_bytes = tuned;
+	sockopt_subflow(fd, &s);
+	assert_int_equal(option(fd, SOL_SOCKET, SO_RCVBUF), 2 * tuned);
 	close(fd);
 }
 
@@ -959,6 +990,8 @@ main(void)
 		    buffers_are_twice_the_product_of_rate_and_delay),
 		cmocka_unit_test(lowat_is_twenty_milliseconds_of_the_rate),
 		cmocka_unit_test(options_of_a_subflow_reach_the_kernel),
+		cmocka_unit_test(
+		    a_slow_uplink_does_not_make_the_receive_buffer_small),
 		cmocka_unit_test(an_unknown_congestion_control_is_no_error),
 		cmocka_unit_test(our_own_addresses_hold_loopback),
 		cmocka_unit_test(a_numeric_host_is_its_own_address),

@@ -16,7 +16,8 @@ struct sockopt_subflow {
 	uint32_t notsent_lowat_bytes;	/* 0: leave it */
 	uint32_t user_timeout_ms;	/* 0: leave it */
 	uint32_t mark;			/* 0: none */
-	uint32_t buffer_bytes;		/* each way; 0: the kernel tunes it */
+	uint32_t buffer_bytes;		/* 0: the kernel tunes it; receiving, it
+					 * is at least what that would give */
 	uint32_t keepalive_s;		/* 0: off */
 };
 
