@@ -20,11 +20,13 @@
 #include "clock.h"
 #include "net/log.h"
 #include "net/reap.h"
+#include "net/tcpinfo.h"
 
 #define ROUNDS 8
 #define PING_US UINT64_C(15000000)	/* of silence; NATs forget sooner or
 					 * later */
 #define PINGS 2				/* unanswered ones that are enough */
+#define LOOK_US UINT64_C(100000)	/* at the TCP of each subflow */
 #define SHED_US UINT64_C(250000)
 #define IDLE_MIN_US UINT64_C(20000)
 #define IDLE_MAX_US UINT64_C(1000000)
@@ -50,6 +52,7 @@ struct trunk {
 	ev_timer timer;
 	bool proxy, changed, draining, idle_told, drain_told, dead;
 	uint64_t idle_since;		/* while draining; 0: it is not */
+	uint64_t look_at;	/* the subflows' TCP, next */
 	int asked;		/* the subflow that was, by trunk_ask() */
 	uint64_t asked_us;
 };
@@ -94,6 +97,42 @@ pace(struct trunk *t)
 	}
 	if (n > 0)
 		pacer_look(items, n, clock_us());
+}
+
+/* ---- what TCP says ---- */
+
+static void
+look_at_tcp(struct trunk *t)
+{
+	uint64_t now = clock_us();
+	struct group_facts facts;
+
+	if (now < t->look_at)
+		return;
+	t->look_at = now + LOOK_US;
+	for (int i = 0; i < GROUP_SUBFLOWS; i++) {
+		const struct trunk_subflow *f = t->subflows[i];
+
+		if (f == NULL || group_subflow_idle(t->group, i) ||
+		    !tcpinfo_facts(subflow_fd(f->subflow), &facts))
+			continue;
+		bool suspect = group_subflow_suspect(t->group, i);
+		facts.waiting_bytes += (uint32_t)subflow_pending(f->subflow);
+		group_subflow_facts(t->group, i, &facts, now);
+		if (group_subflow_suspect(t->group, i) != suspect)
+			log_debug("path %u: subflow %u %s", f->path, f->slot,
+			    suspect ? "moves again" : "does not move");
+	}
+}
+
+/* Only while there is something to see. */
+static bool
+has_to_look(const struct trunk *t)
+{
+	for (int i = 0; i < GROUP_SUBFLOWS; i++)
+		if (t->subflows[i] != NULL && !group_subflow_idle(t->group, i))
+			return true;
+	return false;
 }
 
 /* ---- the turn ---- */
@@ -178,6 +217,8 @@ arm(struct trunk *t)
 	for (int i = 0; i < GROUP_SUBFLOWS; i++)
 		if (t->subflows[i] != NULL)
 			at = earlier(at, ping_due(t, t->subflows[i]));
+	if (has_to_look(t))
+		at = earlier(at, t->look_at);
 	if (t->alive == 0 && t->expires != 0)
 		at = earlier(at, t->expires);
 	if (budget_level(t->budget) == BUDGET_OVER)
@@ -219,6 +260,7 @@ static void
 turn(struct trunk *t)
 {
 	shed(t);
+	look_at_tcp(t);
 	for (int i = 0; serve_sessions(t) || i == 0; i++) {
 		t->changed = i == ROUNDS;	/* the rest next time */
 		if (t->changed)

@@ -24,7 +24,7 @@ core_headers='assert.h errno.h inttypes.h limits.h stdbool.h stddef.h stdint.h
 	stdlib.h string.h'
 
 net_headers="$core_headers arpa/inet.h ev.h fcntl.h ifaddrs.h linux/errqueue.h
-	linux/netfilter_ipv4.h linux/netfilter_ipv6/ip6_tables.h linux/sockios.h
+	linux/netfilter_ipv4.h linux/netfilter_ipv6/ip6_tables.h linux/sockios.h linux/tcp.h
 	net/if.h netdb.h netinet/in.h netinet/ip.h netinet/tcp.h poll.h stdarg.h
 	stdio.h sys/epoll.h sys/ioctl.h sys/random.h sys/socket.h sys/time.h
 	sys/types.h sys/uio.h sys/un.h syslog.h time.h unistd.h"

@@ -1178,6 +1178,128 @@ sessions_opened_at_once_are_offered_no_more_than_one_by_one(void **state)
 	group_free(g);
 }
 
+/* Its TCP has so much to send and does not move. */
+static void
+stand_still(struct fixture *f, int e, int subflow, uint32_t waiting)
+{
+	struct group_facts facts = { .rtt_us = 1000, .acked_bytes = 7,
+		.waiting_bytes = waiting };
+
+	for (int i = 0; i < 12; i++) {
+		group_subflow_facts(f->g[e], subflow, &facts, f->now);
+		f->now += 100 * MS;
+	}
+}
+
+static void
+move(struct fixture *f, int e, int subflow)
+{
+	struct group_facts facts = { .rtt_us = 1000, .acked_bytes = 8,
+		.waiting_bytes = 1 };
+
+	group_subflow_facts(f->g[e], subflow, &facts, f->now);
+}
+
+static void
+what_a_suspect_carries_goes_over_the_others(void **state)
+{
+	struct fixture *f = *state;
+	struct session *c = open_session(f);
+
+	settle(f);
+	struct session *r = accept_session(f);
+	give(f, c, "lost?", 5);
+	assert_true(fill(f, PROXY, 0) > 0);
+	f->len[PROXY][0] = 0;
+	assert_int_equal(fill(f, PROXY, 1), 0);
+	stand_still(f, PROXY, 0, 50);
+	assert_true(group_subflow_suspect(f->g[PROXY], 0));
+	assert_false(group_wants(f->g[PROXY], 0, f->now));
+	assert_int_equal(fill(f, PROXY, 0), 0);
+	assert_true(fill(f, PROXY, 1) > 0);
+	deliver(f, PROXY, 1);
+	assert_takes(f, r, "lost?");
+	assert_int_equal(group_metrics(f->g[PROXY])->resent_bytes, 5);
+	/* What comes now goes there at once. */
+	give(f, c, "more", 4);
+	assert_int_equal(fill(f, PROXY, 0), 0);
+	assert_true(fill(f, PROXY, 1) > 0);
+	deliver(f, PROXY, 1);
+	assert_takes(f, r, "more");
+	move(f, PROXY, 0);
+	assert_false(group_subflow_suspect(f->g[PROXY], 0));
+	settle(f);
+	assert_false(group_subflow_busy(f->g[PROXY], 0));
+	group_detach(f->g[PROXY], 1, f->now);
+	give(f, c, "again", 5);
+	assert_true(fill(f, PROXY, 0) > 0);
+	f->len[PROXY][0] = f->len[PROXY][1] = 0;
+}
+
+static void
+when_all_are_suspect_nothing_is_sent_again(void **state)
+{
+	struct fixture *f = *state;
+	struct session *c = open_session(f);
+	int replaced;
+
+	settle(f);
+	give(f, c, "lost?", 5);
+	fill(f, PROXY, 0);
+	fill(f, PROXY, 1);
+	f->len[PROXY][0] = 0;
+	stand_still(f, PROXY, 1, 50);
+	stand_still(f, PROXY, 0, 50);
+	assert_int_equal(fill(f, PROXY, 0) + fill(f, PROXY, 1), 0);
+	assert_int_equal(group_metrics(f->g[PROXY])->resent_bytes, 0);
+	/* A new one is where it goes. */
+	int number = group_attach(f->g[PROXY], 0, 2, f->now, &replaced);
+	assert_true(group_wants(f->g[PROXY], number, f->now));
+	assert_true(group_fill(f->g[PROXY], number, f->buf[PROXY][0], 20000,
+	    f->now) > 0);
+	assert_int_equal(group_metrics(f->g[PROXY])->resent_bytes, 5);
+}
+
+static void
+what_a_suspect_carried_and_has_left_is_not_sent_again(void **state)
+{
+	struct fixture *f = *state;
+	struct session *c = open_session(f);
+
+	settle(f);
+	give(f, c, "late", 4);
+	fill(f, PROXY, 0);
+	stand_still(f, PROXY, 0, 50);
+	move(f, PROXY, 0);
+	fill(f, PROXY, 1);
+	assert_int_equal(group_metrics(f->g[PROXY])->resent_bytes, 0);
+}
+
+static void
+an_ack_does_not_stay_with_a_suspect(void **state)
+{
+	struct fixture *f = *state;
+	struct session *c = open_session(f);
+
+	settle(f);
+	struct session *r = accept_session(f);
+	give(f, c, "x", 1);
+	settle(f);
+	assert_takes(f, r, "x");
+	give(f, c, "y", 1);
+	fill(f, PROXY, 0);
+	deliver(f, PROXY, 0);
+	f->now += 60 * MS;
+	group_tick(f->g[RELAY], f->now);
+	assert_true(fill(f, RELAY, 0) > 0);	/* the ACK */
+	f->len[RELAY][0] = 0;
+	stand_still(f, RELAY, 0, 50);
+	assert_int_equal(fill(f, RELAY, 0), 0);
+	assert_true(fill(f, RELAY, 1) > 0);
+	deliver(f, RELAY, 1);
+	assert_false(group_subflow_busy(f->g[PROXY], 0));
+}
+
 int
 main(void)
 {
@@ -1229,6 +1351,10 @@ main(void)
 		T(an_ask_is_answered_on_its_own_subflow),
 		T(a_burst_of_resets_is_answered_at_once),
 		T(sessions_opened_at_once_are_offered_no_more_than_one_by_one),
+		T(what_a_suspect_carries_goes_over_the_others),
+		T(when_all_are_suspect_nothing_is_sent_again),
+		T(what_a_suspect_carried_and_has_left_is_not_sent_again),
+		T(an_ack_does_not_stay_with_a_suspect),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

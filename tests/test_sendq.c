@@ -238,6 +238,48 @@ a_filled_datagram_is_adopted_without_a_copy(void **state)
 	assert_sends(f, 0, PLENTY, "filledmore");
 }
 
+static void
+what_only_a_stalled_one_carries_goes_again_until_it_moves(void **state)
+{
+	struct fixture *f = *state;
+
+	append(f, "one");
+	assert_sends(f, 3, PLENTY, "one");
+	append(f, "two");
+	assert_sends(f, 4, PLENTY, "two");
+	append(f, "three");
+	assert_sends(f, 3, PLENTY, "three");
+	sendq_stall(&f->q, UINT64_C(1) << 3);
+	assert_sends(f, 4, PLENTY, "one");
+	assert_int_equal(f->q.lost, 1);
+	sendq_stall(&f->q, 0);
+	assert_int_equal(f->q.lost, 0);
+	assert_false(sendq_ready(&f->q, PLENTY));
+	/* A death of what is stalled changes nothing. */
+	sendq_stall(&f->q, UINT64_C(1) << 3);
+	assert_int_equal(f->q.lost, 1);
+	f->carried[3] = 0;
+	assert_int_equal(sendq_lose(&f->q, 3), 1);
+	sendq_stall(&f->q, 0);
+	assert_int_equal(f->q.lost, 1);
+	assert_sends(f, 4, PLENTY, "three");
+	assert_int_equal(sendq_ack(&f->q, 4, f->carried), 0);
+}
+
+static void
+an_acknowledgement_by_a_stalled_one_counts(void **state)
+{
+	struct fixture *f = *state;
+
+	append(f, "one");
+	assert_sends(f, 3, PLENTY, "one");
+	sendq_stall(&f->q, UINT64_C(1) << 3);
+	assert_int_equal(sendq_ack(&f->q, 2, f->carried), 0);
+	assert_int_equal(f->q.lost, 0);
+	assert_int_equal(f->carried[3], 0);
+	assert_true(sendq_empty(&f->q));
+}
+
 int
 main(void)
 {
@@ -255,6 +297,8 @@ main(void)
 		T(a_copy_elsewhere_is_as_good),
 		T(a_lost_one_may_be_acknowledged_before_it_is_sent_again),
 		T(a_filled_datagram_is_adopted_without_a_copy),
+		T(what_only_a_stalled_one_carries_goes_again_until_it_moves),
+		T(an_acknowledgement_by_a_stalled_one_counts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

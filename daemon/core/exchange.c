@@ -233,8 +233,9 @@ send_item(struct session *s, struct datagram *d, int subflow, uint8_t *out,
 
 	if (room < WIRE_HEADER + d->len)
 		return 0;
+	if ((d->copies & bit(subflow)) == 0)
+		env->carried[subflow] += d->len;
 	sendq_sent(&s->out, d, subflow, now);
-	env->carried[subflow] += d->len;
 	if (d->type == WIRE_DATA) {
 		*(again ? &m->resent_datagrams : &m->sent_datagrams) += 1;
 		*(again ? &m->resent_bytes : &m->sent_bytes) += d->len;

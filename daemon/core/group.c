@@ -114,11 +114,44 @@ group_bury(struct group *g)
 
 /* ---- subflows ---- */
 
+/* Which are in use: all that are not suspect, or all. */
+static void
+choose_subflows(struct group *g, uint64_t now)
+{
+	struct session_env *e = &g->env;
+	uint64_t express = 0, bulk = 0, suspect = 0;
+	struct list *node;
+
+	for (int i = 0; i < GROUP_SUBFLOWS; i++) {
+		const struct subflow_state *f = &g->subflows[i];
+
+		if (!f->attached)
+			continue;
+		if (f->slot >= WIRE_SLOT_BULK)
+			bulk |= subflow_bit(i);
+		else
+			express |= subflow_bit(i);
+		if (e->health[i].suspect)
+			suspect |= subflow_bit(i);
+	}
+	if (suspect == (express | bulk))
+		suspect = 0;
+	express &= ~suspect;
+	bulk &= ~suspect;
+	if (express == e->express && bulk == e->bulk && suspect == e->stalled)
+		return;
+	e->express = express;
+	e->bulk = bulk;
+	e->stalled = suspect;
+	list_each(node, &e->all)
+		session_subflows_changed(list_object(node, struct session,
+		    all), now);
+}
+
 int
 group_attach(struct group *g, uint8_t path, uint8_t slot, uint64_t now,
     int *replaced)
 {
-	struct list *node;
 	int free_one = -1;
 
 	*replaced = -1;
@@ -137,18 +170,8 @@ group_attach(struct group *g, uint8_t path, uint8_t slot, uint64_t now,
 		.heard_us = now, .answered_us = now, .ping_due = true,
 	};
 	g->env.carried[free_one] = 0;
-	if (slot >= WIRE_SLOT_BULK)
-		g->env.bulk |= subflow_bit(free_one);
-	else
-		g->env.express |= subflow_bit(free_one);
-	list_each(node, &g->env.all) {		/* lanes may have changed */
-		struct session *s = list_object(node, struct session, all);
-
-		if (s->turn.queue != NULL) {
-			sched_remove(&s->turn);
-			session_schedule(s, now);
-		}
-	}
+	health_begin(&g->env.health[free_one]);
+	choose_subflows(g, now);
 	return free_one;
 }
 
@@ -161,8 +184,6 @@ group_detach(struct group *g, int subflow, uint64_t now)
 	if (!g->subflows[subflow].attached)
 		return;
 	g->subflows[subflow].attached = false;
-	g->env.express &= ~subflow_bit(subflow);
-	g->env.bulk &= ~subflow_bit(subflow);
 	g->env.carried[subflow] = 0;
 	g->env.metrics.subflows_lost++;
 	for (size_t i = 0; i < g->nstrays; i++)
@@ -172,6 +193,7 @@ group_detach(struct group *g, int subflow, uint64_t now)
 	list_each_safe(node, after, &g->env.all)
 		session_subflow_lost(list_object(node, struct session, all),
 		    subflow, now);
+	choose_subflows(g, now);
 	group_bury(g);
 }
 
@@ -200,11 +222,37 @@ group_subflow_busy(const struct group *g, int subflow)
 	return g->env.carried[subflow] > 0;
 }
 
+void
+group_subflow_facts(struct group *g, int subflow,
+    const struct group_facts *facts, uint64_t now)
+{
+	struct health *h = &g->env.health[subflow];
+	bool suspect = h->suspect;
+
+	if (!g->subflows[subflow].attached)
+		return;
+	health_look(h, facts, now);
+	if (h->suspect != suspect)
+		choose_subflows(g, now);
+}
+
+bool
+group_subflow_idle(const struct group *g, int subflow)
+{
+	return health_idle(&g->env.health[subflow]);
+}
+
+bool
+group_subflow_suspect(const struct group *g, int subflow)
+{
+	return g->env.health[subflow].suspect;
+}
+
 uint64_t
 group_waiting(const struct group *g, int subflow, uint64_t enough)
 {
 	const struct session_env *e = &g->env;
-	const struct sched *turns = e->express & subflow_bit(subflow) ?
+	const struct sched *turns = g->subflows[subflow].slot < WIRE_SLOT_BULK ?
 	    &e->express_turns[subflow] : &e->bulk_turns;
 	const struct list *const lists[] = {
 		&turns->again, &turns->fresh, &turns->turns,

@@ -24,6 +24,7 @@
 #include <stdint.h>
 
 #include "budget.h"
+#include "health.h"
 #include "metrics.h"
 #include "session.h"
 #include "wire.h"
@@ -94,6 +95,15 @@ uint64_t group_heard(const struct group *, int subflow);
 uint64_t group_answered(const struct group *, int subflow);
 /* Does it carry anything that is not yet acknowledged? */
 bool group_subflow_busy(const struct group *, int subflow);
+
+/* What its TCP says.  One that does not move is suspect: it gets nothing new, and
+ * what it alone carries goes first to the others, until it moves.  When all are,
+ * none is treated so, and nothing is sent again in vain. */
+void group_subflow_facts(struct group *, int subflow,
+    const struct group_facts *, uint64_t now);
+/* Would another look say anything? */
+bool group_subflow_idle(const struct group *, int subflow);
+bool group_subflow_suspect(const struct group *, int subflow);
 
 /* Bytes that wait for this subflow's turns and were given to none yet; it stops
  * counting at `enough`. */

@@ -36,6 +36,13 @@ datagram_of(struct list *node)
 	return list_object(node, struct datagram, node);
 }
 
+/* Does a copy count? */
+static bool
+carried(const struct sendq *q, const struct datagram *d)
+{
+	return (d->copies & ~q->stalled) != 0;
+}
+
 static struct datagram *
 first_unsent(const struct sendq *q)
 {
@@ -72,19 +79,19 @@ drop(struct sendq *q, struct datagram *d)
 }
 
 static void
-put_down(const struct datagram *d, uint64_t carried[])
+put_down(const struct datagram *d, uint64_t carries[])
 {
 	for (uint64_t c = d->copies; c != 0; c &= c - 1)
-		carried[__builtin_ctzll(c)] -= d->len;
+		carries[__builtin_ctzll(c)] -= d->len;
 }
 
 void
-sendq_clear(struct sendq *q, uint64_t carried[])
+sendq_clear(struct sendq *q, uint64_t carries[])
 {
 	struct list *node;
 
 	while ((node = list_first(&q->unacked)) != NULL) {
-		put_down(datagram_of(node), carried);
+		put_down(datagram_of(node), carries);
 		drop(q, datagram_of(node));
 	}
 	while ((node = list_first(&q->unsent)) != NULL)
@@ -217,7 +224,7 @@ first_lost(const struct sendq *q)
 	struct list *node = q->again != &q->unacked ? q->again :
 	    q->unacked.next;
 
-	while (datagram_of(node)->copies != 0)
+	while (carried(q, datagram_of(node)))
 		node = node->next;
 	return datagram_of(node);
 }
@@ -289,12 +296,15 @@ first_sending(struct sendq *q, struct datagram *d, uint64_t now)
 void
 sendq_sent(struct sendq *q, struct datagram *d, int subflow, uint64_t now)
 {
-	if (d->sent_us == 0)
+	if (d->sent_us == 0) {
 		first_sending(q, d, now);
-	else if (d->copies == 0)
-		q->lost--;
+		q->lost++;
+	}
 	once(q, d);
+	bool before = carried(q, d);
 	d->copies |= UINT64_C(1) << subflow;
+	if (!before && carried(q, d))
+		q->lost--;
 }
 
 void
@@ -327,7 +337,7 @@ sendq_second(struct sendq *q)
 }
 
 int
-sendq_ack(struct sendq *q, uint64_t next, uint64_t carried[])
+sendq_ack(struct sendq *q, uint64_t next, uint64_t carries[])
 {
 	struct list *node;
 
@@ -338,8 +348,8 @@ sendq_ack(struct sendq *q, uint64_t next, uint64_t carried[])
 
 		if (d->serial >= next)
 			break;
-		put_down(d, carried);
-		if (d->copies == 0)
+		put_down(d, carries);
+		if (!carried(q, d))
 			q->lost--;
 		if (d->type == WIRE_DATA)
 			q->unacked_bytes -= d->len;
@@ -362,12 +372,29 @@ sendq_lose(struct sendq *q, int subflow)
 	list_each(node, &q->unacked) {
 		struct datagram *d = datagram_of(node);
 
-		if (d->copies == bit)
-			q->lost++;
+		bool before = carried(q, d);
+
 		d->copies &= ~bit;
+		if (before && !carried(q, d))
+			q->lost++;
 	}
 	q->again = &q->unacked;
 	return q->lost;
+}
+
+void
+sendq_stall(struct sendq *q, uint64_t subflows)
+{
+	struct list *node;
+
+	if (q->stalled == subflows)
+		return;
+	q->stalled = subflows;
+	q->lost = 0;
+	list_each(node, &q->unacked)
+		if (!carried(q, datagram_of(node)))
+			q->lost++;
+	q->again = &q->unacked;
 }
 
 bool

@@ -4,7 +4,7 @@
  * acknowledgement.  Bytes are gathered until they are first sent: only then are
  * they a datagram with a serial.  A datagram is kept until it is acknowledged,
  * with the set of subflows that carry a copy; one that no subflow carries any
- * more is sent again before anything new.
+ * more, or only such as are stalled, is sent again before anything new.
  *
  * `edge` is the window in units of cost: how much DATA, each datagram counted
  * with WIRE_COST more than its size, the peer takes in all.
@@ -38,7 +38,8 @@ struct sendq {
 	struct list unacked;		/* sent, by serial */
 	struct list unsent;
 	struct list *again;		/* in unacked: none before it is lost */
-	size_t lost;			/* sent, and no subflow carries them */
+	uint64_t stalled;		/* subflows whose copies do not count */
+	size_t lost;			/* sent, and no copy counts */
 	size_t twice;			/* a second copy of them is due */
 	uint64_t next;			/* serial for the next first sending */
 	uint64_t acked;			/* all before were acknowledged */
@@ -49,8 +50,8 @@ struct sendq {
 };
 
 void sendq_init(struct sendq *, uint64_t first, struct budget *);
-/* Drop everything; `carried` as for sendq_ack(). */
-void sendq_clear(struct sendq *, uint64_t carried[]);
+/* Drop everything; `carries` as for sendq_ack(). */
+void sendq_clear(struct sendq *, uint64_t carries[]);
 
 /* A datagram with room for `len` bytes outside of any queue; NULL if out of
  * memory.  free() it, or give it to sendq_adopt(). */
@@ -84,12 +85,16 @@ void sendq_second_on(struct sendq *, int subflow);
 /* The first of them; NULL: none. */
 struct datagram *sendq_second(struct sendq *);
 
-/* Everything before `next` was taken.  `carried[i]` is lowered by the bytes that
+/* Everything before `next` was taken.  `carries[i]` is lowered by the bytes that
  * subflow i carried of it.  -EPROTO: it was not sent. */
-int sendq_ack(struct sendq *, uint64_t next, uint64_t carried[]);
+int sendq_ack(struct sendq *, uint64_t next, uint64_t carries[]);
 
 /* A subflow is gone.  Returns how many datagrams are to be sent again. */
 size_t sendq_lose(struct sendq *, int subflow);
+
+/* From now on copies on these subflows, and only these, do not count: what no
+ * other carries is lost, until it is sent again or they go on. */
+void sendq_stall(struct sendq *, uint64_t subflows);
 
 /* Nothing queued and nothing unacknowledged. */
 bool sendq_empty(const struct sendq *);

@@ -48,6 +48,7 @@ session_new(struct session_env *env, const struct wire_open *open,
 	/* OPEN is serial 0 of the proxy's direction; data starts at 1. */
 	sendq_init(&s->out, env->proxy ? 0 : 1, env->budget);
 	reorder_init(&s->in, 1, env->budget);
+	s->out.stalled = env->stalled;
 	s->edge = env->peer_window;
 	s->offered = env->initial_window;
 	s->window = env->initial_window;
@@ -289,31 +290,53 @@ session_fail(struct session *s, uint8_t code, uint64_t now)
 	start_reset(s, code, now);
 }
 
-void
-session_subflow_lost(struct session *s, int subflow, uint64_t now)
+static bool
+is_in(int subflow, uint64_t subflows)
 {
-	s->asked_on &= ~(UINT64_C(1) << subflow);
-	if (s->asked_on == 0 && !s->ack_owed)
-		list_unlink(&s->ack);
-	if (s->express == subflow)
+	return subflow >= 0 && (subflows >> subflow & 1) != 0;
+}
+
+/* What went over one of these may never have arrived. */
+static void
+distrust(struct session *s, uint64_t subflows, uint64_t now)
+{
+	if (is_in(s->express, subflows))
 		s->express = -1;
-	if (s->twin == subflow)
+	if (is_in(s->twin, subflows))
 		s->twin = -1;
-	if (s->heard == subflow)
+	if (is_in(s->heard, subflows))
 		s->heard = -1;
-	s->ask_on &= ~(UINT64_C(1) << subflow);
-	sendq_lose(&s->out, subflow);
-	if (s->ack_on == subflow) {	/* it may never have arrived */
+	if (is_in(s->ack_on, subflows)) {
 		s->ack_on = -1;
 		session_owe_ack(s, true, now);
 	}
-	if (s->phase == PHASE_RESETTING && s->reset_on == subflow) {
+	if (s->phase == PHASE_RESETTING && is_in(s->reset_on, subflows)) {
 		s->reset_on = -1;
 		s->reset_due = true;
 		s->ask_on = 0;
 		if (!list_linked(&s->control))
 			list_append(&s->env->controls, &s->control);
 	}
+}
+
+void
+session_subflow_lost(struct session *s, int subflow, uint64_t now)
+{
+	s->asked_on &= ~(UINT64_C(1) << subflow);
+	if (s->asked_on == 0 && !s->ack_owed)
+		list_unlink(&s->ack);
+	s->ask_on &= ~(UINT64_C(1) << subflow);
+	sendq_lose(&s->out, subflow);
+	distrust(s, UINT64_C(1) << subflow, now);
+	sched_remove(&s->turn);
+	session_schedule(s, now);
+}
+
+void
+session_subflows_changed(struct session *s, uint64_t now)
+{
+	sendq_stall(&s->out, s->env->stalled);
+	distrust(s, s->env->stalled, now);
 	sched_remove(&s->turn);
 	session_schedule(s, now);
 }

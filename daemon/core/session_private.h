@@ -20,6 +20,7 @@
 
 #include "bucket.h"
 #include "budget.h"
+#include "health.h"
 #include "list.h"
 #include "metrics.h"
 #include "reorder.h"
@@ -46,7 +47,10 @@ struct session_env {
 	struct budget *budget;
 	struct metrics metrics;
 	uint64_t rtt_us;
-	uint64_t express, bulk;		/* subflows attached, one bit each */
+	uint64_t express, bulk;		/* subflows in use, one bit each */
+	uint64_t stalled;		/* those attached that are not, because
+					 * they are suspect and others are not */
+	struct health health[SUBFLOWS];
 	uint64_t carried[SUBFLOWS];	/* bytes unacknowledged on each */
 	struct sched express_turns[SUBFLOWS], bulk_turns;
 	struct list doubled[SUBFLOWS];
@@ -136,6 +140,8 @@ void session_fail(struct session *, uint8_t code, uint64_t now);
 void session_forget(struct session *);
 void session_maybe_finish(struct session *);
 void session_subflow_lost(struct session *, int subflow, uint64_t now);
+/* Those in use are others now. */
+void session_subflows_changed(struct session *, uint64_t now);
 /* A datagram that was just sent for the first time may go twice. */
 void session_double(struct session *, struct datagram *, int subflow,
     uint64_t now);

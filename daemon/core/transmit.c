@@ -75,10 +75,11 @@ may_carry_ack(const struct group *g, const struct session *s, int subflow)
 {
 	if ((s->asked_on & subflow_bit(subflow)) != 0)
 		return true;
-	if (!s->ack_owed)
+	if (!s->ack_owed || (g->env.stalled & subflow_bit(subflow)) != 0)
 		return false;
 	return (g->env.express & subflow_bit(subflow)) != 0 ||
-	    s->heard == subflow || s->heard < 0;
+	    s->heard == subflow || s->heard < 0 ||
+	    (g->env.stalled & subflow_bit(s->heard)) != 0;
 }
 
 static void
@@ -100,8 +101,10 @@ fill_acks(struct group *g, int subflow, struct room *r, uint64_t now)
 
 /* What this subflow swallowed, another may carry. */
 static bool
-may_carry_control(const struct session *s, int subflow)
+may_carry_control(const struct group *g, const struct session *s, int subflow)
 {
+	if ((g->env.stalled & subflow_bit(subflow)) != 0)
+		return false;
 	return s->opened_due || (s->ask_on & subflow_bit(subflow)) == 0;
 }
 
@@ -113,7 +116,7 @@ fill_controls(struct group *g, int subflow, struct room *r, uint64_t now)
 	list_each_safe(node, after, &g->env.controls) {
 		struct session *s = list_object(node, struct session, control);
 
-		if (!may_carry_control(s, subflow))
+		if (!may_carry_control(g, s, subflow))
 			continue;
 		size_t n = session_fill_control(s, subflow, at(r), left(r),
 		    now);
@@ -151,6 +154,8 @@ pick(struct group *g, int subflow)
 	struct session_env *e = &g->env;
 	struct sched_entry *t = NULL;
 
+	if ((e->stalled & subflow_bit(subflow)) != 0)
+		return NULL;
 	if (e->express & subflow_bit(subflow))
 		t = sched_pick(&e->express_turns[subflow]);
 	if (t == NULL && (e->bulk == 0 || (e->bulk & subflow_bit(subflow)) != 0))
@@ -225,6 +230,7 @@ group_fill(struct group *g, int subflow, uint8_t *out, size_t room,
 	fill_controls(g, subflow, &r, now);
 	fill_datagrams(g, subflow, &r, now);
 	fill_second_copies(g, subflow, &r, now);
+	health_give(&g->env.health[subflow], r.used);
 	group_bury(g);
 	return r.used;
 }
@@ -249,7 +255,7 @@ owes_control(const struct group *g, int subflow)
 	const struct list *node;
 
 	list_each(node, &g->env.controls)
-		if (may_carry_control(list_object(node, struct session,
+		if (may_carry_control(g, list_object(node, struct session,
 		    control), subflow))
 			return true;
 	return false;
@@ -271,6 +277,8 @@ group_wants(const struct group *g, int subflow, uint64_t now)
 	for (size_t i = 0; i < g->nstrays; i++)
 		if (g->strays[i].subflow == subflow)
 			return true;
+	if ((e->stalled & subflow_bit(subflow)) != 0)
+		return false;
 	return !list_empty(&e->doubled[subflow]) ||
 	    (express && sched_awake(&e->express_turns[subflow])) ||
 	    ((!express || e->bulk == 0) && sched_awake(&e->bulk_turns));

@@ -632,6 +632,15 @@ subflow_relay(struct ev_loop *loop, int fd, const struct subflow_options *o)
 	return sf;
 }
 
+size_t
+subflow_pending(const struct subflow *sf)
+{
+	const uint8_t *bytes;
+
+	return sf->phase == PHASE_UP ?
+	    transform_out_peek(sf->transform, &bytes) : 0;
+}
+
 void *
 subflow_user(const struct subflow *sf)
 {

@@ -78,6 +78,9 @@ void subflow_pump(struct subflow *);
 /* Close without calling on_closed; freed later.  NULL is accepted. */
 void subflow_close(struct subflow *);
 
+/* Bytes that fill() gave and the kernel did not take yet, about. */
+size_t subflow_pending(const struct subflow *);
+
 void *subflow_user(const struct subflow *);
 void subflow_set_user(struct subflow *, void *);
 int subflow_fd(const struct subflow *);

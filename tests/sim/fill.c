@@ -39,6 +39,27 @@ on_more_room(struct world *w, void *object, int side)
 	world_touch(w, side);
 }
 
+/* One that stands still gets no datagrams while another does not. */
+static void
+check_quiet(struct world *w, const struct link *l, int side, size_t len)
+{
+	struct cursor c = { scratch, scratch + len };
+	struct wire_header h;
+	bool other = false;
+
+	if (!link_is_quiet(w, l, side))
+		return;
+	for (size_t i = 0; i < w->nlinks; i++)
+		if (w->links[i]->state[side] == END_ATTACHED &&
+		    w->links[i]->from[side].quiet_since == 0)
+			other = true;
+	for (; other && wire_get_header(&c, &h) == WIRE_OK; c.pos += h.size)
+		if (h.type == WIRE_DATA || h.type == WIRE_FIN)
+			world_fail(w, "the %s gives link %zu a datagram of "
+			    "session %u, and it stands still", side_names[side],
+			    l->index, h.connection);
+}
+
 static bool
 fill(struct world *w, struct link *l, int side)
 {
@@ -75,6 +96,7 @@ fill(struct world *w, struct link *l, int side)
 	}
 	if (len == 0)
 		return false;
+	check_quiet(w, l, side, len);
 	watch_sent(w->watch, side, l->index, scratch, len);
 	link_send(w, l, side, scratch, len);
 	return true;

@@ -18,6 +18,7 @@ forget(struct direction *d)
 	free(d->bytes);
 	free(d->segments);
 	free(d->carry);
+	link_forget_acks(d);
 	d->bytes = d->carry = NULL;
 	d->segments = NULL;
 	d->used = d->start = d->room = d->carry_len = 0;
@@ -102,6 +103,7 @@ link_send(struct world *w, struct link *l, int side, const uint8_t *bytes,
 	struct segment s = { .len = (uint32_t)len };
 
 	d->unsent += len;
+	d->written += len;
 	if (l->dead)
 		return;		/* and stays there: nobody takes it */
 	s.departs = d->busy_until > w->now ? d->busy_until : w->now;
@@ -234,6 +236,7 @@ deliver(struct world *w, struct link *l, int from, size_t len)
 	if (l->state[to] == END_NONE && !l->dead)
 		link_attach(w, l, to);	/* it brought the handshake's end */
 	link_hand_over(w, l, from, d->bytes + d->start, len);
+	link_delivered(w, l, from, len);
 	d->start += len;
 	d->used -= len;
 }

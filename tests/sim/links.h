@@ -13,6 +13,9 @@
  * even without one (a change of address), so that the group has to tell which
  * one it replaces.  A stalled link stands still in both directions and then
  * goes on; nobody is told.
+ *
+ * What TCP knows the ends look at now and then: how much of what was written has
+ * arrived, a way later, and the round trip.
  */
 #ifndef SIM_LINKS_H
 #define SIM_LINKS_H
@@ -22,6 +25,10 @@
 struct segment {
 	uint32_t len;
 	uint64_t departs, arrives;
+};
+
+struct tcp_ack {
+	uint64_t at, upto;
 };
 
 /* From one side to the other; its functions are in links.c. */
@@ -35,6 +42,15 @@ struct direction {
 	uint64_t busy_until, last_arrival;
 	bool arrival_set, departure_set, more_set;
 	bool cut;		/* nothing arrives any more */
+
+	/* As its TCP sees it. */
+	uint64_t written, delivered, acked;
+	uint64_t seen;			/* of acked, at the last look */
+	struct tcp_ack *acks;		/* on the way back */
+	size_t acks_room, first_ack, nacks;
+	bool ack_set;
+	uint64_t quiet_since;		/* without an acknowledgement, as its
+					 * end has seen; 0: nothing waits */
 
 	uint8_t *carry;		/* arrived, not taken: a frame's beginning */
 	size_t carry_len;
@@ -74,6 +90,14 @@ void link_hand_over(struct world *, struct link *, int from, const uint8_t *,
 void link_attach(struct world *, struct link *, int side);
 void link_close(struct world *, struct link *, int side);
 void link_free(struct link *);
+
+/* ---- tcp.c: what TCP knows ---- */
+
+/* Bytes arrived at the other side. */
+void link_delivered(struct world *, struct link *, int from, size_t len);
+void link_forget_acks(struct direction *);
+/* Has it stood still for longer than a side should bear? */
+bool link_is_quiet(const struct world *, const struct link *, int side);
 
 /* ---- trouble.c ---- */
 

@@ -11,7 +11,7 @@
 srcdir=${srcdir:-.}
 CC=${CC:-cc}
 seeds=${SEEDS:-400}		# it has to be found within so many
-modules='addr budget exchange group numbers receive reorder sched sendq session
+modules='addr budget exchange group health numbers receive reorder sched sendq session
     transmit wire'
 
 command -v patch >/dev/null || {

@@ -371,6 +371,7 @@ start(struct world *w, uint64_t seed, bool verbose)
 
 		budget_init(&side->budget, w->plan.budget_bytes[i]);
 		side->tick_at = GROUP_NEVER;
+		tcp_start(w, i);
 		if (w->plan.ping_us > 0)
 			world_at(w, w->now + w->plan.ping_us, on_ping, NULL,
 			    i);

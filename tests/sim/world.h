@@ -100,6 +100,11 @@ world_progress(struct world *w)
 	w->progress_at = w->now;
 }
 
+/* ---- tcp.c ---- */
+
+/* Let a side look at what its TCP knows, from now on. */
+void tcp_start(struct world *, int side);
+
 /* ---- trouble.c, fill.c ---- */
 
 void links_start(struct world *);

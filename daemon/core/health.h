@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What is known of one subflow's way to the peer, from what its TCP says: does
+ * it move at all, and how long would a byte take that is given to it now?
+ *
+ * Times are microseconds of one monotonic clock, given by the caller; 0 is not
+ * a time.
+ */
+#ifndef CORE_HEALTH_H
+#define CORE_HEALTH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* A look at its TCP. */
+struct group_facts {
+	uint32_t rtt_us, rtt_var_us;	/* smoothed; 0: not measured */
+	uint32_t rtt_min_us;		/* without a queue; 0: not known */
+	uint64_t acked_bytes;		/* of its stream, since it began */
+	uint32_t waiting_bytes;		/* given to it, and not acknowledged by
+					 * the peer's TCP */
+	uint64_t rate_bytes_s;		/* at which it delivers; 0: not known */
+};
+
+struct health {
+	struct group_facts facts;
+	uint64_t looked_us;		/* 0: never */
+	uint64_t moved_us;		/* when it last moved, or began to wait */
+	uint64_t given_bytes;		/* to it, since that look */
+	bool suspect;
+};
+
+/* A subflow that came up. */
+void health_begin(struct health *);
+
+/* Without progress for so long, while something waits, it is suspect: the larger
+ * of 1 s and three round trips (protocol.md 2.5).  TCP sends what is lost again
+ * within one or two of these; then its timer doubles. */
+uint64_t health_patience_us(const struct health *);
+
+/* Look.  It becomes suspect in here, and is so until it moves. */
+void health_look(struct health *, const struct group_facts *, uint64_t now);
+
+/* It was given so many bytes. */
+void health_give(struct health *, uint64_t bytes);
+
+/* Does a look tell anything new?  Nothing waits, as far as is known, and it was
+ * given nothing. */
+bool health_idle(const struct health *);
+
+/* How long until a byte that is given to it now arrives, as it looks: what waits
+ * before it at its rate, and the way.  0: not known. */
+uint64_t health_delay_us(const struct health *, uint64_t now);
+
+#endif

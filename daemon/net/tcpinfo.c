@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The C library's struct tcp_info ends before what we want of it; the kernel's
+ * header has all, but does not go together with the library's.  So this stands
+ * in a file of its own.
+ */
+#include "net/tcpinfo.h"
+
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <stddef.h>
+#include <sys/socket.h>
+
+#include "net/sockopt.h"
+
+#define NO_RTT_MIN UINT32_MAX	/* tcpi_min_rtt before the first sample */
+
+bool
+tcpinfo_facts(int fd, struct group_facts *facts)
+{
+	struct tcp_info info;
+	socklen_t len = sizeof(info);
+
+	/* tcpi_bytes_acked: Linux 4.1; tcpi_delivery_rate: 4.9.  What a kernel
+	 * does not know it does not fill. */
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0 ||
+	    len < offsetof(struct tcp_info, tcpi_bytes_received))
+		return false;
+	*facts = (struct group_facts){
+		.rtt_us = info.tcpi_rtt,
+		.rtt_var_us = info.tcpi_rttvar,
+		.acked_bytes = info.tcpi_bytes_acked,
+		.waiting_bytes = (uint32_t)sockopt_unacked(fd),
+	};
+	if (len >= offsetof(struct tcp_info, tcpi_min_rtt) +
+	    sizeof(info.tcpi_min_rtt) && info.tcpi_min_rtt != NO_RTT_MIN)
+		facts->rtt_min_us = info.tcpi_min_rtt;
+	if (len >= offsetof(struct tcp_info, tcpi_delivery_rate) +
+	    sizeof(info.tcpi_delivery_rate))
+		facts->rate_bytes_s = info.tcpi_delivery_rate;
+	return true;
+}

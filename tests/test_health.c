@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: ISC */
+#include "core/health.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#define MS UINT64_C(1000)
+#define START (77000 * MS)
+
+struct fixture {
+	struct health h;
+	struct group_facts facts;
+	uint64_t now;
+};
+
+static void
+begin(struct fixture *f, uint32_t rtt_ms)
+{
+	*f = (struct fixture){ .now = START };
+	f->facts.rtt_us = rtt_ms * 1000;
+	health_begin(&f->h);
+}
+
+/* Look each tenth of a second for so long. */
+static void
+look(struct fixture *f, uint32_t waiting, uint64_t for_ms)
+{
+	f->facts.waiting_bytes = waiting;
+	for (uint64_t end = f->now + for_ms * MS; f->now < end;) {
+		f->now += 100 * MS;
+		health_look(&f->h, &f->facts, f->now);
+	}
+}
+
+static void
+what_waits_and_does_not_move_is_suspect(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	begin(&f, 20);
+	look(&f, 10, 1000);
+	assert_false(f.h.suspect);
+	look(&f, 20, 100);
+	assert_true(f.h.suspect);
+	f.facts.acked_bytes++;
+	look(&f, 20, 100);
+	assert_false(f.h.suspect);
+	look(&f, 20, 900);
+	assert_false(f.h.suspect);
+	look(&f, 20, 100);
+	assert_true(f.h.suspect);
+	look(&f, 0, 100);
+	assert_false(f.h.suspect);
+}
+
+static void
+a_long_way_takes_patience(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	begin(&f, 600);
+	look(&f, 10, 1800);
+	assert_false(f.h.suspect);
+	look(&f, 10, 100);
+	assert_true(f.h.suspect);
+}
+
+static void
+what_has_nothing_to_do_is_never_suspect(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	begin(&f, 20);
+	look(&f, 10, 100);
+	look(&f, 0, 20000);
+	look(&f, 10, 1000);
+	assert_false(f.h.suspect);
+	f.facts.acked_bytes = 20;	/* it was idle, nobody looked */
+	f.now += 60000 * MS;
+	look(&f, 10, 100);
+	assert_false(f.h.suspect);
+}
+
+static void
+there_is_something_to_see_until_all_has_arrived(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	begin(&f, 20);
+	assert_true(health_idle(&f.h));
+	health_give(&f.h, 1);
+	assert_false(health_idle(&f.h));
+	look(&f, 1, 100);
+	assert_false(health_idle(&f.h));
+	look(&f, 0, 100);
+	assert_true(health_idle(&f.h));
+}
+
+static void
+the_delay_is_the_way_and_the_queue(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	begin(&f, 0);
+	assert_int_equal(health_delay_us(&f.h, f.now), 0);
+	begin(&f, 100);
+	look(&f, 0, 100);
+	assert_int_equal(health_delay_us(&f.h, f.now), 50 * MS);
+	f.facts.rate_bytes_s = 1000000;
+	/* A full pipe is no queue. */
+	look(&f, 100000, 100);
+	assert_int_equal(health_delay_us(&f.h, f.now), 50 * MS);
+	look(&f, 600000, 100);
+	assert_int_equal(health_delay_us(&f.h, f.now), 550 * MS);
+	/* The smoothed round trip has the queue in it. */
+	f.facts.rtt_us = 600000;
+	f.facts.rtt_min_us = 100000;
+	look(&f, 600000, 100);
+	assert_int_equal(health_delay_us(&f.h, f.now), 550 * MS);
+}
+
+static void
+between_looks_it_is_given_more_and_delivers(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	begin(&f, 100);
+	f.facts.rate_bytes_s = 1000000;
+	look(&f, 600000, 100);
+	health_give(&f.h, 100000);
+	assert_int_equal(health_delay_us(&f.h, f.now), 650 * MS);
+	assert_int_equal(health_delay_us(&f.h, f.now + 50 * MS), 600 * MS);
+	assert_int_equal(health_delay_us(&f.h, f.now + 990 * MS), 50 * MS);
+	/* It is not believed for long. */
+	health_give(&f.h, 1000000);
+	assert_int_equal(health_delay_us(&f.h, f.now + 9000 * MS), 650 * MS);
+}
+
+int
+main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_waits_and_does_not_move_is_suspect),
+		cmocka_unit_test(a_long_way_takes_patience),
+		cmocka_unit_test(what_has_nothing_to_do_is_never_suspect),
+		cmocka_unit_test(there_is_something_to_see_until_all_has_arrived),
+		cmocka_unit_test(the_delay_is_the_way_and_the_queue),
+		cmocka_unit_test(between_looks_it_is_given_more_and_delivers),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
