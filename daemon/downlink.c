@@ -280,7 +280,7 @@ make_trunk(struct downlink *d, struct group_entry *g, uint32_t initial_window)
 	struct budget *budget = peer_budget(g->peer);
 	uint32_t most = quota_window_max(budget, c, s->rate_bps, s->delay_ms);
 
-	return trunk_new(&(struct trunk_options){
+	struct trunk *t = trunk_new(&(struct trunk_options){
 		.loop = d->options.loop,
 		.hangup = d->options.hangup,
 		.group = {
@@ -299,6 +299,10 @@ make_trunk(struct downlink *d, struct group_entry *g, uint32_t initial_window)
 		.callbacks = &trunk_callbacks,
 		.user = g,
 	});
+	if (t != NULL)
+		trunk_redundancy(t, c->redundancy_bytes,
+		    quota_redundancy_per_s(s->rate_bps));
+	return t;
 }
 
 /* The oldest of a peer's groups that has no subflow, or NULL. */
@@ -745,6 +749,9 @@ downlink_configure(struct downlink *d, const struct config *c,
 
 		trunk_configure(g->trunk, c->keepalive_s,
 		    c->resume_timeout_ms);
+		trunk_redundancy(g->trunk, c->redundancy_bytes,
+		    quota_redundancy_per_s(peer_config(
+		    g->peer)->socket.rate_bps));
 		group_limit(trunk_group(g->trunk), most_sessions(d, g->peer));
 	}
 }

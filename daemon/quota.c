@@ -15,6 +15,8 @@
 #define INITIAL_SHARES 4096
 #define BOUND_MS 20
 #define BOUND_MAX (64u << 10)
+#define REDUNDANT_PART 8		/* of the rate may go twice */
+#define REDUNDANT_UNKNOWN (128u << 10)
 #define SEGMENT (1448 - WIRE_HEADER)	/* so that a frame fits one */
 
 #define MEMORY_MAX (256 * MIB)
@@ -181,6 +183,16 @@ quota_bound_bytes(uint64_t rate_bps)
 	if (bytes < SEGMENT)
 		return SEGMENT;
 	return bytes < BOUND_MAX ? (uint32_t)bytes : BOUND_MAX;
+}
+
+uint32_t
+quota_redundancy_per_s(uint64_t rate_bps)
+{
+	uint64_t bytes = rate_bps / 8 / REDUNDANT_PART;
+
+	if (rate_bps == 0)
+		return REDUNDANT_UNKNOWN;
+	return bytes < UINT32_MAX ? (uint32_t)bytes : UINT32_MAX;
 }
 
 uint32_t

@@ -54,6 +54,9 @@ uint32_t quota_window_start(uint32_t window_max, uint64_t rate_bps,
 /* How much may be bound to a subflow before others get their turn: 20 ms of its
  * link's rate, at least a segment; 0 when the rate is not known. */
 uint32_t quota_bound_bytes(uint64_t rate_bps);
+/* How much of small sessions may be sent twice in a second: an eighth of the
+ * rate; 128 KiB where it is not known. */
+uint32_t quota_redundancy_per_s(uint64_t rate_bps);
 /* So much is the largest datagram. */
 uint32_t quota_datagram_max(uint64_t rate_bps);
 

@@ -558,6 +558,12 @@ trunk_configure(struct trunk *t, uint32_t keepalive_s, uint32_t resume_ms)
 }
 
 void
+trunk_redundancy(struct trunk *t, uint32_t burst_bytes, uint32_t bytes_per_s)
+{
+	group_redundancy(t->group, burst_bytes, bytes_per_s, clock_us());
+}
+
+void
 trunk_drain(struct trunk *t)
 {
 	t->draining = true;

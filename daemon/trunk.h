@@ -93,6 +93,10 @@ void trunk_change(struct trunk *);
 /* What a reload can change, from now on. */
 void trunk_configure(struct trunk *, uint32_t keepalive_s, uint32_t resume_ms);
 
+/* As group_redundancy(). */
+void trunk_redundancy(struct trunk *, uint32_t burst_bytes,
+    uint32_t bytes_per_s);
+
 /* ---- subflows ---- */
 
 /* Its handshake is done.  0 or -ENOSPC. */

@@ -71,25 +71,39 @@ static const struct trunk_callbacks trunk_callbacks = {
 	.on_peer_drain = on_peer_drain,
 };
 
+/* Of all its paths together; 0: not known. */
+static uint64_t
+rate_of(const struct uplink *u)
+{
+	uint64_t rate_bps = 0;
+
+	for (size_t i = 0; i < relay_of(u)->npaths; i++)
+		rate_bps += relay_of(u)->paths[i].socket.rate_bps;
+	return rate_bps;
+}
+
+static void
+be_redundant(const struct uplink *u, struct trunk *t)
+{
+	trunk_redundancy(t, u->options.config->redundancy_bytes,
+	    quota_redundancy_per_s(rate_of(u)));
+}
+
 static struct trunk *
 make_trunk(struct uplink *u)
 {
 	const struct config *c = u->options.config;
 	struct quota *quota = u->options.quota;
-	uint64_t rate_bps = 0;
+	uint64_t rate_bps = rate_of(u);
 	uint32_t delay_ms = 0;
 
-	for (size_t i = 0; i < relay_of(u)->npaths; i++) {
-		const struct config_socket *s = &relay_of(u)->paths[i].socket;
-
-		rate_bps += s->rate_bps;
-		if (s->delay_ms > delay_ms)
-			delay_ms = s->delay_ms;
-	}
+	for (size_t i = 0; i < relay_of(u)->npaths; i++)
+		if (relay_of(u)->paths[i].socket.delay_ms > delay_ms)
+			delay_ms = relay_of(u)->paths[i].socket.delay_ms;
 	uint32_t most = quota_window_max(&quota->budget, c, rate_bps,
 	    delay_ms);
 
-	return trunk_new(&(struct trunk_options){
+	struct trunk *t = trunk_new(&(struct trunk_options){
 		.loop = u->options.loop,
 		.hangup = u->options.hangup,
 		.group = {
@@ -110,6 +124,9 @@ make_trunk(struct uplink *u)
 		.callbacks = &trunk_callbacks,
 		.user = u,
 	});
+	if (t != NULL)
+		be_redundant(u, t);
+	return t;
 }
 
 /* Another group in place of one whose sessions are lost.  false: out of memory,
@@ -310,6 +327,7 @@ uplink_configure(struct uplink *u, const struct config *c,
 	u->options.keys = keys;
 	u->options.address = address;
 	trunk_configure(u->trunk, c->keepalive_s, c->resume_timeout_ms);
+	be_redundant(u, u->trunk);
 	slots_configure(u->slots, c, keys, address);
 }
 

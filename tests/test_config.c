@@ -162,6 +162,7 @@ proxy_has_defaults(void **state)
 	assert_int_equal(c->grace_ms, 10000);
 	assert_int_equal(c->keepalive_s, 60);
 	assert_int_equal(c->resume_timeout_ms, 120000);
+	assert_int_equal(c->redundancy_bytes, 128 << 10);
 	assert_true(c->intercept_given);
 	assert_int_equal(c->nforwards, 0);
 
@@ -400,6 +401,7 @@ every_option_of_a_proxy_is_stored(void **state)
 	    "weight = 9\n"
 	    "}\n"
 	    "relays = weight\n"
+	    "redundancy = 64KiB\n"
 	    "role = proxy\n");
 	const struct config_relay *relay = &c->relays[0];
 	const struct config_path *path = &relay->paths[0];
@@ -420,6 +422,7 @@ every_option_of_a_proxy_is_stored(void **state)
 	assert_int_equal(c->grace_ms, 0);
 	assert_int_equal(c->keepalive_s, 120);
 	assert_int_equal(c->resume_timeout_ms, 3600000);
+	assert_int_equal(c->redundancy_bytes, 64 << 10);
 
 	assert_int_equal(c->nforwards, 2);
 	assert_string_equal(c->forwards[0].name, "web");

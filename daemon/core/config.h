@@ -163,6 +163,8 @@ struct config {
 	uint64_t memory_limit_bytes;
 	uint32_t window_bytes;		/* most that one session is offered;
 					 * 0: from rate and delay, or 16 MiB */
+	uint32_t redundancy_bytes;	/* first ones of a burst that are sent
+					 * on two express subflows; 0: none */
 	uint32_t resume_timeout_ms;	/* sessions wait that for a subflow */
 	uint32_t connect_timeout_ms;	/* relay to server, proxy to relay */
 	uint32_t grace_ms;		/* SIGTERM: open sessions may finish */

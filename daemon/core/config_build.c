@@ -161,6 +161,7 @@ config_builder_new(const char *file)
 	b->config->grace_ms = 10 * SECOND;
 	b->config->keepalive_s = 60;
 	b->config->resume_timeout_ms = 120 * SECOND;
+	b->config->redundancy_bytes = 128 << 10;
 	b->config->socket.user_timeout_ms = 30 * SECOND;
 	b->config->base.max_subflows = 8;
 	b->config->protection = WIRE_PROTECTION_SEALED;

@@ -156,6 +156,8 @@ const struct key config_keys[] = {
 	    FIELD(struct config, memory_limit_bytes) },
 	{ TOP("window"), SIZE, .min = 64 * KIB, .max = GIB, .or_zero = true,
 	    FIELD(struct config, window_bytes) },
+	{ TOP("redundancy"), SIZE, .max = MIB, .reload = true,
+	    FIELD(struct config, redundancy_bytes) },
 	{ TOP("connect-timeout"), TIME, .min = SECOND / 10, .max = HOUR / 6,
 	    .reload = true,
 	    FIELD(struct config, connect_timeout_ms) },
