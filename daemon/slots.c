@@ -62,7 +62,7 @@ static void dial_slots(struct slots *);
 static const struct config_relay *
 relay_of(const struct slots *s)
 {
-	return &s->options.config->relays[0];
+	return &s->options.config->relays[s->options.relay];
 }
 
 static const struct config_path *
@@ -87,7 +87,7 @@ is_bulk(const struct slot *slot)
 static const struct key *
 key_of(const struct slots *s)
 {
-	return keyring_relay(s->options.keys, 0);
+	return keyring_relay(s->options.keys, s->options.relay);
 }
 
 /* ---- a slot ---- */
@@ -274,7 +274,7 @@ slot_dial(struct slot *slot)
 static void
 dial_slots(struct slots *s)
 {
-	if (s->finished)
+	if (s->finished || s->options.address.family == 0)
 		return;
 	if (!s->named) {
 		if (getrandom(s->name, sizeof(s->name), 0) !=
@@ -431,7 +431,7 @@ add_slot(struct slots *s, uint8_t path, uint8_t number)
 struct slots *
 slots_new(const struct slots_options *o)
 {
-	const struct config_relay *relay = &o->config->relays[0];
+	const struct config_relay *relay = &o->config->relays[o->relay];
 	size_t n = 0;
 
 	for (size_t i = 0; i < relay->npaths; i++)
@@ -461,12 +461,31 @@ slots_free(struct slots *s)
 	free(s);
 }
 
+/* Those that are not connected begin again, at the new address. */
+static void
+dial_there(struct slots *s)
+{
+	for (size_t i = 0; i < s->count; i++) {
+		struct slot *slot = &s->slots[i];
+
+		if (slot->line.subflow != NULL)
+			continue;
+		slot_stop(slot);
+		slot->back_off_ms = BACK_OFF_MIN_MS;
+	}
+	dial_slots(s);
+}
+
 void
 slots_configure(struct slots *s, const struct config *c,
     const struct keyring *keys, struct addr address)
 {
+	bool moved = !addr_equal(&s->options.address, &address);
+
 	s->options.config = c;
 	s->options.keys = keys;
 	s->options.address = address;
 	start_renewal(s, 0.);
+	if (moved)
+		dial_there(s);
 }

@@ -23,7 +23,8 @@ struct slots_options {
 	struct quota *quota;
 	const struct config *config;	/* these two until */
 	const struct keyring *keys;	/* slots_configure() */
-	struct addr address;		/* of config->relays[0] */
+	size_t relay;			/* its number in the configuration */
+	struct addr address;		/* its; family 0: not known yet */
 	/* The relay has answered on a subflow.  NULL: it was attached to the
 	 * trunk; slots_heard() and slots_lost() are to follow.  Otherwise it is
 	 * closed, and made again later; a literal, for the log.  It may be
@@ -41,8 +42,8 @@ struct slots *slots_new(const struct slots_options *);
 void slots_free(struct slots *);
 
 /* Another configuration, with the same relay and paths, perhaps at another
- * address.  If the key is another one, the subflows are made anew, one after
- * another. */
+ * address: what is not connected yet is dialed there, at once.  If the key is
+ * another one, the subflows are made anew, one after another. */
 void slots_configure(struct slots *, const struct config *,
     const struct keyring *, struct addr);
 

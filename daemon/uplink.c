@@ -35,7 +35,7 @@ struct uplink {
 static const struct config_relay *
 relay_of(const struct uplink *u)
 {
-	return &u->options.config->relays[0];
+	return &u->options.config->relays[u->options.relay];
 }
 
 static void
@@ -296,6 +296,7 @@ uplink_new(const struct uplink_options *o)
 		.quota = o->quota,
 		.config = o->config,
 		.keys = o->keys,
+		.relay = o->relay,
 		.address = o->address,
 		.on_up = on_up,
 		.on_lost = on_subflow_lost,

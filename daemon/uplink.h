@@ -23,7 +23,8 @@ struct uplink_options {
 	struct quota *quota;
 	const struct config *config;	/* these two until */
 	const struct keyring *keys;	/* uplink_configure() */
-	struct addr address;		/* of config->relays[0] */
+	size_t relay;			/* its number in the configuration */
+	struct addr address;		/* its; family 0: not known yet */
 	/* The relay is about to end, or the group has used up its numbers: open
 	 * sessions through another uplink. */
 	void (*on_closing)(void *user, struct uplink *);
