@@ -6,10 +6,12 @@
  *
  * The table should be there as long as we are.  Owned by our socket it is;
  * where it cannot be, somebody may remove it (a firewall that is loaded again),
- * and the next heartbeat finds out and puts it back.  The same with the rules
- * and routes of TPROXY, which anybody can change: when the kernel says that
- * something did, ours are installed again, which changes nothing if they are
- * there.
+ * and the keeper is anybody's.  When the kernel says that it happened, they are
+ * put back at once: without them, packets of connections that we have go to
+ * servers, which reset.  What the kernel did not say the next heartbeat finds
+ * out.  The same with the rules and routes of TPROXY, which anybody can change:
+ * when something did, ours are installed again, which changes nothing if they
+ * are there.
  *
  * Without nft = yes there is only the routing to look after.
  */
@@ -43,6 +45,7 @@ static_assert(GATE_IPV4 == RULESET_IPV4 && GATE_IPV6 == RULESET_IPV6 &&
 #define ALIVE_MS 6000
 #define ANSWER_MS 1000			/* the kernel's */
 #define SETTLE_S 1.			/* after routes have changed */
+#define MEND_S 1.			/* not more often than that */
 #define REFUSED_MS 5000
 #define REFUSED_MAX 1024		/* of each family */
 #define PREFIX_BYTES 256		/* of a batch, for each */
@@ -64,6 +67,11 @@ struct gateway {
 	int watch_fd;			/* -1: no routing of ours */
 	ev_timer tick, settle;
 	ev_io watch;
+
+	int tables_fd;			/* -1: not watched */
+	bool damaged;			/* somebody removed what is ours */
+	ev_timer mend;			/* active: not again so soon */
+	ev_io tables;
 
 	struct ruleset_prefix *bypass;	/* all that the kernel has */
 	size_t nbypass;
@@ -286,18 +294,85 @@ install_table(struct gateway *g, struct transact_failure *failure)
 	return result;
 }
 
-/* Somebody has removed the table. */
+/* Somebody has removed the table, or some of it. */
 static void
 install_again(struct gateway *g)
 {
 	static struct log_limit limit = { .burst = 3 };
 	struct transact_failure failure;
 
-	log_limited(&limit, LOG_LEVEL_WARN, "gateway: the table \""
-	    RULESET_TABLE "\" is gone: installing it again");
+	log_limited(&limit, LOG_LEVEL_WARN, "gateway: others have removed "
+	    "rules of ours: installing them again");
+	g->damaged = false;
 	g->installed = false;
 	if (install_table(g, &failure) != TRANSACT_DONE)
 		complain("cannot install the rules", &failure);
+}
+
+static void
+mend(struct gateway *g)
+{
+	install_again(g);
+	ev_timer_set(&g->mend, MEND_S, 0.);
+	ev_timer_start(g->options.loop, &g->mend);
+}
+
+static void
+on_mend(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	struct gateway *g = w->data;
+
+	(void)loop;
+	(void)revents;
+	if (g->damaged)
+		mend(g);
+}
+
+static void
+on_tables(struct ev_loop *loop, ev_io *w, int revents)
+{
+	struct gateway *g = w->data;
+	bool removed;
+	int error = watch_tables_read(g->tables_fd, transact_port(g->transact),
+	    &removed);
+
+	(void)revents;
+	if (error != 0) {
+		log_warn("gateway: tables are not watched any more: %s",
+		    strerror(-error));
+		ev_io_stop(loop, w);
+		return;
+	}
+	if (!removed)
+		return;
+	g->damaged = true;
+	if (!ev_is_active(&g->mend))
+		mend(g);
+}
+
+/* Without, the heartbeat finds out. */
+static void
+watch_tables(struct gateway *g)
+{
+	if ((g->tables_fd = watch_tables_open()) < 0) {
+		log_warn("gateway: tables cannot be watched: %s",
+		    strerror(-g->tables_fd));
+		g->tables_fd = -1;
+		return;
+	}
+	ev_io_init(&g->tables, on_tables, g->tables_fd, EV_READ);
+	g->tables.data = g;
+	ev_io_start(g->options.loop, &g->tables);
+}
+
+static void
+unwatch_tables(struct gateway *g)
+{
+	ev_timer_stop(g->options.loop, &g->mend);
+	if (g->tables_fd == -1)
+		return;
+	ev_io_stop(g->options.loop, &g->tables);
+	close(g->tables_fd);
 }
 
 static void
@@ -668,6 +743,7 @@ start_rules(struct gateway *g, char *error, size_t size)
 	}
 	switch (install_table(g, &failure)) {
 	case TRANSACT_DONE:
+		watch_tables(g);
 		return true;
 	case TRANSACT_OTHER_INSTANCE:
 		snprintf(error, size, "gateway: another rorod runs here: it "
@@ -693,11 +769,12 @@ gateway_new(const struct gateway_options *o, char *error, size_t size)
 	}
 	g->options = *o;
 	g->owner = intercept(g)->nft_owner;
-	g->watch_fd = -1;
+	g->watch_fd = g->tables_fd = -1;
 	gate_init(&g->gate);
 	ev_init(&g->tick, on_tick);
 	ev_init(&g->settle, on_settled);
-	g->tick.data = g->settle.data = g;
+	ev_init(&g->mend, on_mend);
+	g->tick.data = g->settle.data = g->mend.data = g;
 	/* Routing first: a packet that has a socket and no route is lost. */
 	if ((has_routing(g) && !start_routing(g, error, size)) ||
 	    (intercept(g)->nft && !start_rules(g, error, size))) {
@@ -718,6 +795,7 @@ gateway_free(struct gateway *g)
 		return;
 	ev_timer_stop(g->options.loop, &g->tick);
 	ev_timer_stop(g->options.loop, &g->settle);
+	unwatch_tables(g);
 	if (g->transact != NULL)
 		remove_table(g);
 	transact_close(g->transact);

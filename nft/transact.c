@@ -286,6 +286,17 @@ transact_open(int *error)
 	return t;
 }
 
+uint32_t
+transact_port(const struct transact *t)
+{
+	struct sockaddr_nl us = { 0 };
+	socklen_t len = sizeof(us);
+
+	if (getsockname(t->fd, (struct sockaddr *)&us, &len) == -1)
+		return 0;
+	return us.nl_pid;
+}
+
 void
 transact_close(struct transact *t)
 {

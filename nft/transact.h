@@ -20,6 +20,10 @@ struct transact *transact_open(int *error);
  * fraction of a second.  NULL is accepted. */
 void transact_close(struct transact *);
 
+/* By which the kernel names the socket when it tells others who has changed
+ * something; 0 if it does not say. */
+uint32_t transact_port(const struct transact *);
+
 enum transact_result {
 	TRANSACT_DONE,
 	TRANSACT_OTHER_INSTANCE,	/* somebody else owns the table */

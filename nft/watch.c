@@ -6,6 +6,8 @@
 #include <sys/types.h>
 
 #include <linux/fib_rules.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 
@@ -13,6 +15,7 @@
 
 #include "netlink.h"
 #include "route.h"
+#include "ruleset.h"
 
 #define GROUPS (RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR | \
 	RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE | RTMGRP_IPV4_RULE | \
@@ -87,6 +90,83 @@ watch_read(int fd, unsigned *changed)
 			return (int)n;
 		else
 			*changed |= watch_parse(buffer.bytes, (size_t)n);
+	}
+	return 0;
+}
+
+/* ---- tables ---- */
+
+int
+watch_tables_open(void)
+{
+	return netlink_open(NETLINK_NETFILTER, 1u << (NFNLGRP_NFTABLES - 1));
+}
+
+/* Of what all messages about tables and what is in them have as their first
+ * attribute, and with the same number: NFTA_TABLE_NAME, NFTA_CHAIN_TABLE, ... */
+static bool
+is_ours(const struct nlmsghdr *h)
+{
+	struct netlink_cursor c = netlink_attributes(h,
+	    sizeof(struct nfgenmsg));
+	const struct nlattr *a;
+
+	while ((a = netlink_attribute(&c)) != NULL)
+		if (mnl_attr_get_type(a) == NFTA_TABLE_NAME)
+			break;
+	return a != NULL && mnl_attr_validate(a, MNL_TYPE_NUL_STRING) == 0 &&
+	    (strcmp(mnl_attr_get_str(a), RULESET_TABLE) == 0 ||
+	    strcmp(mnl_attr_get_str(a), RULESET_KEEPER) == 0);
+}
+
+static bool
+removes(const struct nlmsghdr *h)
+{
+	if (NFNL_SUBSYS_ID(h->nlmsg_type) != NFNL_SUBSYS_NFTABLES)
+		return false;
+	switch (NFNL_MSG_TYPE(h->nlmsg_type)) {
+	case NFT_MSG_DELTABLE:
+	case NFT_MSG_DELCHAIN:
+	case NFT_MSG_DELRULE:
+	case NFT_MSG_DELSET:
+		return is_ours(h);
+	default:
+		return false;
+	}
+}
+
+bool
+watch_tables_parse(const void *data, size_t len, uint32_t port)
+{
+	struct netlink_cursor c = { data, len };
+	struct netlink_reply r;
+	bool removed = false;
+
+	while (netlink_next(&c, &r) != NETLINK_END)
+		if (r.kind == NETLINK_DATA && r.message->nlmsg_pid != port &&
+		    removes(r.message))
+			removed = true;
+	return removed;
+}
+
+int
+watch_tables_read(int fd, uint32_t port, bool *removed)
+{
+	union netlink_buffer buffer;
+
+	*removed = false;
+	for (int i = 0; i < BATCH; i++) {
+		ssize_t n = netlink_receive(fd, buffer.bytes, sizeof(buffer),
+		    0);
+
+		if (n == -ETIMEDOUT)
+			break;
+		if (n == -ENOBUFS || n == -EMSGSIZE)
+			continue;
+		if (n < 0)
+			return (int)n;
+		if (watch_tables_parse(buffer.bytes, (size_t)n, port))
+			*removed = true;
 	}
 	return 0;
 }

@@ -14,6 +14,8 @@
 #include <sys/socket.h>
 
 #include <linux/fib_rules.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 
@@ -157,6 +159,64 @@ what_we_add_is_no_change_and_what_goes_is_one(void **state)
 	    ROUTE_PROTOCOL, RTN_LOCAL)), WATCH_ROUTES);
 }
 
+/* Of `table`, from the socket `port`. */
+static const struct nlmsghdr *
+of_tables(unsigned type, const char *table, uint32_t port)
+{
+	struct nlmsghdr *h = mnl_nlmsg_put_header(memory);
+
+	h->nlmsg_type = (uint16_t)(NFNL_SUBSYS_NFTABLES << 8 | type);
+	h->nlmsg_pid = port;
+	(void)mnl_nlmsg_put_extra_header(h, sizeof(struct nfgenmsg));
+	mnl_attr_put_strz(h, NFTA_TABLE_NAME, table);
+	return h;
+}
+
+static bool
+removed(const struct nlmsghdr *h)
+{
+	return watch_tables_parse(h, h->nlmsg_len, 7);
+}
+
+static void
+who_removes_what_is_ours_is_noticed(void **state)
+{
+	static const unsigned types[] = { NFT_MSG_DELTABLE, NFT_MSG_DELCHAIN,
+		NFT_MSG_DELRULE, NFT_MSG_DELSET };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+		assert_true(removed(of_tables(types[i], "ro-ro-tcp", 8)));
+		assert_true(removed(of_tables(types[i], "ro-ro-tcp-nat", 8)));
+		assert_false(removed(of_tables(types[i], "ro-ro-tcp", 7)));
+		assert_false(removed(of_tables(types[i], "ro-ro-tc", 8)));
+		assert_false(removed(of_tables(types[i],
+		    "ro-ro-tcp-static", 8)));
+	}
+	assert_false(removed(of_tables(NFT_MSG_NEWTABLE, "ro-ro-tcp", 8)));
+	assert_false(removed(of_tables(NFT_MSG_DELSETELEM, "ro-ro-tcp", 8)));
+	assert_false(removed(route(RTM_DELROUTE, AF_INET, RTPROT_STATIC,
+	    RTN_LOCAL)));
+}
+
+static void
+cut_messages_of_tables_are_harmless(void **state)
+{
+	const struct nlmsghdr *h = of_tables(NFT_MSG_DELTABLE, "ro-ro-tcp", 8);
+	const uint32_t whole = h->nlmsg_len;
+
+	(void)state;
+	for (uint32_t len = sizeof(*h); len <= whole; len++) {
+		struct nlmsghdr *exact = malloc(len);
+
+		assert_non_null(exact);
+		memcpy(exact, h, len);
+		exact->nlmsg_len = len;
+		(void)watch_tables_parse(exact, len, 7);
+		free(exact);
+	}
+}
+
 static void
 cut_messages_are_harmless(void **state)
 {
@@ -201,6 +261,8 @@ main(void)
 		cmocka_unit_test(a_route_of_ours_is_read),
 		cmocka_unit_test(what_changed_is_told),
 		cmocka_unit_test(what_we_add_is_no_change_and_what_goes_is_one),
+		cmocka_unit_test(who_removes_what_is_ours_is_noticed),
+		cmocka_unit_test(cut_messages_of_tables_are_harmless),
 		cmocka_unit_test(cut_messages_are_harmless),
 		cmocka_unit_test(a_name_that_is_too_long_is_cut),
 	};
