@@ -125,6 +125,12 @@ put_features(uint8_t *out)
 }
 
 static size_t
+put_path(uint8_t *out)
+{
+	return wire_put_path(out, &(struct wire_path){ true, 25 });
+}
+
+static size_t
 put_ask(uint8_t *out)
 {
 	return wire_put_ask(out, 0x00010002, 0x00030004);
@@ -185,6 +191,9 @@ static const struct {
 	{ put_features, { WIRE_FEATURES, 0, 4, 0, 0 },
 	    { 0x80, 0x00, 0x00, 0x04, 0x00, 0x00, 0x00, 0x00,
 	    0x00, 0x00, 0x00, 0x00, 0x80, 0x00, 0x00, 0x02 } },
+	{ put_path, { WIRE_PATH, 0, 2, 0, 0 },
+	    { 0x81, 0x00, 0x00, 0x02, 0x00, 0x00, 0x00, 0x00,
+	    0x00, 0x00, 0x00, 0x00, 0x01, 0x19 } },
 };
 
 static const uint8_t prologue_bytes[WIRE_HELLO_PROLOGUE] = {
@@ -466,6 +475,35 @@ features_that_say_nothing_are_skipped(void **state)
 	assert_int_equal(features, 0x80000002);
 	h.size = 5;
 	assert_true(wire_get_features(&h, body, &features));
+}
+
+static void
+path_that_says_nothing_is_skipped(void **state)
+{
+	static const uint8_t body[] = { 0x81, 101, 0xff };
+	static const uint8_t other[] = { 0xfe, 0 };
+	struct wire_header h = { .type = WIRE_PATH };
+	struct wire_path path = { false, 7 };
+
+	(void)state;
+	for (h.size = 0; h.size < 2; h.size++)
+		assert_false(wire_get_path(&h, h.size > 0 ? body : NULL,
+		    &path));
+	h.connection = 1;
+	assert_false(wire_get_path(&h, body, &path));
+	h.connection = 0;
+	h.type++;
+	assert_false(wire_get_path(&h, body, &path));
+	h.type--;
+	assert_int_equal(path.weight, 7);
+	assert_true(wire_get_path(&h, body, &path));
+	assert_true(path.backup);
+	assert_int_equal(path.weight, 100);
+	assert_true(wire_get_path(&h, other, &path));
+	assert_false(path.backup);
+	assert_int_equal(path.weight, 0);
+	h.size = 3;
+	assert_true(wire_get_path(&h, body, &path));
 }
 
 static void
@@ -1084,6 +1122,7 @@ main(void)
 		cmocka_unit_test(
 		    unknown_types_are_bad_below_0x80_and_good_from_there),
 		cmocka_unit_test(features_that_say_nothing_are_skipped),
+		cmocka_unit_test(path_that_says_nothing_is_skipped),
 		cmocka_unit_test(flags_and_unused_serials_are_ignored),
 		cmocka_unit_test(bad_header_is_not_handed_out),
 		cmocka_unit_test(bodies_are_big_endian),

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+#define PATH_BACKUP 1		/* flag of PATH */
 
 /* What a frame of each type must look like. */
 static const struct {
@@ -238,6 +239,32 @@ wire_get_features(const struct wire_header *h, const uint8_t *body,
 
 	return h->type == WIRE_FEATURES && h->connection == 0 &&
 	    get_be32(&c, features);
+}
+
+size_t
+wire_put_path(uint8_t out[static WIRE_CONTROL_MAX],
+    const struct wire_path *path)
+{
+	uint8_t *p = put_header(out, WIRE_PATH, 2, 0, 0);
+
+	*p++ = path->backup ? PATH_BACKUP : 0;
+	*p++ = path->weight;
+	return (size_t)(p - out);
+}
+
+bool
+wire_get_path(const struct wire_header *h, const uint8_t *body,
+    struct wire_path *path)
+{
+	struct cursor c = cursor_of(body, h->size);
+	uint8_t flags, weight;
+
+	if (h->type != WIRE_PATH || h->connection != 0 ||
+	    !get_u8(&c, &flags) || !get_u8(&c, &weight))
+		return false;
+	path->backup = (flags & PATH_BACKUP) != 0;
+	path->weight = weight < WIRE_WEIGHT_MAX ? weight : WIRE_WEIGHT_MAX;
+	return true;
 }
 
 size_t

@@ -20,6 +20,11 @@
  *    this subflow said about it is now this.  Who does not know it learns of
  *    it from the answer to another subflow; one that is cut short is as good as
  *    unknown, and bytes behind the u32 are skipped;
+ *  - type 129 is PATH, connection 0, body u8 flags (1: backup) and u8 weight, 0
+ *    to 100 (more counts as 100): what the proxy's operator says about the path
+ *    of the subflow that it comes on, so that the relay sends accordingly.
+ *    Cut short, or from a relay, it says nothing; other flags, and bytes behind
+ *    the weight, are skipped;
  *  - the payloads of the handshake may be followed by bytes that an older end
  *    does not know: `length` says how long they are, the rest is skipped.
  */
@@ -59,6 +64,7 @@ enum wire_type {
 	WIRE_NTYPES,
 	WIRE_OPTIONAL = 0x80,	/* unknown types from here may be skipped */
 	WIRE_FEATURES = WIRE_OPTIONAL,
+	WIRE_PATH,
 };
 
 enum wire_code {		/* of RESET and FIN */
@@ -105,6 +111,14 @@ struct wire_open {
 /* Room for the largest OPEN body that we send. */
 #define WIRE_OPEN_MAX (2 * (2 + 19) + 2 + 1)
 
+/* Body of PATH. */
+struct wire_path {
+	bool backup;		/* used only while no other path can be */
+	uint8_t weight;		/* 0..WIRE_WEIGHT_MAX, share of what is small */
+};
+
+#define WIRE_WEIGHT_MAX 100	/* of a path that nothing was said about */
+
 /* WIRE_BAD: size above WIRE_SIZE_MAX, an unknown type below WIRE_OPTIONAL, a
  * size that the type cannot have (DATA 0, FIN not 1, ACK not 4, ...), or a
  * connection that is 0 where it must not be or the other way round. */
@@ -125,6 +139,8 @@ size_t wire_put_ping(uint8_t out[static WIRE_CONTROL_MAX], bool pong,
 size_t wire_put_drain(uint8_t out[static WIRE_CONTROL_MAX]);
 size_t wire_put_features(uint8_t out[static WIRE_CONTROL_MAX],
     uint32_t features);
+size_t wire_put_path(uint8_t out[static WIRE_CONTROL_MAX],
+    const struct wire_path *);
 size_t wire_put_ask(uint8_t out[static WIRE_CONTROL_MAX], uint32_t connection,
     uint32_t next);
 size_t wire_put_opened(uint8_t out[static WIRE_CONTROL_MAX],
@@ -138,6 +154,10 @@ uint64_t wire_body_u64(const uint8_t *body);
 /* A FEATURES that says something?  `body` holds header->size bytes. */
 bool wire_get_features(const struct wire_header *, const uint8_t *body,
     uint32_t *features);
+
+/* A PATH that says something?  The same. */
+bool wire_get_path(const struct wire_header *, const uint8_t *body,
+    struct wire_path *);
 
 /* The TLVs of OPEN, without the header.  Returns the bytes written. */
 size_t wire_put_open(uint8_t out[static WIRE_OPEN_MAX],

@@ -48,6 +48,7 @@ size_t
 frame_again(uint8_t *out, const struct frame *f)
 {
 	const struct wire_header *h = &f->header;
+	struct wire_path path;
 	uint32_t features;
 
 	switch (h->type) {
@@ -78,6 +79,10 @@ frame_again(uint8_t *out, const struct frame *f)
 		if (!wire_get_features(h, f->body, &features))
 			return 0;
 		return wire_put_features(out, features);
+	case WIRE_PATH:
+		if (!wire_get_path(h, f->body, &path))
+			return 0;
+		return wire_put_path(out, &path);
 	case WIRE_ASK:
 		return wire_put_ask(out, h->connection, h->serial);
 	default:
@@ -99,6 +104,7 @@ frame_check(const struct frame *f, bool proxy, uint32_t datagram_max)
 		assert(h->size <= datagram_max && h->serial > 0);
 		break;
 	case WIRE_OPEN:
+	case WIRE_PATH:
 		assert(proxy);
 		break;
 	case WIRE_OPENED:

@@ -355,6 +355,7 @@ send_frame(struct world *w, int link, uint8_t type, struct cursor *in)
 		n = wire_put_drain(out);
 		break;
 	case WIRE_FEATURES:
+	case WIRE_PATH:
 		h = (struct wire_header){ .type = type,
 			.size = input_u8(in) & 7,
 			.connection = input_u8(in) == 0 };

@@ -169,6 +169,20 @@ check_features(const struct wire_header *h, const uint8_t *body)
 	    body[2] << 8 | body[3]));
 }
 
+static void
+check_path(const struct wire_header *h, const uint8_t *body)
+{
+	struct wire_path path;
+
+	if (!wire_get_path(h, body, &path)) {
+		assert(h->type != 0x81 || h->connection != 0 || h->size < 2);
+		return;
+	}
+	assert(h->type == 0x81 && h->connection == 0 && h->size >= 2);
+	assert(path.backup == (body[0] & 1));
+	assert(path.weight == (body[1] < 100 ? body[1] : 100));
+}
+
 /* Those that have one encoding only come out as they came in. */
 static void
 check_again(const struct wire_header *h, const uint8_t *body)
@@ -185,7 +199,7 @@ check_again(const struct wire_header *h, const uint8_t *body)
 	    h->type != WIRE_ACK && h->type != WIRE_ASK)
 		sent.serial = 0;
 	if (h->type == WIRE_OPEN || h->type == WIRE_OPENED ||
-	    h->type == WIRE_FEATURES) {
+	    h->type == WIRE_FEATURES || h->type == WIRE_PATH) {
 		assert(n <= (size_t)WIRE_HEADER + h->size);
 		return;
 	}
@@ -228,6 +242,7 @@ take_frame(struct cursor *c)
 	else if (h.type == WIRE_OPENED)
 		check_opened(body, h.size);
 	check_features(&h, body);
+	check_path(&h, body);
 	check_again(&h, body);
 	c->pos += h.size;
 	return true;

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The paths of a group, as its operator sees them, and which of the subflows
+ * that could carry a burst does.
+ *
+ * A burst is never striped, so the question is only where it arrives first.
+ * Several paths may be about as good: each then gets its share by weight.  How
+ * long a subflow takes is measured (health.h), and the past says little about the
+ * next burst, so a path within a quarter of the best one is as good.
+ */
+#ifndef CORE_PATHS_H
+#define CORE_PATHS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "wire.h"
+
+#define PATHS 256		/* numbers of paths, u8 on the wire */
+
+struct paths {			/* private, embedded in its group */
+	struct wire_path of[PATHS];
+	int32_t credit[PATHS];
+	bool said[PATHS];	/* something else than at first, once */
+};
+
+void paths_init(struct paths *);
+
+/* false: it was like that before. */
+bool paths_set(struct paths *, uint8_t path, const struct wire_path *);
+
+struct paths_subflow {
+	int subflow;
+	uint8_t path;
+	uint64_t delay_us;	/* until a byte given to it now arrives; 0: not
+				 * known */
+	uint64_t carried_bytes;	/* not yet acknowledged */
+};
+
+/* The subflow of one of these, `n` of them, in any order; -1 if there is none.
+ * It counts as the turn of its path. */
+int paths_choose(struct paths *, const struct paths_subflow *, size_t n);
+
+#endif

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: ISC */
+#include "core/paths.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#define MS UINT64_C(1000)
+
+static struct paths paths;
+
+static int
+set_up(void **state)
+{
+	(void)state;
+	paths_init(&paths);
+	return 0;
+}
+
+static void
+weigh(uint8_t path, uint8_t weight)
+{
+	paths_set(&paths, path, &(struct wire_path){ false, weight });
+}
+
+/* A subflow of each path, with these delays in milliseconds: how many of 1000
+ * bursts each has.  0: that path has none. */
+static void
+assert_shares(const uint64_t delays[3], int one, int two, int three)
+{
+	struct paths_subflow f[3];
+	int got[3] = { 0 };
+
+	for (uint8_t i = 0; i < 3; i++)
+		f[i] = (struct paths_subflow){ .subflow = i, .path = i,
+			.delay_us = delays[i] * MS };
+	for (int i = 0; i < 1000; i++) {
+		int chosen = paths_choose(&paths, f, 3);
+
+		assert_in_range(chosen, 0, 2);
+		got[chosen]++;
+	}
+	assert_int_equal(got[0], one);
+	assert_int_equal(got[1], two);
+	assert_int_equal(got[2], three);
+}
+
+static void
+none_is_chosen_of_none(void **state)
+{
+	(void)state;
+	assert_int_equal(paths_choose(&paths, NULL, 0), -1);
+}
+
+static void
+burst_goes_where_it_arrives_first(void **state)
+{
+	(void)state;
+	assert_shares((const uint64_t[]){ 300, 25, 900 }, 0, 1000, 0);
+	weigh(1, 1);
+	assert_shares((const uint64_t[]){ 300, 25, 900 }, 0, 1000, 0);
+	assert_shares((const uint64_t[]){ 0, 0, 900 }, 0, 0, 1000);
+}
+
+static void
+paths_that_are_about_as_good_share_by_weight(void **state)
+{
+	(void)state;
+	assert_shares((const uint64_t[]){ 100, 124, 160 }, 500, 500, 0);
+	weigh(1, 25);
+	assert_shares((const uint64_t[]){ 124, 100, 100 }, 445, 111, 444);
+	assert_shares((const uint64_t[]){ 0, 0, 0 }, 444, 111, 445);
+	assert_shares((const uint64_t[]){ 1, 2, 3 }, 445, 111, 444);
+}
+
+/* Nobody waits for a share of what was before. */
+static void
+shares_are_even_at_any_time(void **state)
+{
+	const struct paths_subflow f[] = {
+		{ .subflow = 4, .path = 9 }, { .subflow = 5, .path = 200 },
+	};
+	int got = 0;
+
+	(void)state;
+	weigh(9, 80);
+	weigh(200, 20);
+	for (int i = 0; i < 1000; i++)	/* the other one is away */
+		assert_int_equal(paths_choose(&paths, f, 1), 4);
+	for (int i = 0; i < 10; i++)
+		got += paths_choose(&paths, f, 2) == 5;
+	assert_int_equal(got, 2);
+}
+
+static void
+path_without_weight_is_chosen_only_alone(void **state)
+{
+	(void)state;
+	weigh(0, 0);
+	assert_shares((const uint64_t[]){ 10, 500, 20 }, 0, 0, 1000);
+	assert_shares((const uint64_t[]){ 10, 500, 500 }, 0, 500, 500);
+	weigh(1, 0);
+	weigh(2, 0);
+	assert_shares((const uint64_t[]){ 10, 500, 20 }, 1000, 0, 0);
+	assert_shares((const uint64_t[]){ 100, 500, 100 }, 500, 0, 500);
+	assert_int_equal(paths_choose(&paths,
+	    &(struct paths_subflow){ .subflow = 3, .path = 1 }, 1), 3);
+}
+
+static void
+subflow_of_a_path_is_the_one_that_delivers_first(void **state)
+{
+	struct paths_subflow f[] = {
+		{ .subflow = 1, .delay_us = 90 * MS, .carried_bytes = 5 },
+		{ .subflow = 2, .delay_us = 80 * MS, .carried_bytes = 7 },
+		{ .subflow = 3, .delay_us = 80 * MS, .carried_bytes = 6 },
+	};
+
+	(void)state;
+	assert_int_equal(paths_choose(&paths, f, 3), 3);
+	f[2].delay_us = f[1].delay_us = 0;	/* not known */
+	assert_int_equal(paths_choose(&paths, f, 3), 1);
+	f[0].delay_us = 0;
+	assert_int_equal(paths_choose(&paths, f, 3), 1);
+	f[0].carried_bytes = 8;
+	assert_int_equal(paths_choose(&paths, f, 3), 3);
+}
+
+static void
+only_what_changes_something_is_said(void **state)
+{
+	struct wire_path path = { false, 100 };
+
+	(void)state;
+	assert_false(paths_set(&paths, 7, &path));
+	assert_false(paths.said[7]);
+	path.backup = true;
+	assert_true(paths_set(&paths, 7, &path));
+	assert_false(paths_set(&paths, 7, &path));
+	path = (struct wire_path){ false, 100 };
+	assert_true(paths_set(&paths, 7, &path));
+	assert_true(paths.said[7]);
+}
+
+#define T(name) cmocka_unit_test_setup(name, set_up)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(none_is_chosen_of_none),
+		T(burst_goes_where_it_arrives_first),
+		T(paths_that_are_about_as_good_share_by_weight),
+		T(shares_are_even_at_any_time),
+		T(path_without_weight_is_chosen_only_alone),
+		T(subflow_of_a_path_is_the_one_that_delivers_first),
+		T(only_what_changes_something_is_said),
+	};
+
+	return cmocka_run_group_tests_name("paths", tests, NULL, NULL);
+}
