@@ -942,6 +942,130 @@ the_second_copy_s_subflow_may_die(void **state)
 	session_release(r, f->now);
 }
 
+/* ---- paths ---- */
+
+/* Subflow 1 is another path's, a backup. */
+static void
+make_backup(struct fixture *f)
+{
+	const struct wire_path backup = { true, 100 };
+	int replaced;
+
+	group_path(f->g[PROXY], 1, &backup, f->now);
+	for (int e = 0; e < 2; e++) {
+		group_detach(f->g[e], 1, f->now);
+		assert_int_equal(group_attach(f->g[e], 1, 0, f->now,
+		    &replaced), 1);
+	}
+	assert_int_equal(fill(f, PROXY, 1), WIRE_CONTROL_MAX +
+	    WIRE_HEADER + 2);		/* PING and PATH */
+	settle(f);
+}
+
+static void
+a_backup_carries_nothing_while_another_path_lives(void **state)
+{
+	struct fixture *f = *state;
+	int replaced;
+
+	make_backup(f);
+	struct session *p = open_session(f);
+	give(f, p, "one ", 4);
+	assert_false(group_wants(f->g[PROXY], 1, f->now));
+	assert_int_equal(fill(f, PROXY, 1), 0);
+	settle(f);
+	struct session *r = accept_session(f);
+	give(f, r, "a", 1);
+	assert_int_equal(fill(f, RELAY, 1), 0);
+	assert_true(fill(f, RELAY, 0) > 0);
+	settle(f);
+
+	/* It takes over what is under way, */
+	give(f, p, "two ", 4);
+	give(f, r, "b", 1);
+	assert_true(fill(f, PROXY, 0) > 0);
+	assert_true(fill(f, RELAY, 0) > 0);
+	for (int e = 0; e < 2; e++) {
+		f->len[e][0] = 0;
+		group_detach(f->g[e], 0, f->now);
+		assert_true(fill(f, e, 1) > 0);
+	}
+	settle(f);
+	assert_takes(f, p, "ab");
+
+	/* and gives it back. */
+	for (int e = 0; e < 2; e++)
+		assert_int_equal(group_attach(f->g[e], 0, 0, f->now,
+		    &replaced), 0);
+	settle(f);
+	give(f, p, "three", 5);
+	assert_int_equal(fill(f, PROXY, 1), 0);
+	assert_true(fill(f, PROXY, 0) > 0);
+	settle(f);
+	assert_takes(f, r, "one two three");
+}
+
+static void
+a_path_is_told_again_when_it_changes(void **state)
+{
+	struct fixture *f = *state;
+	struct wire_path path = { false, 100 };
+
+	make_backup(f);
+	group_path(f->g[PROXY], 1, &path, f->now);
+	assert_true(group_wants(f->g[PROXY], 1, f->now));
+	assert_int_equal(fill(f, PROXY, 0), 0);
+	assert_int_equal(fill(f, PROXY, 1), WIRE_HEADER + 2);
+	assert_false(group_subflow_used(f->g[RELAY], 1));
+	deliver(f, PROXY, 1);
+	assert_true(group_subflow_used(f->g[RELAY], 1));
+	group_path(f->g[PROXY], 1, &path, f->now);
+	assert_false(group_wants(f->g[PROXY], 1, f->now));
+
+	/* Also when it is as at first, which goes without saying otherwise. */
+	int replaced;
+	group_detach(f->g[PROXY], 1, f->now);
+	assert_int_equal(group_attach(f->g[PROXY], 1, 0, f->now, &replaced),
+	    1);
+	assert_true(says(f, PROXY, WIRE_PATH, 0, 0));
+}
+
+static void
+a_path_is_not_told_by_the_relay(void **state)
+{
+	struct fixture *f = *state;
+	static const uint8_t backup[] = { 1, 100 };
+	int replaced;
+
+	group_detach(f->g[PROXY], 1, f->now);
+	assert_int_equal(group_attach(f->g[PROXY], 1, 0, f->now, &replaced),
+	    1);
+	say(f, RELAY, WIRE_PATH, 0, 0, backup, 2);
+	assert_true(group_subflow_used(f->g[PROXY], 0));
+}
+
+static void
+an_unused_path_is_asked_when_all_others_are_silent(void **state)
+{
+	struct fixture *f = *state;
+	bool asked[2] = { false, false };
+
+	make_backup(f);
+	give(f, open_session(f), "x", 1);
+	fill(f, PROXY, 0);
+	for (int i = 0; i < 400 && !asked[1]; i++) {
+		f->now += 50 * MS;
+		group_tick(f->g[PROXY], f->now);
+		for (int k = 0; k < 2; k++) {
+			f->len[PROXY][k] = 0;
+			if (fill(f, PROXY, k) > 0)
+				asked[k] = true;
+			assert_true(asked[0] || !asked[1]);
+		}
+	}
+	assert_true(asked[1]);
+}
+
 static void
 a_forgotten_group_resets_its_sessions(void **state)
 {
@@ -1341,6 +1465,10 @@ main(void)
 		T(second_copies_are_limited_for_all_together),
 		T(the_first_copy_s_subflow_may_die),
 		T(the_second_copy_s_subflow_may_die),
+		T(a_backup_carries_nothing_while_another_path_lives),
+		T(a_path_is_told_again_when_it_changes),
+		T(a_path_is_not_told_by_the_relay),
+		T(an_unused_path_is_asked_when_all_others_are_silent),
 		T(a_forgotten_group_resets_its_sessions),
 		T(sessions_that_end_without_a_subflow_leave_nothing),
 		T(who_holds_nothing_is_not_shed),

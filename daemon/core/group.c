@@ -28,6 +28,7 @@ group_new(const struct group_options *o)
 		return NULL;
 	}
 	struct session_env *e = &g->env;
+	paths_init(&e->paths);
 	e->proxy = o->proxy;
 	e->initial_window = o->initial_window;
 	e->start_window = o->start_window;
@@ -114,34 +115,35 @@ group_bury(struct group *g)
 
 /* ---- subflows ---- */
 
-/* Which are in use: all that are not suspect, or all. */
+/* Which are in use: none that is suspect, and none of a backup path, while there
+ * are others. */
 static void
 choose_subflows(struct group *g, uint64_t now)
 {
 	struct session_env *e = &g->env;
-	uint64_t express = 0, bulk = 0, suspect = 0;
+	uint64_t all = e->attached, bulk = 0, suspect = 0, backup = 0;
 	struct list *node;
 
-	for (int i = 0; i < GROUP_SUBFLOWS; i++) {
-		const struct subflow_state *f = &g->subflows[i];
+	for (uint64_t m = all; m != 0; m &= m - 1) {
+		int i = __builtin_ctzll(m);
 
-		if (!f->attached)
-			continue;
-		if (f->slot >= WIRE_SLOT_BULK)
+		if (g->subflows[i].slot >= WIRE_SLOT_BULK)
 			bulk |= subflow_bit(i);
-		else
-			express |= subflow_bit(i);
 		if (e->health[i].suspect)
 			suspect |= subflow_bit(i);
+		if (e->paths.of[g->subflows[i].path].backup)
+			backup |= subflow_bit(i);
 	}
-	if (suspect == (express | bulk))
+	if (suspect == all)
 		suspect = 0;
-	express &= ~suspect;
-	bulk &= ~suspect;
-	if (express == e->express && bulk == e->bulk && suspect == e->stalled)
+	uint64_t used = all & ~suspect;
+	if ((used & ~backup) != 0)
+		used &= ~backup;
+	if (e->express == (used & ~bulk) && e->bulk == (used & bulk) &&
+	    e->stalled == suspect)
 		return;
-	e->express = express;
-	e->bulk = bulk;
+	e->express = used & ~bulk;
+	e->bulk = used & bulk;
 	e->stalled = suspect;
 	list_each(node, &e->all)
 		session_subflows_changed(list_object(node, struct session,
@@ -168,9 +170,12 @@ group_attach(struct group *g, uint8_t path, uint8_t slot, uint64_t now,
 	g->subflows[free_one] = (struct subflow_state){
 		.attached = true, .path = path, .slot = slot,
 		.heard_us = now, .answered_us = now, .ping_due = true,
+		.path_due = g->env.proxy && g->env.paths.said[path],
 	};
 	g->env.carried[free_one] = 0;
 	health_begin(&g->env.health[free_one]);
+	g->env.path_of[free_one] = path;
+	g->env.attached |= subflow_bit(free_one);
 	choose_subflows(g, now);
 	return free_one;
 }
@@ -184,6 +189,9 @@ group_detach(struct group *g, int subflow, uint64_t now)
 	if (!g->subflows[subflow].attached)
 		return;
 	g->subflows[subflow].attached = false;
+	g->env.attached &= ~subflow_bit(subflow);
+	g->env.express &= ~subflow_bit(subflow);
+	g->env.bulk &= ~subflow_bit(subflow);
 	g->env.carried[subflow] = 0;
 	g->env.metrics.subflows_lost++;
 	for (size_t i = 0; i < g->nstrays; i++)
@@ -195,6 +203,24 @@ group_detach(struct group *g, int subflow, uint64_t now)
 		    subflow, now);
 	choose_subflows(g, now);
 	group_bury(g);
+}
+
+void
+group_path(struct group *g, uint8_t path, const struct wire_path *is,
+    uint64_t now)
+{
+	if (!paths_set(&g->env.paths, path, is))
+		return;
+	for (int i = 0; g->env.proxy && i < GROUP_SUBFLOWS; i++)
+		if (g->subflows[i].attached && g->subflows[i].path == path)
+			g->subflows[i].path_due = true;
+	choose_subflows(g, now);
+}
+
+bool
+group_subflow_used(const struct group *g, int subflow)
+{
+	return ((g->env.express | g->env.bulk) & subflow_bit(subflow)) != 0;
 }
 
 void
@@ -344,7 +370,7 @@ look_after(struct group *g, struct session *s, uint64_t now)
 		s->reset_due = true;
 	else
 		s->ask_due = true;
-	if ((s->ask_on & (e->express | e->bulk)) == (e->express | e->bulk))
+	if ((s->ask_on | e->stalled) == (s->ask_on | e->attached))
 		s->ask_on = 0;
 	if (!list_linked(&s->control))
 		list_append(&e->controls, &s->control);

@@ -73,6 +73,14 @@ int group_attach(struct group *, uint8_t path, uint8_t slot, uint64_t now,
 /* It is gone: what only it carried is sent again on others, before all else. */
 void group_detach(struct group *, int subflow, uint64_t now);
 
+/* What is said about a path: by the proxy's operator, of which the relay is told.
+ * Subflows of a backup path are kept but carry nothing of sessions while another
+ * path has one. */
+void group_path(struct group *, uint8_t path, const struct wire_path *,
+    uint64_t now);
+/* Does it carry sessions, or would it? */
+bool group_subflow_used(const struct group *, int subflow);
+
 /* Frames that arrived on a subflow, the last perhaps in part.  Returns how many
  * bytes were used (whole frames), or -EPROTO: its framing can no longer be
  * trusted, so close it.  Faults of a session cost that session only. */

@@ -170,6 +170,7 @@ take_frame(struct group *g, const struct wire_header *h, const uint8_t *body,
     int subflow, uint64_t now)
 {
 	struct subflow_state *f = &g->subflows[subflow];
+	struct wire_path path;
 
 	switch (h->type) {
 	case WIRE_PING:
@@ -185,6 +186,10 @@ take_frame(struct group *g, const struct wire_header *h, const uint8_t *body,
 	case WIRE_FEATURES:
 		if (wire_get_features(h, body, &g->peer_features))
 			g->peer_features_new = true;
+		break;
+	case WIRE_PATH:
+		if (!g->env.proxy && wire_get_path(h, body, &path))
+			group_path(g, f->path, &path, now);
 		break;
 	default:
 		if (h->type < WIRE_OPTIONAL)

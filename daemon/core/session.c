@@ -109,17 +109,22 @@ session_owe_ack(struct session *s, bool at_once, uint64_t now)
 
 /* Of the express subflows among `set`; -1: there is none. */
 static int
-quietest_express(const struct session_env *env, uint64_t set)
+best_express(struct session_env *env, uint64_t set, uint64_t now)
 {
-	int best = -1;
+	struct paths_subflow candidates[SUBFLOWS];
+	size_t n = 0;
 
 	for (uint64_t m = env->express & set; m != 0; m &= m - 1) {
 		int i = __builtin_ctzll(m);
 
-		if (best < 0 || env->carried[i] < env->carried[best])
-			best = i;
+		candidates[n++] = (struct paths_subflow){
+			.subflow = i,
+			.path = env->path_of[i],
+			.delay_us = health_delay_us(&env->health[i], now),
+			.carried_bytes = env->carried[i],
+		};
 	}
-	return best;
+	return paths_choose(&env->paths, candidates, n);
 }
 
 /*
@@ -128,7 +133,7 @@ quietest_express(const struct session_env *env, uint64_t set)
  * several subflows that is the worst of several (performance.md, section 0).
  */
 static struct sched *
-lane(struct session *s)
+lane(struct session *s, uint64_t now)
 {
 	struct session_env *env = s->env;
 	bool small = s->out.cost_sent - s->burst_cost < EXPRESS_START ||
@@ -138,7 +143,7 @@ lane(struct session *s)
 		return &env->bulk_turns;
 	if (s->express < 0 || !(env->express >> s->express & 1) ||
 	    (s->out.unacked_bytes == 0 && s->turn.queue == NULL))
-		s->express = quietest_express(env, UINT64_MAX);
+		s->express = best_express(env, UINT64_MAX, now);
 	return &env->express_turns[s->express];
 }
 
@@ -165,7 +170,7 @@ session_double(struct session *s, struct datagram *d, int subflow,
 	if (s->twin < 0 || s->twin == subflow ||
 	    (env->express >> s->twin & 1) == 0) {
 		list_unlink(&s->doubled);
-		s->twin = quietest_express(env, but(subflow));
+		s->twin = best_express(env, but(subflow), now);
 		if (s->twin >= 0)
 			sendq_second_on(&s->out, s->twin);
 	}
@@ -185,7 +190,7 @@ session_schedule(struct session *s, uint64_t now)
 	else if (!sendq_ready(&s->out, s->edge))
 		sched_sleep(&s->turn);
 	else
-		sched_wake(lane(s), &s->turn, s->out.lost > 0);
+		sched_wake(lane(s, now), &s->turn, s->out.lost > 0);
 
 	if (!sends || s->twin < 0 || s->out.twice == 0)
 		list_unlink(&s->doubled);
@@ -337,6 +342,8 @@ session_subflows_changed(struct session *s, uint64_t now)
 {
 	sendq_stall(&s->out, s->env->stalled);
 	distrust(s, s->env->stalled, now);
+	if (s->twin >= 0 && (s->env->express >> s->twin & 1) == 0)
+		s->twin = -1;
 	sched_remove(&s->turn);
 	session_schedule(s, now);
 }

@@ -23,6 +23,7 @@
 #include "health.h"
 #include "list.h"
 #include "metrics.h"
+#include "paths.h"
 #include "reorder.h"
 #include "sched.h"
 #include "sendq.h"
@@ -47,10 +48,13 @@ struct session_env {
 	struct budget *budget;
 	struct metrics metrics;
 	uint64_t rtt_us;
-	uint64_t express, bulk;		/* subflows in use, one bit each */
+	uint64_t attached;		/* subflows, one bit each, */
+	uint64_t express, bulk;		/* and those in use */
 	uint64_t stalled;		/* those attached that are not, because
 					 * they are suspect and others are not */
 	struct health health[SUBFLOWS];
+	uint8_t path_of[SUBFLOWS];
+	struct paths paths;
 	uint64_t carried[SUBFLOWS];	/* bytes unacknowledged on each */
 	struct sched express_turns[SUBFLOWS], bulk_turns;
 	struct list doubled[SUBFLOWS];

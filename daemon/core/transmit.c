@@ -55,6 +55,10 @@ fill_answers(struct group *g, int subflow, struct room *r, uint64_t now)
 		f->features_due = false;
 		r->used += wire_put_features(at(r), g->features);
 	}
+	if (f->path_due && left(r) >= WIRE_CONTROL_MAX) {
+		f->path_due = false;
+		r->used += wire_put_path(at(r), &g->env.paths.of[f->path]);
+	}
 	for (size_t i = 0; i < g->nstrays; i++) {
 		const struct stray *s = &g->strays[i];
 
@@ -78,8 +82,9 @@ may_carry_ack(const struct group *g, const struct session *s, int subflow)
 	if (!s->ack_owed || (g->env.stalled & subflow_bit(subflow)) != 0)
 		return false;
 	return (g->env.express & subflow_bit(subflow)) != 0 ||
-	    s->heard == subflow || s->heard < 0 ||
-	    (g->env.stalled & subflow_bit(s->heard)) != 0;
+	    s->heard == subflow || ((s->heard < 0 ||
+	    (g->env.stalled & subflow_bit(s->heard)) != 0) &&
+	    group_subflow_used(g, subflow));
 }
 
 static void
@@ -99,11 +104,15 @@ fill_acks(struct group *g, int subflow, struct room *r, uint64_t now)
 	}
 }
 
-/* What this subflow swallowed, another may carry. */
+/* What this subflow swallowed, another may carry; one that is not in use only
+ * what all those have swallowed. */
 static bool
 may_carry_control(const struct group *g, const struct session *s, int subflow)
 {
-	if ((g->env.stalled & subflow_bit(subflow)) != 0)
+	uint64_t used = g->env.express | g->env.bulk;
+
+	if ((g->env.stalled & subflow_bit(subflow)) != 0 ||
+	    (!group_subflow_used(g, subflow) && (s->ask_on & used) != used))
 		return false;
 	return s->opened_due || (s->ask_on & subflow_bit(subflow)) == 0;
 }
@@ -154,7 +163,7 @@ pick(struct group *g, int subflow)
 	struct session_env *e = &g->env;
 	struct sched_entry *t = NULL;
 
-	if ((e->stalled & subflow_bit(subflow)) != 0)
+	if (!group_subflow_used(g, subflow))
 		return NULL;
 	if (e->express & subflow_bit(subflow))
 		t = sched_pick(&e->express_turns[subflow]);
@@ -272,12 +281,12 @@ group_wants(const struct group *g, int subflow, uint64_t now)
 	if (!f->attached)
 		return false;
 	if (f->pong_due || f->ping_due || f->drain_due || f->features_due ||
-	    owes_ack(g, subflow) || owes_control(g, subflow))
+	    f->path_due || owes_ack(g, subflow) || owes_control(g, subflow))
 		return true;
 	for (size_t i = 0; i < g->nstrays; i++)
 		if (g->strays[i].subflow == subflow)
 			return true;
-	if ((e->stalled & subflow_bit(subflow)) != 0)
+	if (!group_subflow_used(g, subflow))
 		return false;
 	return !list_empty(&e->doubled[subflow]) ||
 	    (express && sched_awake(&e->express_turns[subflow])) ||

@@ -217,7 +217,12 @@ operate(struct world *w, struct cursor *in)
 		if (which & 0x80)
 			move_all(w);
 		else if (which & 0x40)
-			if (which & 2)
+			if (which & 4)
+				group_path(w->groups[PROXY], which >> 3 & 1,
+				    &(struct wire_path){ which & 1,
+				    (uint8_t)(which & 16 ? 100 : 7) },
+				    w->now);
+			else if (which & 2)
 				group_tell_features(w->groups[RELAY], -1,
 				    which);
 			else

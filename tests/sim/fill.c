@@ -61,6 +61,46 @@ check_quiet(struct world *w, const struct link *l, int side, size_t len)
 }
 
 static bool
+is_backup(const struct world *w, const struct link *l)
+{
+	return w->plan.paths[w->reloaded][link_plan(w, l)->path].backup;
+}
+
+/* May a side send datagrams there?  The relay hears later than others what the
+ * proxy's configuration is. */
+static bool
+may_carry(const struct world *w, const struct link *l, int side)
+{
+	if (side == RELAY)
+		return group_subflow_used(w->sides[side].group,
+		    l->number[side]);
+	if (!is_backup(w, l))
+		return true;
+	for (size_t i = 0; i < w->nlinks; i++)
+		if (w->links[i]->state[side] == END_ATTACHED &&
+		    w->links[i]->from[side].quiet_since == 0 &&
+		    !is_backup(w, w->links[i]))
+			return false;
+	return true;
+}
+
+/* A backup may be asked and answer, no more. */
+static void
+check_use(const struct world *w, const struct link *l, int side, size_t len)
+{
+	struct cursor c = { scratch, scratch + len };
+	struct wire_header h;
+
+	if (may_carry(w, l, side))
+		return;
+	for (; wire_get_header(&c, &h) == WIRE_OK; c.pos += h.size)
+		if (h.type == WIRE_DATA || h.type == WIRE_FIN)
+			world_fail(w, "the %s sends %s over link %zu, which "
+			    "is not in use", side_names[side],
+			    wire_type_text(h.type), l->index);
+}
+
+static bool
 fill(struct world *w, struct link *l, int side)
 {
 	struct group *group = w->sides[side].group;
@@ -97,6 +137,7 @@ fill(struct world *w, struct link *l, int side)
 	if (len == 0)
 		return false;
 	check_quiet(w, l, side, len);
+	check_use(w, l, side, len);
 	watch_sent(w->watch, side, l->index, scratch, len);
 	link_send(w, l, side, scratch, len);
 	return true;

@@ -336,6 +336,21 @@ make_trouble(struct scenario *sc, struct random *r)
 	}
 }
 
+static void
+make_paths(struct scenario *sc, struct random *r)
+{
+	for (int when = 0; when < 2; when++)
+		for (int i = 0; i < SIM_PATHS; i++) {
+			struct wire_path *p = &sc->paths[when][i];
+
+			p->backup = random_once_in(r, 4);
+			p->weight = random_once_in(r, 2) ? WIRE_WEIGHT_MAX :
+			    (uint8_t)random_range(r, 0, WIRE_WEIGHT_MAX);
+		}
+	if (random_once_in(r, 4))
+		sc->reload_us = random_log(r, 1, 10 * SECOND);
+}
+
 /* Everybody at `side` has much to send, and the other side takes it all. */
 static void
 make_crowd(struct scenario *sc, struct random *r, int side)
@@ -389,6 +404,7 @@ scenario_make(struct scenario *sc, uint64_t seed)
 	make_trouble(sc, r);
 	if (!sc->is_long && random_once_in(r, 16))
 		make_shortage(sc, r);
+	make_paths(sc, r);
 	/* The contract of struct group_options. */
 	for (int i = 0; i < SIDES; i++) {
 		struct group_options *o = &sc->options[i];
@@ -431,7 +447,7 @@ scenario_print(const struct scenario *sc, uint64_t seed)
 {
 	printf("seed %llu:%s%s chunks %u%s, %u deaths %u stalls, mean %llu, "
 	    "stall %llu notice %llu dial %llu ping %llu drain %llu "
-	    "restart %llu late %llu\n",
+	    "restart %llu reload %llu late %llu\n",
 	    (unsigned long long)seed, sc->is_long ? " long" : "",
 	    sc->may_refuse ? " short of resources" : "", sc->chunk_max,
 	    sc->stingy ? " stingy" : "", sc->deaths, sc->stalls,
@@ -442,6 +458,7 @@ scenario_print(const struct scenario *sc, uint64_t seed)
 	    (unsigned long long)sc->ping_us,
 	    (unsigned long long)sc->drain_us,
 	    (unsigned long long)sc->restart_us,
+	    (unsigned long long)sc->reload_us,
 	    (unsigned long long)sc->timer_late_us);
 	for (int i = 0; i < SIDES; i++) {
 		const struct group_options *o = &sc->options[i];
@@ -452,6 +469,12 @@ scenario_print(const struct scenario *sc, uint64_t seed)
 		    o->max_sessions, o->datagram_max,
 		    (unsigned long long)sc->budget_bytes[i]);
 	}
+	for (int when = 0; when < 2; when++)
+		for (int i = 0; i < SIM_PATHS; i++)
+			printf("  path %d%s:%s weight %u\n", i,
+			    when > 0 ? " then" : "",
+			    sc->paths[when][i].backup ? " backup" : "",
+			    sc->paths[when][i].weight);
 	for (size_t i = 0; i < sc->nlinks; i++) {
 		const struct link_plan *l = &sc->links[i];
 

@@ -20,6 +20,7 @@ enum {
 };
 
 #define SIM_LINKS 8
+#define SIM_PATHS 2			/* four links each */
 #define SIM_FLOWS 50
 #define SIM_BYTES_MAX (4 << 20)		/* one way, of one session */
 #define SIM_LONG 131072			/* datagrams of a long session */
@@ -92,6 +93,8 @@ struct scenario {
 	uint64_t ping_us;		/* interval, 0: never */
 	uint64_t drain_us;		/* when, 0: never */
 	uint64_t restart_us;		/* of the relay, 0: never */
+	struct wire_path paths[2][SIM_PATHS];	/* as configured, */
+	uint64_t reload_us;		/* and from then on; 0: never */
 	uint64_t timer_late_us;		/* timers run up to this late */
 	uint32_t chunk_max;		/* of what is handed to group_take() */
 	bool stingy;			/* sometimes little room to fill */

@@ -293,6 +293,15 @@ add_metrics(struct totals *t, const struct metrics *m)
 }
 
 static void
+set_paths(struct world *w)
+{
+	for (int i = 0; i < SIM_PATHS; i++)
+		group_path(w->sides[PROXY].group, (uint8_t)i,
+		    &w->plan.paths[w->reloaded][i], w->now);
+	world_touch(w, PROXY);
+}
+
+static void
 start_groups(struct world *w)
 {
 	w->watch = watch_new(w);
@@ -310,6 +319,7 @@ start_groups(struct world *w)
 		    w->plan.options[!i].initial_window);
 		side->drained = false;
 	}
+	set_paths(w);
 }
 
 static void
@@ -354,6 +364,14 @@ on_restart(struct world *w, void *object, int which)
 }
 
 static void
+on_reload(struct world *w, void *object, int which)
+{
+	(void)object, (void)which;
+	w->reloaded = true;
+	set_paths(w);
+}
+
+static void
 start(struct world *w, uint64_t seed, bool verbose)
 {
 	memset(w, 0, sizeof(*w));
@@ -381,6 +399,8 @@ start(struct world *w, uint64_t seed, bool verbose)
 		    (int)random_range(&w->random, 0, 1));
 	if (w->plan.restart_us > 0)
 		world_at(w, w->now + w->plan.restart_us, on_restart, NULL, 0);
+	if (w->plan.reload_us > 0)
+		world_at(w, w->now + w->plan.reload_us, on_reload, NULL, 0);
 	start_groups(w);
 	links_start(w);
 	ends_start(w);

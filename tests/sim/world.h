@@ -67,6 +67,7 @@ struct world {
 
 	unsigned deaths_left, stalls_left;
 	uint64_t progress_at;	/* when a local side last moved */
+	bool reloaded;		/* the proxy has its second configuration */
 	bool over;		/* every session is done: no more trouble */
 	struct totals totals;
 };
