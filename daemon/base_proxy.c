@@ -7,7 +7,9 @@
  * happens to be connected first: a relay may take them one after the other.)
  *
  * Whatever goes wrong until then ends the session, as the protocol has it, and
- * resets the client.
+ * resets the client.  But a relay that has given a number may send at once, and
+ * reset: so what has come over some subflows is delivered first, whatever the
+ * others wait for.
  */
 #include "base_proxy.h"
 
@@ -104,7 +106,31 @@ on_gone(void *user)
 	idle_if_empty(p);
 }
 
-/* There will be no session. */
+/* A relay that resets has reset all of them.  What was sent before is in our
+ * kernel, perhaps behind a number that nobody has read yet. */
+static void
+on_break(void *user)
+{
+	struct client *c = user;
+
+	for (int i = 0; i < c->count; i++) {
+		struct subflow *sf = &c->subflows[i];
+		uint32_t word;
+		int fd = greet_take(sf->greet, &word);
+
+		sf->greet = NULL;
+		if (fd != -1 && (word != c->number ||
+		    !base_session_rescue(c->session, fd)))
+			greet_refuse(fd);
+		dial_cancel(sf->dial);
+		sf->dial = NULL;
+		if (sf->fd != -1)
+			greet_refuse(sf->fd);
+		sf->fd = -1;
+	}
+}
+
+/* The session cannot be made, or made whole. */
 static void
 give_up(struct client *c, const char *why, int error)
 {
@@ -115,7 +141,10 @@ give_up(struct client *c, const char *why, int error)
 	    "client %s: %s%s%s", relay_of(c->proxy)->name,
 	    addr_format(&c->addr, text), why, error != 0 ? ": " : "",
 	    error != 0 ? strerror(-error) : "");
-	base_session_reset(c->session, why);
+	if (c->joined > 0)
+		base_session_break(c->session, why);
+	else
+		base_session_reset(c->session, why);
 }
 
 /* ---- establishment ---- */
@@ -256,6 +285,7 @@ make_session(struct client *c, int fd)
 		.proxy = true,
 		.keepalive_s = config->keepalive_s,
 		.peer = c->addr,
+		.on_break = on_break,
 		.on_gone = on_gone,
 		.user = c,
 	});

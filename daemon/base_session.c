@@ -271,6 +271,8 @@ settle_parting(struct base_session *s)
 
 	if (s->phase != PHASE_PARTING) {
 		s->phase = PHASE_PARTING;
+		if (s->options.on_break != NULL)
+			s->options.on_break(s->options.user);
 		set_deadline(s, DELIVER_S);
 	}
 	deliver(s);
@@ -523,11 +525,27 @@ base_session_join(struct base_session *s, int fd)
 	settle_soon(s);
 }
 
+bool
+base_session_rescue(struct base_session *s, int fd)
+{
+	if (base_joinable(s->base) != 0)
+		return false;
+	base_session_join(s, fd);
+	return true;
+}
+
 void
 base_session_settle(struct base_session *s)
 {
 	base_settle(s->base);
 	settle_soon(s);
+}
+
+void
+base_session_break(struct base_session *s, const char *why)
+{
+	fail(s, why);
+	settle(s);
 }
 
 void

@@ -30,7 +30,12 @@ struct base_session_options {
 	bool proxy;
 	uint32_t keepalive_s;	/* of the local connection */
 	struct addr peer;	/* for the log: the client, or the proxy */
-	/* It has ended.  Only from the loop and from base_session_reset(). */
+	/* Subflows broke: what can still join must do so before this returns,
+	 * by base_session_rescue(), since what came over it may be missing.
+	 * Once at most, from where on_gone comes from; or NULL. */
+	void (*on_break)(void *user);
+	/* It has ended.  Only from the loop, from base_session_break() and from
+	 * base_session_reset(). */
 	void (*on_gone)(void *user);
 	void *user;
 };
@@ -45,9 +50,15 @@ int base_session_joinable(const struct base_session *);
 /* It joins: takes `fd`, over which the numbers have gone.  Only after
  * base_session_joinable() has said 0. */
 void base_session_join(struct base_session *, int fd);
+/* As base_session_join(), from on_break: false if it may not, then `fd` is still
+ * the caller's. */
+bool base_session_rescue(struct base_session *, int fd);
 /* No other will. */
 void base_session_settle(struct base_session *);
 
+/* The subflows are over: the local end is given what they brought, then it is
+ * reset. */
+void base_session_break(struct base_session *, const char *why);
 /* Both ends, now. */
 void base_session_reset(struct base_session *, const char *why);
 

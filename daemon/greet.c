@@ -67,11 +67,29 @@ read_failed(struct greet *g, ssize_t n)
 		fail(g, -errno);
 }
 
+/* What recv() returned, for the rest of the word.  Is it whole? */
+static bool
+take(struct greet *g, uint32_t *word, ssize_t n)
+{
+	struct cursor c = { g->bytes, g->bytes + sizeof(g->bytes) };
+
+	if (n > 0)
+		g->len += (size_t)n;
+	return g->len == sizeof(g->bytes) &&
+	    wire_get_number(&c, word) == WIRE_OK;
+}
+
+static ssize_t
+receive(struct greet *g)
+{
+	return recv(g->fd, g->bytes + g->len, sizeof(g->bytes) - g->len,
+	    MSG_DONTWAIT);
+}
+
 static void
 on_readable(struct ev_loop *loop, ev_io *w, int revents)
 {
 	struct greet *g = w->data;
-	struct cursor c = { g->bytes, g->bytes + sizeof(g->bytes) };
 	uint32_t word;
 	ssize_t n;
 
@@ -92,16 +110,11 @@ on_readable(struct ev_loop *loop, ev_io *w, int revents)
 			return;
 		}
 	}
-	n = recv(g->fd, g->bytes + g->len, sizeof(g->bytes) - g->len, 0);
-	if (n <= 0) {
-		read_failed(g, n);
-		return;
-	}
-	g->len += (size_t)n;
-	if (g->len == sizeof(g->bytes)) {
-		(void)wire_get_number(&c, &word);
+	n = receive(g);
+	if (take(g, &word, n))
 		succeed(g, word);
-	}
+	else if (n <= 0)
+		read_failed(g, n);
 }
 
 static void
@@ -139,6 +152,18 @@ greet_cancel(struct greet *g)
 {
 	if (g != NULL && g->fd != -1)
 		close(stop(g));
+}
+
+int
+greet_take(struct greet *g, uint32_t *word)
+{
+	if (g == NULL || g->fd == -1)
+		return -1;
+	if (!take(g, word, receive(g))) {
+		greet_cancel(g);
+		return -1;
+	}
+	return stop(g);
 }
 
 int

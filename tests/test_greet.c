@@ -161,6 +161,42 @@ a_cancelled_one_says_nothing(void **state)
 	close(fds[0]);
 }
 
+static int
+take(const void *bytes, size_t len, uint32_t *word)
+{
+	int fds[2], fd;
+
+	tcp_pair(fds);
+	words = 0;
+	struct greet *g = greet_start(fds[1], &(struct greet_options){
+	    .loop = loop, .timeout_ms = 10, .on_word = on_word });
+	assert_non_null(g);
+	assert_int_equal(write(fds[0], bytes, len), (ssize_t)len);
+	fd = greet_take(g, word);
+	assert_false(run_for(.1, &words, 1));
+	close(fds[0]);
+	return fd;
+}
+
+static void
+what_is_there_can_be_taken(void **state)
+{
+	uint32_t word;
+	char byte;
+	int fd;
+
+	(void)state;
+	fd = take("\0\0\0\7x", 5, &word);
+	assert_int_not_equal(fd, -1);
+	assert_int_equal(word, 7);
+	assert_int_equal(read_once(fd, &byte, 1), 1);
+	assert_int_equal(byte, 'x');
+	close(fd);
+	assert_int_equal(take("\0\0\0", 3, &word), -1);
+	assert_int_equal(take("", 0, &word), -1);
+	assert_int_equal(greet_take(NULL, &word), -1);
+}
+
 int
 main(void)
 {
@@ -181,6 +217,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(whoever_goes_is_told_of,
 		    loop_setup, loop_teardown),
 		cmocka_unit_test_setup_teardown(a_cancelled_one_says_nothing,
+		    loop_setup, loop_teardown),
+		cmocka_unit_test_setup_teardown(what_is_there_can_be_taken,
 		    loop_setup, loop_teardown),
 	};
 

@@ -145,6 +145,18 @@ peer relay relay relay "$relay4" "$relay_port" --send 220000 --piece 1 \
     --expect 400000 --slow 1
 check "somebody else's relay" both relay client client "$gateway4" \
     "$proxy_port" --send 400000 --piece 1 --expect 220000
+
+# It sends and resets before it has answered on all subflows.
+for case in joined waiting; do
+	start cut relay python3 "$here/base_cut.py" "$relay4" "$relay_port" \
+	    $case
+	wait_for 10 listening relay "$relay_port" ||
+	    give_up "the relay does not start"
+	check "what a relay sent before its early reset, $case first" \
+	    says "0 1000 ECONNRESET" 0
+	wait_for 5 ended "$(pid_of cut)"
+	stop cut
+done
 stop proxy
 
 # ---- little memory ----
