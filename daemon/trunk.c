@@ -447,6 +447,31 @@ trunk_ask(struct trunk *t, uint64_t every_us)
 	trunk_change(t);
 }
 
+void
+trunk_ask_all(struct trunk *t)
+{
+	for (int i = 0; i < GROUP_SUBFLOWS; i++)
+		if (t->subflows[i] != NULL)
+			group_ping(t->group, i, clock_us());
+	trunk_change(t);
+}
+
+void
+trunk_drop_silent(struct trunk *t, uint64_t since_us)
+{
+	for (int i = 0; i < GROUP_SUBFLOWS; i++)
+		if (t->subflows[i] != NULL &&
+		    group_answered(t->group, i) < since_us)
+			close_subflow(t->subflows[i],
+			    "silent, while another is not");
+}
+
+uint64_t
+trunk_rtt_us(const struct trunk *t)
+{
+	return group_rtt_us(t->group);
+}
+
 int
 trunk_take(struct subflow *subflow, const uint8_t *bytes, size_t len)
 {

@@ -120,6 +120,11 @@ void trunk_tell_features(struct trunk *, const struct trunk_subflow *,
 uint64_t trunk_answered_us(const struct trunk *);
 /* Ask on one subflow, another each time, at most once in `every_us`. */
 void trunk_ask(struct trunk *, uint64_t every_us);
+/* Ask on all of them, now. */
+void trunk_ask_all(struct trunk *);
+/* Close those where nothing was answered since then. */
+void trunk_drop_silent(struct trunk *, uint64_t since_us);
+uint64_t trunk_rtt_us(const struct trunk *);	/* 0: not known */
 
 int trunk_take(struct subflow *, const uint8_t *, size_t);
 size_t trunk_fill(struct subflow *, uint8_t *, size_t);

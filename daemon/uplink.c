@@ -19,6 +19,9 @@
 /* Whether a relay answers has to be known within 10 s of its silence. */
 #define ASK_US UINT64_C(3000000)
 #define SILENCE_US UINT64_C(8000000)
+/* After such a silence, the others have so long to answer, or two round trips. */
+#define OTHERS_MIN_US UINT64_C(900000)
+#define OTHERS_MAX_US UINT64_C(2000000)
 
 struct uplink {
 	struct uplink_options options;
@@ -30,6 +33,8 @@ struct uplink {
 	bool features_known;
 	bool up;			/* has it a subflow? */
 	uint64_t since_us;		/* it is so since then */
+	bool silent;			/* there are subflows, but no answer */
+	uint64_t back_us;		/* there was one again; 0: long ago */
 };
 
 static const struct config_relay *
@@ -370,15 +375,46 @@ uplink_families(const struct uplink *u)
 	return u->features & (WIRE_FEATURE_IPV4 | WIRE_FEATURE_IPV6);
 }
 
+/*
+ * A path that comes back does so for each subflow when TCP tries again there,
+ * which may be as long after the first as the silence was; what begins now
+ * would wait for that.  So the others are asked once, and those that do not
+ * answer are dialed anew.
+ */
+static void
+look_at_others(struct uplink *u, uint64_t now)
+{
+	uint64_t wait = 2 * trunk_rtt_us(u->trunk);
+
+	if (u->silent) {
+		u->silent = false;
+		u->back_us = now;
+		trunk_ask_all(u->trunk);
+	}
+	if (wait < OTHERS_MIN_US)
+		wait = OTHERS_MIN_US;
+	if (wait > OTHERS_MAX_US)
+		wait = OTHERS_MAX_US;
+	if (u->back_us == 0 || now < u->back_us + wait)
+		return;
+	trunk_drop_silent(u->trunk, u->back_us);
+	u->back_us = 0;
+}
+
 bool
 uplink_answers(struct uplink *u)
 {
-	uint64_t answered = trunk_answered_us(u->trunk);
+	uint64_t answered = trunk_answered_us(u->trunk), now = clock_us();
 
 	if (answered == 0 || u->closing)
 		return false;
 	trunk_ask(u->trunk, ASK_US);
-	return clock_us() < answered + SILENCE_US;
+	if (now >= answered + SILENCE_US) {
+		u->silent = true;
+		return false;
+	}
+	look_at_others(u, now);
+	return true;
 }
 
 void
