@@ -96,7 +96,7 @@ free_leg(struct reap_entry *entry)
 	free(entry);
 }
 
-/* Session and stream were told what they had to be told. */
+/* The session was told what it had to be told. */
 static void
 end(struct leg *leg, const char *how)
 {
@@ -118,11 +118,12 @@ end(struct leg *leg, const char *how)
 	leg->on_gone(leg->user, leg->code);
 }
 
+/* The owner hears of it before the local end, who may try again at once. */
 static void
 end_reset(struct leg *leg, const char *how)
 {
-	stream_reset(&leg->stream);
 	end(leg, how);
+	stream_reset(&leg->stream);	/* we are freed later */
 }
 
 static void
