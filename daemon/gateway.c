@@ -48,6 +48,7 @@ static_assert(GATE_IPV4 == RULESET_IPV4 && GATE_IPV6 == RULESET_IPV6 &&
 #define MEND_S 1.			/* not more often than that */
 #define REFUSED_MS 5000
 #define REFUSED_MAX 1024		/* of each family */
+#define REFUSED_REST_US UINT64_C(1000000)	/* when they are full */
 #define PREFIX_BYTES 256		/* of a batch, for each */
 
 struct gateway {
@@ -60,9 +61,11 @@ struct gateway {
 
 	struct gate gate;
 	bool off;			/* the operator's word */
+	unsigned blocked;		/* families, by bridges */
 	unsigned families;		/* that the kernel was told to take */
 	int ticks;
 	uint64_t refused;
+	uint64_t refused_rest_us;	/* no more until then */
 
 	int watch_fd;			/* -1: no routing of ours */
 	ev_timer tick, settle;
@@ -274,9 +277,7 @@ install_table(struct gateway *g, struct transact_failure *failure)
 
 		result = send_table(g, &plan, failure);
 		if (result == TRANSACT_NO_OWNER) {
-			log_warn("gateway: this kernel has no owned tables "
-			    "(nft-owner): after a crash, connections are "
-			    "intercepted for up to %d s", ALIVE_MS / 1000);
+			log_warn("gateway: this kernel has no owned tables");
 			plan.owner = g->owner = false;
 			result = send_table(g, &plan, failure);
 		}
@@ -462,6 +463,7 @@ beat(struct gateway *g, unsigned families)
 	int error;
 
 	g->families = families;
+	g->ticks = 0;
 	if (!g->installed) {
 		install_again(g);
 		return;
@@ -504,38 +506,44 @@ log_gate(enum gate_reason before, const struct gateway *g, unsigned families,
 		    "go directly: %s", gate_reason_text(g->gate.reason));
 }
 
+static void
+look_at_bridges(struct gateway *g)
+{
+	g->blocked = intercept(g)->mode != CONFIG_TPROXY ? 0 : bridge_families(
+	    (const char *const *)intercept(g)->interfaces,
+	    intercept(g)->ninterfaces);
+}
+
 void
 gateway_look(struct gateway *g)
 {
-	struct gate_input in = { .off = g->off };
+	struct gate_input in = { .off = g->off, .blocked = g->blocked };
 	enum gate_reason before = g->gate.reason;
 	unsigned families;
 
 	g->options.on_look(g->options.user, &in);
-	if (intercept(g)->mode == CONFIG_TPROXY)
-		in.blocked = bridge_families(
-		    (const char *const *)intercept(g)->interfaces,
-		    intercept(g)->ninterfaces);
 	families = gate_update(&g->gate, &in, clock_us());
 	log_gate(before, g, families, in.blocked);
-	if (g->transact == NULL) {
+	if (g->transact == NULL)
 		g->families = families;
-		return;
-	}
-	if (families == g->families && ++g->ticks < BEATS_EVERY)
-		return;
-	g->ticks = 0;
-	/* While the gate is closed there is nothing to keep alive, but somebody
-	 * may have removed the table. */
-	beat(g, families);
+	else if (families != g->families)
+		beat(g, families);
 }
 
 static void
 on_tick(struct ev_loop *loop, ev_timer *w, int revents)
 {
+	struct gateway *g = w->data;
+
 	(void)loop;
 	(void)revents;
-	gateway_look(w->data);
+	g->ticks++;
+	look_at_bridges(g);
+	gateway_look(g);
+	/* While the gate is closed there is nothing to keep alive, but somebody
+	 * may have removed the table. */
+	if (g->transact != NULL && g->ticks >= BEATS_EVERY)
+		beat(g, g->families);
 }
 
 /* ---- changes ---- */
@@ -619,8 +627,13 @@ gateway_refused(struct gateway *g, const struct addr *destination,
 		return;
 	memcpy(refusal.ip, destination->ip, sizeof(refusal.ip));
 	g->refused++;
+	/* A transaction that fails takes the kernel long (15 ms measured). */
+	if (clock_us() < g->refused_rest_us)
+		return;
 	error = commit(g, &b, ruleset_refuse(&b, g->buffer, g->buffer_size,
 	    &refusal), &failure);
+	if (error == -ENFILE)
+		g->refused_rest_us = clock_us() + REFUSED_REST_US;
 	/* No room, there already, or the table is gone: the beat sees to it. */
 	if (error != 0 && error != -ENFILE && error != -EEXIST &&
 	    error != -ENOENT)
@@ -743,6 +756,10 @@ start_rules(struct gateway *g, char *error, size_t size)
 	}
 	switch (install_table(g, &failure)) {
 	case TRANSACT_DONE:
+		if (!g->owner)
+			log_warn("gateway: the rules are not owned "
+			    "(nft-owner): after a crash, new connections are "
+			    "intercepted for up to %d s", ALIVE_MS / 1000);
 		watch_tables(g);
 		return true;
 	case TRANSACT_OTHER_INSTANCE:
@@ -781,6 +798,7 @@ gateway_new(const struct gateway_options *o, char *error, size_t size)
 		gateway_free(g);
 		return NULL;
 	}
+	look_at_bridges(g);
 	ev_timer_set(&g->tick, TICK_S, TICK_S);
 	ev_timer_start(o->loop, &g->tick);
 	return g;

@@ -44,7 +44,7 @@ void gateway_free(struct gateway *);
 void gateway_configure(struct gateway *, const struct config *,
     struct addr relay);
 
-/* Do not wait a second to look. */
+/* Do not wait a second to look.  Cheap when nothing has changed. */
 void gateway_look(struct gateway *);
 
 /* The relay could not reach this destination, because of `code` (enum

@@ -270,6 +270,9 @@ on_client(void *user, int fd, const struct wire_open *open)
 		p->refused++;
 		fronts_refuse(p->loop, fd, &open->client, why);
 	}
+	/* Before there is no room left for those on their way. */
+	if (p->gateway != NULL)
+		gateway_look(p->gateway);
 	update_pause(p);
 }
 

@@ -17,7 +17,7 @@ levels_follow_what_is_held(void **state)
 		enum budget_level level;
 	} steps[] = {
 		{ 0, BUDGET_EASY }, { 59, BUDGET_EASY }, { 60, BUDGET_TIGHT },
-		{ 89, BUDGET_TIGHT }, { 90, BUDGET_CLOSED },
+		{ 96, BUDGET_TIGHT }, { 97, BUDGET_CLOSED },
 		{ 99, BUDGET_CLOSED }, { 100, BUDGET_OVER },
 		{ 150, BUDGET_OVER },
 	};
@@ -113,11 +113,11 @@ the_level_is_the_worse_of_both(void **state)
 		enum budget_level level;
 	} rows[] = {
 		{ 0, 0, BUDGET_EASY }, { 0, 59, BUDGET_EASY },
-		{ 0, 60, BUDGET_TIGHT }, { 0, 90, BUDGET_CLOSED },
+		{ 0, 60, BUDGET_TIGHT }, { 0, 97, BUDGET_CLOSED },
 		{ 0, 100, BUDGET_OVER }, { 599, 0, BUDGET_EASY },
 		{ 600, 0, BUDGET_TIGHT }, { 590, 10, BUDGET_TIGHT },
-		{ 900, 0, BUDGET_CLOSED }, { 840, 60, BUDGET_CLOSED },
-		{ 600, 95, BUDGET_CLOSED }, { 1000, 0, BUDGET_OVER },
+		{ 970, 0, BUDGET_CLOSED }, { 910, 60, BUDGET_CLOSED },
+		{ 600, 98, BUDGET_CLOSED }, { 1000, 0, BUDGET_OVER },
 		{ 950, 50, BUDGET_OVER }, { 600, 100, BUDGET_OVER },
 	};
 

@@ -58,7 +58,7 @@ level_of(const struct budget *b)
 		return BUDGET_EASY;
 	if (b->held_bytes >= b->limit_bytes)
 		return BUDGET_OVER;
-	if (b->held_bytes >= b->limit_bytes / 10 * 9)
+	if (b->held_bytes >= b->limit_bytes / 100 * 97)
 		return BUDGET_CLOSED;
 	if (b->held_bytes >= b->limit_bytes / 10 * 6)
 		return BUDGET_TIGHT;

@@ -40,7 +40,8 @@ struct budget {
 enum budget_level {
 	BUDGET_EASY,		/* below 60 % held */
 	BUDGET_TIGHT,		/* no offer grows, little is read ahead */
-	BUDGET_CLOSED,		/* from 90 %: no new session */
+	BUDGET_CLOSED,		/* from 97 %: no new session; a proxy lets them
+				 * go directly before (core/gate.h) */
 	BUDGET_OVER,		/* from 100 %: somebody has to go */
 };
 

@@ -3,29 +3,39 @@
 #
 # Whatever happens to proxy or relay, new connections work: through the relay
 # while it can be reached, directly else.  The windows are those of rorod(8),
-# WHEN SOMETHING FAILS, and a machine that is busy gets twice that.
+# WHEN SOMETHING FAILS, and a machine that is busy gets twice that.  Where
+# nothing breaks (a start, a clean end, limits, what comes back) not one
+# connection may fail.
 #
-# RORO_LONG=1: also with REDIRECT.
+# With TPROXY; failopen_redirect.sh is the same with REDIRECT.  What does not
+# depend on that is done with one of them only, but with both if RORO_LONG=1.
 
 . "${srcdir:-.}/tests/e2e/lib.sh"
+. "${srcdir:-.}/tests/e2e/faults.sh"
 
 begin
-modes=tproxy
-[ -z "${RORO_LONG-}" ] || modes="tproxy redirect"
-modes=${MODES:-$modes}
+mode=${MODE:-tproxy}
+helper=${srcdir:-.}/tests/e2e/failopen.py
 
 now()
 {
-	python3 -c 'import time; print("%.3f" % time.monotonic())'
+	python3 -c 'import time; print("%.4f" % time.monotonic())'
 }
 
 # After what happened at $at, within so many seconds (and twice that), new
 # connections go that way.
-then_all_go()	# D|R, within, what happened
+then_all_go()	# D|R, within, what happened, [none], [not before]
 {
-	check "$mode: $3: $1 within $2 s" python3 \
-	    "${srcdir:-.}/tests/e2e/failopen.py" judge "$tmp/asked" "$at" \
-	    "$(python3 -c "print(2 * $2)")" "$1"
+	check "$mode: $3: $1 within $2 s${4:+, and none fails}" python3 \
+	    "$helper" judge "$tmp/asked" "$at" "${5:-0}" \
+	    "$(python3 -c "print(2 * $2)")" "$1" ${4:+"$4"}
+}
+
+end_of()	# name
+{
+	kill "$(pid_of "$1")"
+	wait "$(pid_of "$1")" 2>/dev/null
+	unset "pids[$1]"
 }
 
 clean()
@@ -35,58 +45,136 @@ clean()
 	    ! on gateway ip -6 rule | grep -q 0x10000000
 }
 
-start server server python3 "${srcdir:-.}/tests/e2e/failopen.py" serve 1100
-wait_for 10 listening server 1100
-# A router that translates has a chain of type nat; this one has none.
-for mode in $modes; do
-	rm -f "$tmp"/*.conf
-	intercept="mode = $mode interfaces = { \"lan\" } private = intercept"
-	start client client python3 "${srcdir:-.}/tests/e2e/failopen.py" ask \
-	    "$tmp/asked"
-	at=$(now)
-	start_proxy_alone
-	then_all_go D 0.1 "a proxy without its relay"
-	at=$(now)
-	start_relay
-	then_all_go R 4 "its relay comes"
+# Its loop turns no more, in one of two ways.
+hang()
+{
+	if [ "$mode" = tproxy ] || ! running_with_faults; then
+		kill -STOP "$(pid_of proxy)"
+	else
+		touch "$tmp/stuck"
+	fi
+}
 
-	at=$(now)
-	stop proxy KILL
-	then_all_go D 1 "the proxy is killed"
-	at=$(now)
-	start_proxy
-	then_all_go R 3 "it is back"
-
-	at=$(now)
-	kill -STOP "$(pid_of proxy)"
-	then_all_go D 10 "the proxy hangs"
-	at=$(now)
+go_on()
+{
 	kill -CONT "$(pid_of proxy)"
-	then_all_go R 5 "it goes on"
+	rm -f "$tmp/stuck"
+}
 
-	at=$(now)
-	stop relay KILL
-	then_all_go D 10 "the relay is killed"
-	at=$(now)
-	start_relay
-	then_all_go R 15 "the relay is back"
+wanted()	# tproxy|redirect
+{
+	[ "$mode" = "$1" ] || [ -n "${RORO_LONG-}" ]
+}
 
-	at=$(now)
-	on relay nft add table inet deaf
-	on relay nft add chain inet deaf input \
-	    "{ type filter hook input priority 0; }"
-	on relay nft add rule inet deaf input tcp dport "$relay_port" drop
-	then_all_go D 10 "nothing reaches the relay"
-	at=$(now)
-	on relay nft delete table inet deaf
-	then_all_go R 25 "the way to the relay is free"
+running_with_faults()
+{
+	[ "$rorod" != "$rorod_itself" ]
+}
 
-	at=$(now)
-	stop proxy
-	then_all_go D 0.5 "the proxy is stopped"
-	check "$mode: nothing is left of it" clean
-	stop relay
-	kill "$(pid_of client)"
-	unset "pids[client]"
-done
+# What the proxy holds has to stay there.
+keep_it_small()	# host...
+{
+	local host
+	for host; do
+		on "$host" sh -c 'echo 4096 16384 65536 >/proc/sys/net/ipv4/tcp_wmem
+		    echo 4096 65536 65536 >/proc/sys/net/ipv4/tcp_rmem'
+	done
+}
+
+if command -v "${CC%% *}" >/dev/null || command -v cc >/dev/null; then
+	with_faults FAIL_STUCK_FILE="$tmp/stuck"
+fi
+keep_it_small client gateway relay server
+start server server python3 "$helper" serve 1100
+wait_for 10 listening server 1100
+intercept="mode = $mode interfaces = { \"lan\" } private = intercept"
+relay_config <<<'window = 64KiB'
+memory='memory-limit = 4MiB'
+proxy_config <<<"$memory"
+start client client python3 "$helper" ask "$tmp/asked"
+wait_for 10 test -s "$tmp/asked"
+
+at=$(now)
+start_proxy_alone
+then_all_go D 0.1 "a proxy without its relay" none
+at=$(now)
+start_relay
+then_all_go R 4 "its relay comes" none
+
+if wanted tproxy; then
+at=$(now)
+on relay nft add table inet deaf
+on relay nft add chain inet deaf input "{ type filter hook input priority 0; }"
+on relay nft add rule inet deaf input tcp dport "$relay_port" drop
+then_all_go D 10 "nothing reaches the relay"
+at=$(now)
+on relay nft delete table inet deaf
+then_all_go R 15 "the way to the relay is free" none 1
+fi
+
+at=$(now)
+stop relay KILL
+then_all_go D 10 "the relay is killed"
+at=$(now)
+start_relay
+then_all_go R 15 "the relay is back, and believed later" none 1
+
+at=$(now)
+stop proxy KILL
+then_all_go D 1 "the proxy is killed"
+at=$(now)
+start_proxy
+then_all_go R 3 "it is back" none
+
+at=$(now)
+hang
+then_all_go D 10 "the proxy hangs"
+at=$(now)
+go_on
+then_all_go R 5 "it goes on" none
+
+if wanted tproxy; then
+proxy_config <<<"$memory max-sessions = 40"
+kill -HUP "$(pid_of proxy)"
+wait_for 10 logged proxy "read again"
+begin=$(now)
+start holder client python3 "$helper" hold 38
+wait_for 20 logged holder held
+at=$(now)
+then_all_go D 1 "nearly all sessions are in use" none
+at=$(now)
+end_of holder
+then_all_go R 1 "they are not any more" none
+at=$begin
+then_all_go R 60 "none failed in all that time" none
+proxy_config <<<"$memory"
+kill -HUP "$(pid_of proxy)"
+fi
+
+if wanted redirect; then
+rm -f "$tmp/holder.log"
+start sink server python3 "$helper" sink 1101
+wait_for 20 listening server 1101
+start holder client python3 "$helper" stuff 400
+wait_for 30 logged holder held
+at=$(now)
+then_all_go D 1 "nearly all memory is in use" none
+at=$(now)
+end_of holder
+end_of sink
+then_all_go R 1 "it is not any more" none
+fi
+
+at=$(now)
+stop proxy
+then_all_go D 0.5 "the proxy is stopped" none
+check "$mode: nothing is left of it" clean
+at=$(now)
+start_proxy
+then_all_go R 3 "it is started" none
+at=$(now)
+stop proxy
+start_proxy
+then_all_go R 3 "it is restarted" none
+end_of client
 finish

@@ -17,6 +17,7 @@
  *	FAIL_COUNT_FILE=NAME	gets the number of allocations and of failures
  *				when the process exits
  *	FAIL_CLOCK_FILE=NAME	the wall clock is ahead by the seconds in there
+ *	FAIL_STUCK_FILE=NAME	the event loop is stuck while there is this file
  *
  * An error is one that can be met: SO_LINGER, say, cannot fail.  A call that has
  * an effect even if it fails (connect() with EINTR, close()) has it here, too.
@@ -57,7 +58,7 @@ static struct {
 	const char *calls;
 	unsigned long per_million, shorten, nth, run;
 	uint64_t begin_us;
-	char clock_file[PATH_MAX], count_file[PATH_MAX];
+	char clock_file[PATH_MAX], count_file[PATH_MAX], stuck_file[PATH_MAX];
 } set;
 static uint64_t state;
 static unsigned long allocations, failures;
@@ -179,6 +180,7 @@ begin(void)
 	state = (number("FAIL_SEED") + 1) * UINT64_C(0x9e3779b97f4a7c15);
 	file_name(set.clock_file, "FAIL_CLOCK_FILE");
 	file_name(set.count_file, "FAIL_COUNT_FILE");
+	file_name(set.stuck_file, "FAIL_STUCK_FILE");
 	real_clock(CLOCK_MONOTONIC, &t);
 	if (number("FAIL_AFTER_MS") > 0)
 		set.begin_us = (uint64_t)t.tv_sec * 1000000 +
@@ -440,6 +442,8 @@ epoll_wait(int epoll, struct epoll_event *events, int n, int timeout_ms)
 {
 	REAL(int, epoll_wait, int, struct epoll_event *, int, int);
 	PERHAPS("epoll_wait", -1, EINTR);
+	while (set.stuck_file[0] != '\0' && access(set.stuck_file, F_OK) == 0)
+		;
 	return real_epoll_wait(epoll, events, n, timeout_ms);
 }
 
