@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * A new group's first subflow is made alone (the pioneer), the others after the
- * relay's first frame on it, because the relay knows the group from then on.
- * When the pioneer fails, the first slot of the next path is the next one.
- * When groups end again and again (two relays behind one address, say) there is
- * a pause before each.
+ * When to dial, and who speaks first, is decided by core/redial; here its orders
+ * are carried out.
+ *
+ * A slot has two ends, since one that is silent is kept until its replacement
+ * has come up.
  *
  * Another key (a reload) is taken up by one slot at a time: it is closed and
  * made again, and some time after the relay was heard on it the next one
@@ -17,27 +17,35 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #include "chance.h"
 #include "clock.h"
+#include "core/redial.h"
 #include "net/dial.h"
 #include "net/log.h"
 #include "net/subflow.h"
+#include "net/tcpinfo.h"
 #include "tuning.h"
 
-#define BACK_OFF_MIN_MS 250
-#define BACK_OFF_MAX_MS 3000
-
-#define CALM_US UINT64_C(10000000)	/* so long a group has lived well */
 #define RENEW_S 1.		/* a subflow's time to become as fast as before */
 
-struct slot {
+struct slot;
+
+struct end {
 	struct trunk_subflow line;	/* first: callbacks find us by it */
-	struct slots *slots;
-	struct dial *dial;
-	ev_timer retry;
+	struct slot *slot;
 	uint8_t key_id[WIRE_KEY_ID];	/* it was dialed with */
-	uint32_t back_off_ms;
+};
+
+struct slot {
+	struct slots *slots;
+	uint8_t path, number;
+	struct end ends[2];
+	struct end *now, *next;		/* of these: its subflow, and the one
+					 * that is in its handshake */
+	struct dial *dial;		/* for the next, or it is connected: */
+	int fd;				/* or -1 */
 	bool heard;			/* the relay, on its subflow */
 	const char *complaint;		/* that was made, until the relay is
 					 * heard again; NULL: none */
@@ -47,17 +55,15 @@ struct slots {
 	struct slots_options options;
 	uint8_t name[WIRE_GROUP_NAME];
 	bool named;			/* nobody knows the name before */
-	bool established;		/* the relay was heard */
-	bool finished;
-	size_t pioneer;			/* its slot */
-	uint64_t begun_us;		/* when the last group ended; 0: never */
-	uint32_t pause_ms;		/* before this one */
+	bool finished, obeying;
+	struct redial *redial;
+	ev_timer wake;
 	ev_timer renewal;		/* of a subflow, for another key */
 	size_t count;
 	struct slot slots[];
 };
 
-static void dial_slots(struct slots *);
+static void obey(struct slots *);
 
 static const struct config_relay *
 relay_of(const struct slots *s)
@@ -68,19 +74,25 @@ relay_of(const struct slots *s)
 static const struct config_path *
 path_of(const struct slot *slot)
 {
-	return &relay_of(slot->slots)->paths[slot->line.path];
+	return &relay_of(slot->slots)->paths[slot->path];
 }
 
-static struct slot *
-slot_of(struct trunk_subflow *line)
+static struct end *
+end_of(struct trunk_subflow *line)
 {
-	return list_object(line, struct slot, line);
+	return list_object(line, struct end, line);
+}
+
+static size_t
+index_of(const struct slot *slot)
+{
+	return (size_t)(slot - slot->slots->slots);
 }
 
 static bool
 is_bulk(const struct slot *slot)
 {
-	return slot->line.slot >= WIRE_SLOT_BULK;
+	return slot->number >= WIRE_SLOT_BULK;
 }
 
 /* NULL without protection. */
@@ -101,20 +113,13 @@ lane_text(const struct slot *slot)
 static unsigned int
 lane_number(const struct slot *slot)
 {
-	return is_bulk(slot) ? slot->line.slot - WIRE_SLOT_BULK :
-	    slot->line.slot;
-}
-
-/* Half to one and a half of it, so that slots do not dial all at once. */
-static double
-with_jitter(uint32_t ms)
-{
-	return ms / 1000. * (.5 + chance_u16() / 65536.);
+	return is_bulk(slot) ? slot->number - WIRE_SLOT_BULK :
+	    slot->number;
 }
 
 /* Its connection is gone, or was never made.  `why` is a literal. */
 static void
-slot_lost(struct slot *slot, int error, const char *why)
+complain(struct slot *slot, int error, const char *why)
 {
 	struct slots *s = slot->slots;
 	bool same = slot->complaint != NULL &&
@@ -123,90 +128,123 @@ slot_lost(struct slot *slot, int error, const char *why)
 	static struct log_limit limit = { .burst = 50 };
 
 	slot->complaint = why;
-	slot->heard = false;
-	s->options.on_lost(s->options.user);
 	log_limited(&limit, level, "relay \"%s\" path \"%s\" %s subflow %u: "
 	    "%s%s%s", relay_of(s)->name, path_of(slot)->name, lane_text(slot),
 	    lane_number(slot), why, error != 0 ? ": " : "",
 	    error != 0 ? strerror(-error) : "");
-	ev_timer_set(&slot->retry, with_jitter(slot->back_off_ms), 0.);
-	ev_timer_start(s->options.loop, &slot->retry);
-	slot->back_off_ms *= 2;
-	if (slot->back_off_ms > BACK_OFF_MAX_MS)
-		slot->back_off_ms = BACK_OFF_MAX_MS;
 }
 
 static void
-slot_stop(struct slot *slot)
+close_end(struct end *end)
 {
-	ev_timer_stop(slot->slots->options.loop, &slot->retry);
+	subflow_close(end->line.subflow);
+	end->line.subflow = NULL;
+	trunk_detach(&end->line);
+}
+
+/* What has not spoken yet; the relay knows nothing of it. */
+static void
+close_dial(struct slot *slot)
+{
 	dial_cancel(slot->dial);
 	slot->dial = NULL;
-	subflow_close(slot->line.subflow);
-	slot->line.subflow = NULL;
-	slot->heard = false;
-	trunk_detach(&slot->line);
+	if (slot->fd != -1)
+		close(slot->fd);
+	slot->fd = -1;
 }
 
-/* The first slot of the next path, or this one again. */
-static void
-next_pioneer(struct slots *s)
-{
-	uint8_t path = s->slots[s->pioneer].line.path;
-	size_t i = s->pioneer;
+/* ---- facts ---- */
 
-	do {
-		i = (i + 1) % s->count;
-	} while (s->slots[i].line.path == path && i != s->pioneer);
-	s->pioneer = i;
+static enum redial_failure
+failure_of(int error)
+{
+	switch (error) {
+	case -ECONNREFUSED:
+		return REDIAL_REFUSED;
+	case -ENETUNREACH:
+	case -ENETDOWN:
+	case -ENODEV:
+	case -EADDRNOTAVAIL:
+	case -EPERM:		/* a firewall of ours */
+	case -ENOMEM:
+		return REDIAL_LOCAL;
+	default:
+		return REDIAL_SILENT;
+	}
 }
 
+/* What was to be its subflow is not. */
 static void
-on_retry(struct ev_loop *loop, ev_timer *w, int revents)
+attempt_failed(struct slot *slot, enum redial_failure failure, int error,
+    const char *why)
 {
-	struct slot *slot = w->data;
 	struct slots *s = slot->slots;
 
-	(void)loop;
-	(void)revents;
-	if (!s->established && slot == &s->slots[s->pioneer] &&
-	    relay_of(s)->npaths > 1)
-		next_pioneer(s);
-	dial_slots(s);
+	complain(slot, error, why);
+	redial_failed(s->redial, index_of(slot), failure, clock_us(),
+	    chance_u16());
+	s->options.on_lost(s->options.user);
+	obey(s);
 }
 
-/* ---- its subflow ---- */
+static void
+subflow_lost(struct slot *slot, int error, const char *why)
+{
+	struct slots *s = slot->slots;
 
+	slot->heard = false;
+	complain(slot, error, why);
+	redial_lost(s->redial, index_of(slot), clock_us(), chance_u16());
+	s->options.on_lost(s->options.user);
+	obey(s);
+}
+
+/* An old subflow that is still there is closed by the trunk, in favour of this
+ * one: only slots_lost() hears of that. */
 static bool
 on_up(struct subflow *subflow, const struct wire_answer *answer)
 {
 	static struct log_limit limit = { .burst = 50 };
-	struct trunk_subflow *line = subflow_user(subflow);
-	struct slot *slot = slot_of(line);
+	struct end *end = end_of(subflow_user(subflow));
+	struct slot *slot = end->slot;
 	struct slots *s = slot->slots;
-	const char *why = s->options.on_up(s->options.user, line, answer);
+	const char *why;
 
-	if (line->subflow == NULL)	/* another group has begun */
+	slot->next = slot->now;
+	slot->now = end;
+	why = s->options.on_up(s->options.user, &end->line, answer);
+	if (end->line.subflow == NULL)	/* another group has begun */
 		return false;
 	if (why != NULL) {
-		line->subflow = NULL;
-		slot_lost(slot, 0, why);
+		slot->now = slot->next;
+		slot->next = end;
+		end->line.subflow = NULL;
+		attempt_failed(slot, REDIAL_UNWELCOME, 0, why);
 		return false;
 	}
+	slot->heard = false;
+	redial_up(s->redial, index_of(slot));
 	log_limited(&limit, LOG_LEVEL_INFO, "relay \"%s\" path \"%s\" %s "
 	    "subflow %u: up", relay_of(s)->name, path_of(slot)->name,
 	    lane_text(slot), lane_number(slot));
+	obey(s);
 	return true;
 }
 
 static void
 on_closed(struct subflow *subflow, int error, const char *why)
 {
-	struct trunk_subflow *line = subflow_user(subflow);
+	struct end *end = end_of(subflow_user(subflow));
+	struct slot *slot = end->slot;
 
-	line->subflow = NULL;
-	trunk_detach(line);
-	slot_lost(slot_of(line), error, why);
+	end->line.subflow = NULL;
+	trunk_detach(&end->line);
+	if (end == slot->now)
+		subflow_lost(slot, error, why);
+	else
+		attempt_failed(slot, error == -ETIMEDOUT &&
+		    redial_established(slot->slots->redial) ? REDIAL_SILENT :
+		    REDIAL_UNWELCOME, error, why);
 }
 
 static const struct subflow_callbacks subflow_callbacks = {
@@ -222,77 +260,139 @@ on_dialed(void *user, int fd, int error)
 {
 	struct slot *slot = user;
 	struct slots *s = slot->slots;
-	const struct key *key = key_of(s);
-	struct wire_hello hello = {
-		.path = slot->line.path,
-		.slot = slot->line.slot,
-		.protection = (uint8_t)relay_of(s)->protection,
-		.initial_window = quota_window_initial(
-		    &s->options.quota->budget, CONFIG_PROXY),
-	};
+	struct group_facts facts = { 0 };
 
 	slot->dial = NULL;
 	if (fd == -1) {
-		slot_lost(slot, error, "connect");
+		attempt_failed(slot, failure_of(error), error, "connect");
 		return;
 	}
-	if (key != NULL)
-		memcpy(slot->key_id, key->id, sizeof(slot->key_id));
-	memcpy(hello.group, s->name, sizeof(hello.group));
-	slot->line.subflow = subflow_proxy(s->options.loop, fd,
-	    &(struct subflow_options){ .callbacks = &subflow_callbacks,
-	    .user = &slot->line,
-	    .out_bytes = quota_bound_bytes(slot->line.rate_bps) }, &hello,
-	    key != NULL ? key->bytes : NULL);
-	if (slot->line.subflow == NULL)
-		slot_lost(slot, -ENOMEM, "connect");
+	slot->fd = fd;
+	(void)tcpinfo_facts(fd, &facts);
+	redial_connected(s->redial, index_of(slot), facts.rtt_us);
+	obey(s);
 }
 
+/* ---- orders ---- */
+
 static void
-slot_dial(struct slot *slot)
+dial(struct slot *slot, uint32_t timeout_ms)
 {
 	struct slots *s = slot->slots;
 	const struct config_path *path = path_of(slot);
 	const struct sockopt_subflow sockopt = tuning_subflow(&path->socket,
 	    path->bulk);
 
-	slot->line.rate_bps = path->socket.rate_bps;
 	slot->dial = dial_start(s->options.loop, &(struct dial_options){
 		.destination = s->options.address,
 		.source = path->source,
 		.interface = path->interface,
 		.subflow = &sockopt,
-		.timeout_ms = s->options.config->connect_timeout_ms,
+		.timeout_ms = timeout_ms,
 		.on_done = on_dialed,
 		.user = slot,
 	});
 	if (slot->dial == NULL)
-		slot_lost(slot, -ENOMEM, "connect");
+		attempt_failed(slot, REDIAL_LOCAL, -ENOMEM, "connect");
 }
 
-/* Whatever may be dialed now and is not under way. */
-static void
-dial_slots(struct slots *s)
+/* Under the group's name, which is made when it is first needed. */
+static bool
+has_name(struct slots *s)
 {
-	if (s->finished || s->options.address.family == 0)
-		return;
-	if (!s->named) {
-		if (getrandom(s->name, sizeof(s->name), 0) !=
-		    sizeof(s->name)) {
-			slot_lost(&s->slots[s->pioneer], -errno, "getrandom");
-			return;
-		}
-		s->named = true;
-	}
-	for (size_t i = 0; i < s->count; i++) {
-		struct slot *slot = &s->slots[i];
+	if (!s->named)
+		s->named = getrandom(s->name, sizeof(s->name), 0) ==
+		    sizeof(s->name);
+	return s->named;
+}
 
-		if ((s->established || i == s->pioneer) &&
-		    slot->dial == NULL && slot->line.subflow == NULL &&
-		    !ev_is_active(&slot->retry))
-			slot_dial(slot);
+static void
+speak(struct slot *slot, uint32_t timeout_ms)
+{
+	struct slots *s = slot->slots;
+	struct end *end = slot->next;
+	const struct key *key = key_of(s);
+	struct wire_hello hello = {
+		.path = slot->path,
+		.slot = slot->number,
+		.protection = (uint8_t)relay_of(s)->protection,
+		.initial_window = quota_window_initial(
+		    &s->options.quota->budget, CONFIG_PROXY),
+	};
+	int fd = slot->fd;
+
+	if (!has_name(s)) {
+		close_dial(slot);
+		attempt_failed(slot, REDIAL_LOCAL, -errno, "getrandom");
+		return;
+	}
+	if (key != NULL)
+		memcpy(end->key_id, key->id, sizeof(end->key_id));
+	memcpy(hello.group, s->name, sizeof(hello.group));
+	end->line.rate_bps = path_of(slot)->socket.rate_bps;
+	slot->fd = -1;
+	end->line.subflow = subflow_proxy(s->options.loop, fd,
+	    &(struct subflow_options){ .callbacks = &subflow_callbacks,
+	    .user = &end->line, .handshake_ms = timeout_ms,
+	    .out_bytes = quota_bound_bytes(end->line.rate_bps) }, &hello,
+	    key != NULL ? key->bytes : NULL);
+	if (end->line.subflow == NULL)
+		attempt_failed(slot, REDIAL_LOCAL, -ENOMEM, "connect");
+}
+
+static void
+carry_out(struct slots *s, const struct redial_action *action)
+{
+	struct slot *slot = &s->slots[action->slot];
+
+	switch (action->order) {
+	case REDIAL_DIAL:
+		dial(slot, action->timeout_ms);
+		break;
+	case REDIAL_HELLO:
+		speak(slot, action->timeout_ms);
+		break;
+	case REDIAL_DROP:
+		close_dial(slot);
+		close_end(slot->next);
+		break;
+	case REDIAL_GIVE_UP:
+		s->options.on_refused(s->options.user);
+		break;
 	}
 }
+
+/* Whatever is to be done now. */
+static void
+obey(struct slots *s)
+{
+	struct redial_action action;
+	uint64_t now = clock_us(), at;
+
+	ev_timer_stop(s->options.loop, &s->wake);
+	if (s->finished || s->obeying || s->options.address.family == 0)
+		return;
+	s->obeying = true;
+	while (redial_next(s->redial, now, &action))
+		carry_out(s, &action);
+	s->obeying = false;
+	at = redial_deadline(s->redial, now);
+	if (at == REDIAL_NEVER)
+		return;
+	ev_now_update(s->options.loop);
+	ev_timer_set(&s->wake, at > now ? (double)(at - now) / 1e6 : 0., 0.);
+	ev_timer_start(s->options.loop, &s->wake);
+}
+
+static void
+on_wake(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	(void)loop;
+	(void)revents;
+	obey(w->data);
+}
+
+/* ---- another key ---- */
 
 /* Was it made with the key that we have now? */
 static bool
@@ -301,7 +401,7 @@ has_key(const struct slot *slot)
 	const struct key *key = key_of(slot->slots);
 
 	return key == NULL ||
-	    memcmp(slot->key_id, key->id, sizeof(slot->key_id)) == 0;
+	    memcmp(slot->now->key_id, key->id, sizeof(key->id)) == 0;
 }
 
 /* Make the next one anew, while all the others are there. */
@@ -313,7 +413,7 @@ on_renewal(struct ev_loop *loop, ev_timer *w, int revents)
 
 	(void)loop;
 	(void)revents;
-	if (!s->established || s->finished)
+	if (!redial_established(s->redial) || s->finished)
 		return;
 	for (size_t i = 0; i < s->count; i++) {
 		if (!s->slots[i].heard)
@@ -326,8 +426,10 @@ on_renewal(struct ev_loop *loop, ev_timer *w, int revents)
 	log_info("relay \"%s\" path \"%s\" %s subflow %u: made again, with "
 	    "another key", relay_of(s)->name, path_of(old)->name,
 	    lane_text(old), lane_number(old));
-	slot_stop(old);
-	slot_dial(old);
+	close_end(old->now);
+	old->heard = false;
+	redial_renew(s->redial, index_of(old), clock_us());
+	obey(s);
 }
 
 static void
@@ -340,60 +442,67 @@ start_renewal(struct slots *s, double after_s)
 
 /* ---- for the uplink ---- */
 
-void
-slots_begin(struct slots *s)
+/* What was said to the relay, or by it. */
+static void
+close_ends(struct slots *s)
 {
-	dial_slots(s);
+	for (size_t i = 0; i < s->count; i++) {
+		struct slot *slot = &s->slots[i];
+
+		close_end(slot->now);
+		close_end(slot->next);
+		slot->heard = false;
+	}
 }
 
 void
-slots_begin_again(struct slots *s)
+slots_begin(struct slots *s)
 {
-	uint64_t now = clock_us();
-	ev_timer *retry = &s->slots[s->pioneer].retry;
-
-	s->established = s->named = false;
-	if (s->begun_us == 0 || now - s->begun_us >= CALM_US)
-		s->pause_ms = 0;
-	else
-		s->pause_ms = s->pause_ms == 0 ? BACK_OFF_MIN_MS :
-		    2 * s->pause_ms;
-	if (s->pause_ms > BACK_OFF_MAX_MS)
-		s->pause_ms = BACK_OFF_MAX_MS;
-	s->begun_us = now;
-	if (s->pause_ms > 0) {
-		ev_timer_set(retry, with_jitter(s->pause_ms), 0.);
-		ev_timer_start(s->options.loop, retry);
-	}
-	dial_slots(s);
+	close_ends(s);
+	s->named = false;
+	redial_begin(s->redial, clock_us(), chance_u16());
+	obey(s);
 }
 
 void
 slots_heard(struct trunk_subflow *line)
 {
-	struct slot *slot = slot_of(line);
+	struct slot *slot = end_of(line)->slot;
 	struct slots *s = slot->slots;
 
-	slot->back_off_ms = BACK_OFF_MIN_MS;
 	slot->complaint = NULL;
 	slot->heard = true;
 	start_renewal(s, RENEW_S);
-	if (s->established)
+	redial_heard(s->redial, index_of(slot), clock_us());
+	obey(s);
+}
+
+void
+slots_silent(struct trunk_subflow *line, bool silent)
+{
+	struct slot *slot = end_of(line)->slot;
+	struct slots *s = slot->slots;
+
+	if (end_of(line) != slot->now)
 		return;
-	s->established = true;
-	dial_slots(s);
+	redial_silent(s->redial, index_of(slot), silent, clock_us(),
+	    chance_u16());
+	obey(s);
 }
 
 void
 slots_lost(struct trunk_subflow *line, const char *why)
 {
-	slot_lost(slot_of(line), 0, why);
+	struct slot *slot = end_of(line)->slot;
+
+	if (end_of(line) == slot->now)
+		subflow_lost(slot, 0, why);
 }
 
 bool
 slots_established(const struct slots *s)
 {
-	return s->established;
+	return redial_established(s->redial);
 }
 
 unsigned int
@@ -408,24 +517,38 @@ slots_finish(struct slots *s)
 	s->finished = true;
 }
 
-void
-slots_stop(struct slots *s)
-{
-	for (size_t i = 0; i < s->count; i++)
-		slot_stop(&s->slots[i]);
-}
-
 static void
 add_slot(struct slots *s, uint8_t path, uint8_t number)
 {
 	struct slot *slot = &s->slots[s->count++];
 
 	slot->slots = s;
-	slot->line.path = path;
-	slot->line.slot = number;
-	slot->back_off_ms = BACK_OFF_MIN_MS;
-	ev_init(&slot->retry, on_retry);
-	slot->retry.data = slot;
+	slot->path = path;
+	slot->number = number;
+	slot->fd = -1;
+	slot->now = &slot->ends[0];
+	slot->next = &slot->ends[1];
+	for (size_t i = 0; i < 2; i++) {
+		slot->ends[i].slot = slot;
+		slot->ends[i].line.path = path;
+		slot->ends[i].line.slot = number;
+	}
+}
+
+static struct redial *
+make_redial(const struct slots *s)
+{
+	uint8_t *paths = malloc(s->count);
+	struct redial *redial;
+
+	if (paths == NULL)
+		return NULL;
+	for (size_t i = 0; i < s->count; i++)
+		paths[i] = s->slots[i].path;
+	redial = redial_new(paths, s->count,
+	    s->options.config->connect_timeout_ms);
+	free(paths);
+	return redial;
 }
 
 struct slots *
@@ -441,12 +564,17 @@ slots_new(const struct slots_options *o)
 		return NULL;
 	s->options = *o;
 	ev_init(&s->renewal, on_renewal);
-	s->renewal.data = s;
+	ev_init(&s->wake, on_wake);
+	s->renewal.data = s->wake.data = s;
 	for (size_t i = 0; i < relay->npaths; i++) {
 		for (uint8_t j = 0; j < relay->paths[i].express; j++)
 			add_slot(s, (uint8_t)i, j);
 		for (uint8_t j = 0; j < relay->paths[i].bulk; j++)
 			add_slot(s, (uint8_t)i, WIRE_SLOT_BULK + j);
+	}
+	if ((s->redial = make_redial(s)) == NULL) {
+		free(s);
+		return NULL;
 	}
 	return s;
 }
@@ -457,35 +585,41 @@ slots_free(struct slots *s)
 	if (s == NULL)
 		return;
 	ev_timer_stop(s->options.loop, &s->renewal);
-	slots_stop(s);
+	ev_timer_stop(s->options.loop, &s->wake);
+	close_ends(s);
+	for (size_t i = 0; i < s->count; i++)
+		close_dial(&s->slots[i]);
+	redial_free(s->redial);
 	free(s);
 }
 
-/* Those that are not connected begin again, at the new address. */
+/* What is connected stays. */
 static void
-dial_there(struct slots *s)
+move(struct slots *s, struct addr address)
 {
+	uint64_t now = clock_us();
+
+	s->options.address = address;
 	for (size_t i = 0; i < s->count; i++) {
 		struct slot *slot = &s->slots[i];
 
-		if (slot->line.subflow != NULL)
-			continue;
-		slot_stop(slot);
-		slot->back_off_ms = BACK_OFF_MIN_MS;
+		if (slot->dial != NULL || slot->fd != -1) {
+			close_dial(slot);
+			redial_failed(s->redial, i, REDIAL_DROPPED, now, 0);
+		}
+		redial_hurry(s->redial, slot->path, now);
 	}
-	dial_slots(s);
 }
 
 void
 slots_configure(struct slots *s, const struct config *c,
     const struct keyring *keys, struct addr address)
 {
-	bool moved = !addr_equal(&s->options.address, &address);
-
 	s->options.config = c;
 	s->options.keys = keys;
-	s->options.address = address;
+	redial_configure(s->redial, c->connect_timeout_ms);
+	if (!addr_equal(&s->options.address, &address))
+		move(s, address);
 	start_renewal(s, 0.);
-	if (moved)
-		dial_there(s);
+	obey(s);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * The subflows that a proxy should have to one relay, of every path: a slot
- * each, which dials for itself, with back-off, and again when its subflow is
- * gone.
+ * each.  They are dialed, again when they are gone, and in time replaced when
+ * they are silent (core/redial.h says when).
  */
 #ifndef SLOTS_H
 #define SLOTS_H
@@ -28,11 +28,14 @@ struct slots_options {
 	/* The relay has answered on a subflow.  NULL: it was attached to the
 	 * trunk; slots_heard() and slots_lost() are to follow.  Otherwise it is
 	 * closed, and made again later; a literal, for the log.  It may be
-	 * closed inside, by slots_stop(). */
+	 * closed inside, by slots_begin(). */
 	const char *(*on_up)(void *user, struct trunk_subflow *,
 	    const struct wire_answer *);
 	/* A subflow is gone, or did not come about. */
 	void (*on_lost)(void *user);
+	/* Every path has refused for so long that the relay's state must be
+	 * gone: it has ended.  Begin another group. */
+	void (*on_refused)(void *user);
 	void *user;
 };
 
@@ -47,17 +50,16 @@ void slots_free(struct slots *);
 void slots_configure(struct slots *, const struct config *,
     const struct keyring *, struct addr);
 
-/* The first group; another one under another name, after slots_stop(). */
+/* A group begins, under a name of its own; all subflows are closed. */
 void slots_begin(struct slots *);
-void slots_begin_again(struct slots *);
-/* Close everything, and dial nothing. */
-void slots_stop(struct slots *);
 /* Keep what there is, but dial nothing any more. */
 void slots_finish(struct slots *);
 
-/* The trunk heard the relay on a subflow, or has closed and detached it (`why`
- * is a literal). */
+/* The trunk heard the relay on a subflow first; did not hear it when it should
+ * have, or did again after that; has closed and detached it (`why` is a
+ * literal). */
 void slots_heard(struct trunk_subflow *);
+void slots_silent(struct trunk_subflow *, bool);
 void slots_lost(struct trunk_subflow *, const char *why);
 
 /* Was the relay heard in this group? */

@@ -143,14 +143,13 @@ renew(struct uplink *u)
 
 	if (new == NULL)
 		return false;
-	slots_stop(u->slots);
+	slots_begin(u->slots);	/* (nothing of it is up before we return) */
 	trunk_reset(u->trunk, WIRE_CODE_UNKNOWN);
 	trunk_free(u->trunk);
 	u->trunk = new;
 	note_up(u);
 	if (u->draining)
 		trunk_drain(new);
-	slots_begin_again(u->slots);
 	return true;
 }
 
@@ -286,6 +285,19 @@ on_subflow_lost(void *user)
 
 /* ---- for the proxy ---- */
 
+static void
+on_refused(void *user)
+{
+	static struct log_limit limit;
+	struct uplink *u = user;
+
+	log_limited(&limit, LOG_LEVEL_WARN, "relay \"%s\": it refuses "
+	    "connections on every path: %lu sessions are reset",
+	    relay_of(u)->name,
+	    (unsigned long)group_sessions(trunk_group(u->trunk)));
+	(void)renew(u);
+}
+
 struct uplink *
 uplink_new(const struct uplink_options *o)
 {
@@ -305,6 +317,7 @@ uplink_new(const struct uplink_options *o)
 		.address = o->address,
 		.on_up = on_up,
 		.on_lost = on_subflow_lost,
+		.on_refused = on_refused,
 		.user = u,
 	});
 	if (u->trunk == NULL || u->slots == NULL) {
