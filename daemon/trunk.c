@@ -385,6 +385,13 @@ trunk_detach(struct trunk_subflow *f)
 	trunk_change(t);
 }
 
+void
+trunk_path(struct trunk *t, uint8_t path, const struct wire_path *is)
+{
+	group_path(t->group, path, is, clock_us());
+	trunk_change(t);
+}
+
 unsigned int
 trunk_up(const struct trunk *t)
 {

@@ -104,6 +104,9 @@ int trunk_attach(struct trunk *, struct trunk_subflow *);
 /* It was closed.  Harmless when it is not attached. */
 void trunk_detach(struct trunk_subflow *);
 
+/* Proxy: what is said about a path (core/group.h). */
+void trunk_path(struct trunk *, uint8_t path, const struct wire_path *);
+
 unsigned int trunk_up(const struct trunk *);
 /* Is there one of this path and slot, which another would replace? */
 bool trunk_has(const struct trunk *, uint8_t path, uint8_t slot);

@@ -94,6 +94,17 @@ be_redundant(const struct uplink *u, struct trunk *t)
 	    quota_redundancy_per_s(rate_of(u)));
 }
 
+static void
+set_paths(const struct uplink *u, struct trunk *t)
+{
+	for (size_t i = 0; i < relay_of(u)->npaths; i++) {
+		const struct config_path *path = &relay_of(u)->paths[i];
+
+		trunk_path(t, (uint8_t)i, &(struct wire_path){
+			.backup = path->backup, .weight = path->weight });
+	}
+}
+
 static struct trunk *
 make_trunk(struct uplink *u)
 {
@@ -129,8 +140,10 @@ make_trunk(struct uplink *u)
 		.callbacks = &trunk_callbacks,
 		.user = u,
 	});
-	if (t != NULL)
+	if (t != NULL) {
 		be_redundant(u, t);
+		set_paths(u, t);
+	}
 	return t;
 }
 
@@ -347,6 +360,7 @@ uplink_configure(struct uplink *u, const struct config *c,
 	u->options.address = address;
 	trunk_configure(u->trunk, c->keepalive_s, c->resume_timeout_ms);
 	be_redundant(u, u->trunk);
+	set_paths(u, u->trunk);
 	slots_configure(u->slots, c, keys, address);
 }
 
