@@ -10,7 +10,9 @@
 #include "nft/watch.h"
 
 #define SOON_S .1		/* a change seldom comes alone */
-#define AGAIN_S 3.		/* after the last time */
+#define AGAIN_S 3.		/* after the last time, for a route; */
+#define AGAIN_LINK_S .5		/* links and addresses do not change so often,
+				 * and somebody may wait for them */
 #define WITHOUT_S 10.
 
 struct notice {
@@ -26,8 +28,10 @@ struct notice {
 static void
 say_in(struct notice *n, double seconds)
 {
-	if (ev_is_active(&n->timer))
+	if (ev_is_active(&n->timer) &&
+	    ev_timer_remaining(n->loop, &n->timer) <= seconds)
 		return;
+	ev_timer_stop(n->loop, &n->timer);
 	ev_timer_set(&n->timer, seconds, 0.);
 	ev_timer_start(n->loop, &n->timer);
 }
@@ -61,16 +65,18 @@ static void
 on_readable(struct ev_loop *loop, ev_io *w, int revents)
 {
 	struct notice *n = w->data;
-	double calm = ev_now(loop) - n->last;
+	double calm = ev_now(loop) - n->last, again = AGAIN_S;
 	unsigned changed;
 	int error = watch_read(n->fd, &changed);
 
 	(void)revents;
+	if ((changed & (WATCH_LINKS | WATCH_ADDRESSES)) != 0)
+		again = AGAIN_LINK_S;
 	if (error != 0)
 		do_without(n, error);
 	else if (changed != 0)
-		say_in(n, calm >= 0. && calm < AGAIN_S - SOON_S ?
-		    AGAIN_S - calm : SOON_S);
+		say_in(n, calm >= 0. && calm < again - SOON_S ?
+		    again - calm : SOON_S);
 }
 
 struct notice *

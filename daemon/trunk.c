@@ -392,6 +392,25 @@ trunk_path(struct trunk *t, uint8_t path, const struct wire_path *is)
 	trunk_change(t);
 }
 
+void
+trunk_path_state(const struct trunk *t, uint8_t path, struct trunk_path *p)
+{
+	*p = (struct trunk_path){
+		.counts = group_path_counts(t->group, path),
+	};
+	for (int i = 0; i < GROUP_SUBFLOWS; i++) {
+		if (t->subflows[i] == NULL || t->subflows[i]->path != path)
+			continue;
+		uint32_t rtt_us = group_subflow_health(t->group, i).rtt_us;
+
+		p->up++;
+		p->moving += !group_subflow_suspect(t->group, i);
+		p->used = p->used || group_subflow_used(t->group, i);
+		if (rtt_us != 0 && (p->rtt_us == 0 || rtt_us < p->rtt_us))
+			p->rtt_us = rtt_us;
+	}
+}
+
 unsigned int
 trunk_up(const struct trunk *t)
 {

@@ -107,6 +107,15 @@ void trunk_detach(struct trunk_subflow *);
 /* Proxy: what is said about a path (core/group.h). */
 void trunk_path(struct trunk *, uint8_t path, const struct wire_path *);
 
+struct trunk_path {
+	unsigned int up;		/* subflows */
+	unsigned int moving;		/* of these, not suspect */
+	bool used;			/* sessions go there */
+	uint32_t rtt_us;		/* shortest of theirs; 0: not known */
+	struct paths_counts counts;
+};
+void trunk_path_state(const struct trunk *, uint8_t path, struct trunk_path *);
+
 unsigned int trunk_up(const struct trunk *);
 /* Is there one of this path and slot, which another would replace? */
 bool trunk_has(const struct trunk *, uint8_t path, uint8_t slot);

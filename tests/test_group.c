@@ -992,6 +992,11 @@ a_backup_carries_nothing_while_another_path_lives(void **state)
 	}
 	settle(f);
 	assert_takes(f, p, "ab");
+	struct paths_counts counts = group_path_counts(f->g[PROXY], 1);
+	assert_int_equal(counts.resent_bytes, 4);
+	assert_int_equal(group_path_counts(f->g[PROXY], 0).resent_bytes, 0);
+	assert_int_equal(counts.sent_bytes,
+	    group_path_counts(f->g[RELAY], 1).received_bytes);
 
 	/* and gives it back. */
 	for (int e = 0; e < 2; e++)

@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 
 #include "net/dial.h"
+#include "net/ifaces.h"
 #include "net/listener.h"
 #include "net/log.h"
 #include "net/origdst.h"
@@ -959,6 +960,40 @@ a_stderr_that_is_closed_or_full_does_no_harm(void **state)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, loop_setup, \
     loop_teardown)
 
+static struct addr
+address(const char *text)
+{
+	struct addr a;
+
+	assert_int_equal(addr_parse(&a, text), 0);
+	return a;
+}
+
+static void
+what_a_path_needs_is_missing_or_not(void **state)
+{
+	const struct addr any = { 0 }, own = address("127.0.0.1:7");
+	const struct addr other = address("192.0.2.77:7");
+	struct ifaces *now = ifaces_look();
+
+	(void)state;
+	assert_non_null(now);
+	assert_null(ifaces_missing(now, NULL, &any));
+	assert_null(ifaces_missing(now, "lo", &any));
+	assert_null(ifaces_missing(now, "lo", &own));
+	assert_null(ifaces_missing(now, NULL, &own));
+	assert_string_equal(ifaces_missing(now, "nosuch0", &any),
+	    "there is no such interface");
+	assert_string_equal(ifaces_missing(now, NULL, &other),
+	    "its address is not there");
+	assert_true(ifaces_have(now, &own));
+	assert_false(ifaces_have(now, &other));
+	ifaces_free(now);
+
+	assert_null(ifaces_missing(NULL, "nosuch0", &other));
+	assert_true(ifaces_have(NULL, &other));
+}
+
 int
 main(void)
 {
@@ -990,6 +1025,7 @@ main(void)
 		    buffers_are_twice_the_product_of_rate_and_delay),
 		cmocka_unit_test(lowat_is_twenty_milliseconds_of_the_rate),
 		cmocka_unit_test(options_of_a_subflow_reach_the_kernel),
+		cmocka_unit_test(what_a_path_needs_is_missing_or_not),
 		cmocka_unit_test(
 		    a_slow_uplink_does_not_make_the_receive_buffer_small),
 		cmocka_unit_test(an_unknown_congestion_control_is_no_error),

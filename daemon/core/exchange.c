@@ -239,6 +239,9 @@ send_item(struct session *s, struct datagram *d, int subflow, uint8_t *out,
 	if (d->type == WIRE_DATA) {
 		*(again ? &m->resent_datagrams : &m->sent_datagrams) += 1;
 		*(again ? &m->resent_bytes : &m->sent_bytes) += d->len;
+		if (again)
+			env->paths.counts[env->path_of[subflow]].
+			    resent_bytes += d->len;
 	}
 	if (!again)
 		session_double(s, d, subflow, now);

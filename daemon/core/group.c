@@ -205,6 +205,18 @@ group_detach(struct group *g, int subflow, uint64_t now)
 	group_bury(g);
 }
 
+struct paths_counts
+group_path_counts(const struct group *g, uint8_t path)
+{
+	return g->env.paths.counts[path];
+}
+
+struct group_facts
+group_subflow_health(const struct group *g, int subflow)
+{
+	return g->env.health[subflow].facts;
+}
+
 void
 group_path(struct group *g, uint8_t path, const struct wire_path *is,
     uint64_t now)

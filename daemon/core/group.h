@@ -26,6 +26,7 @@
 #include "budget.h"
 #include "health.h"
 #include "metrics.h"
+#include "paths.h"
 #include "session.h"
 #include "wire.h"
 
@@ -80,6 +81,10 @@ void group_path(struct group *, uint8_t path, const struct wire_path *,
     uint64_t now);
 /* Does it carry sessions, or would it? */
 bool group_subflow_used(const struct group *, int subflow);
+/* Bytes on a path, since the group began. */
+struct paths_counts group_path_counts(const struct group *, uint8_t path);
+/* What its TCP last said; all 0: nothing yet. */
+struct group_facts group_subflow_health(const struct group *, int subflow);
 
 /* Frames that arrived on a subflow, the last perhaps in part.  Returns how many
  * bytes were used (whole frames), or -EPROTO: its framing can no longer be

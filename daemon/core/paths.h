@@ -19,10 +19,16 @@
 
 #define PATHS 256		/* numbers of paths, u8 on the wire */
 
+struct paths_counts {
+	uint64_t sent_bytes, received_bytes;	/* of frames */
+	uint64_t resent_bytes;			/* of these, DATA again */
+};
+
 struct paths {			/* private, embedded in its group */
 	struct wire_path of[PATHS];
 	int32_t credit[PATHS];
 	bool said[PATHS];	/* something else than at first, once */
+	struct paths_counts counts[PATHS];
 };
 
 void paths_init(struct paths *);

@@ -228,6 +228,8 @@ group_take(struct group *g, int subflow, const uint8_t *bytes, size_t len,
 		take_frame(g, &h, c.pos, subflow, now);
 		in.pos = c.pos + h.size;
 	}
+	g->env.paths.counts[g->subflows[subflow].path].received_bytes +=
+	    (uint64_t)(in.pos - bytes);
 	if (g->number_wanted) {
 		g->number_wanted = false;
 		wake_all(g, now);

@@ -239,6 +239,7 @@ group_fill(struct group *g, int subflow, uint8_t *out, size_t room,
 	fill_controls(g, subflow, &r, now);
 	fill_datagrams(g, subflow, &r, now);
 	fill_second_copies(g, subflow, &r, now);
+	g->env.paths.counts[g->subflows[subflow].path].sent_bytes += r.used;
 	health_give(&g->env.health[subflow], r.used);
 	group_bury(g);
 	return r.used;

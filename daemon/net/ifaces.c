@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: ISC */
+#include "net/ifaces.h"
+
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+struct ifaces {
+	struct ifaddrs *all;
+};
+
+struct ifaces *
+ifaces_look(void)
+{
+	struct ifaces *f = malloc(sizeof(*f));
+
+	if (f == NULL || getifaddrs(&f->all) == -1) {
+		free(f);
+		return NULL;
+	}
+	return f;
+}
+
+void
+ifaces_free(struct ifaces *f)
+{
+	if (f == NULL)
+		return;
+	freeifaddrs(f->all);
+	free(f);
+}
+
+/* Has an interface (NULL: any) this address? */
+static bool
+has(const struct ifaces *f, const char *interface, const struct addr *a)
+{
+	struct addr own;
+
+	for (const struct ifaddrs *i = f->all; i != NULL; i = i->ifa_next)
+		if (i->ifa_addr != NULL && (interface == NULL ||
+		    strcmp(i->ifa_name, interface) == 0) &&
+		    addr_from_sockaddr(&own, i->ifa_addr,
+		    sizeof(struct sockaddr_storage)) == 0 &&
+		    addr_same_host(&own, a))
+			return true;
+	return false;
+}
+
+/* What a link without an address has as well: a record of its own. */
+static const struct ifaddrs *
+find(const struct ifaces *f, const char *interface)
+{
+	const struct ifaddrs *i = f->all;
+
+	while (i != NULL && strcmp(i->ifa_name, interface) != 0)
+		i = i->ifa_next;
+	return i;
+}
+
+const char *
+ifaces_missing(const struct ifaces *f, const char *interface,
+    const struct addr *source)
+{
+	const struct ifaddrs *i;
+
+	if (f == NULL)
+		return NULL;
+	if (interface != NULL) {
+		if ((i = find(f, interface)) == NULL)
+			return "there is no such interface";
+		if ((i->ifa_flags & IFF_UP) == 0)
+			return "its interface is down";
+		if ((i->ifa_flags & IFF_RUNNING) == 0)
+			return "its interface has no carrier";
+	}
+	if (source->family != 0 && !has(f, interface, source))
+		return "its address is not there";
+	return NULL;
+}
+
+bool
+ifaces_have(const struct ifaces *f, const struct addr *a)
+{
+	return f == NULL || has(f, NULL, a);
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The interfaces of this machine and their addresses, as they are at a moment.
+ */
+#ifndef NET_IFACES_H
+#define NET_IFACES_H
+
+#include <stdbool.h>
+
+#include "core/addr.h"
+
+struct ifaces;
+
+/* NULL: the kernel does not say.  Nothing is missing then, below.
+ * ifaces_free() accepts NULL. */
+struct ifaces *ifaces_look(void);
+void ifaces_free(struct ifaces *);
+
+/* Why nothing can be sent over `interface` (NULL: any) from `source` (family 0:
+ * any), a literal for the log; NULL: it can. */
+const char *ifaces_missing(const struct ifaces *, const char *interface,
+    const struct addr *source);
+
+/* Is it an address of ours?  The port is not looked at. */
+bool ifaces_have(const struct ifaces *, const struct addr *);
+
+#endif
