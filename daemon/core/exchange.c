@@ -9,7 +9,7 @@
  * What is wrong with a session costs that session (RESET 6), never the subflow:
  * the same frame would come again over the next one.
  */
-#include "session_private.h"
+#include "reinject.h"
 
 #include <string.h>
 
@@ -235,6 +235,7 @@ send_item(struct session *s, struct datagram *d, int subflow, uint8_t *out,
 		return 0;
 	if ((d->copies & bit(subflow)) == 0)
 		env->carried[subflow] += d->len;
+	reinject_sent(env, d, subflow, again, now);
 	sendq_sent(&s->out, d, subflow, now);
 	if (d->type == WIRE_DATA) {
 		*(again ? &m->resent_datagrams : &m->sent_datagrams) += 1;
@@ -372,22 +373,33 @@ session_fill(struct session *s, const struct session_turn *t, uint64_t now)
 }
 
 size_t
-session_fill_second(struct session *s, int subflow, uint8_t *out, size_t room,
-    uint64_t now)
+session_fill_copy(struct session *s, struct datagram *d, int subflow,
+    uint8_t *out, size_t room, uint64_t now)
 {
 	bool fits;
 	size_t n = open_first(s, subflow, out, room, now, &fits);
-	struct datagram *d = sendq_second(&s->out);
 
-	if (d != NULL && fits) {
-		size_t len = d->len;
-		size_t more = send_item(s, d, subflow, out + n, room - n, now);
-
-		if (more > 0)
-			s->env->metrics.doubled_bytes += len;
-		n += more;
-	}
+	/* (It may have been the OPEN itself.) */
+	if (fits && (d->copies & bit(subflow)) == 0)
+		n += send_item(s, d, subflow, out + n, room - n, now);
 	session_schedule(s, now);
+	return n;
+}
+
+size_t
+session_fill_second(struct session *s, int subflow, uint8_t *out, size_t room,
+    uint64_t now)
+{
+	struct datagram *d = sendq_second(&s->out);
+	size_t n;
+
+	if (d == NULL) {
+		session_schedule(s, now);
+		return 0;
+	}
+	n = session_fill_copy(s, d, subflow, out, room, now);
+	if ((d->copies & bit(subflow)) != 0)
+		s->env->metrics.doubled_bytes += d->len;
 	return n;
 }
 

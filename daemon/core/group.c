@@ -13,6 +13,7 @@
 
 #define SCAN_US UINT64_C(200000)	/* how often waiting sessions are looked
 					 * at */
+#define UNEVEN_US UINT64_C(20000)
 #define STUCK_US UINT64_C(1000000)	/* a local side that takes nothing, */
 #define STUCK_PEER_US UINT64_C(10000000)	/* and a peer */
 
@@ -46,6 +47,9 @@ group_new(const struct group_options *o)
 	list_init(&e->acks_later);
 	list_init(&e->controls);
 	list_init(&e->busy);
+	list_init(&e->late);
+	list_init(&e->tails);
+	e->copy_credit = REINJECT_BURST;
 	list_init(&e->opening);
 	list_init(&e->dead);
 	g->max_sessions = o->max_sessions;
@@ -260,6 +264,24 @@ group_subflow_busy(const struct group *g, int subflow)
 	return g->env.carried[subflow] > 0;
 }
 
+/* Do some of those in use deliver much later than others? */
+static bool
+is_uneven(const struct session_env *e, uint64_t now)
+{
+	uint64_t least = UINT64_MAX, most = 0;
+
+	for (uint64_t m = e->express | e->bulk; m != 0; m &= m - 1) {
+		uint64_t delay = health_delay_us(
+		    &e->health[__builtin_ctzll(m)], now);
+
+		if (delay != 0 && delay < least)
+			least = delay;
+		if (delay > most)
+			most = delay;
+	}
+	return most > 0 && most - least > UNEVEN_US;
+}
+
 void
 group_subflow_facts(struct group *g, int subflow,
     const struct group_facts *facts, uint64_t now)
@@ -272,6 +294,7 @@ group_subflow_facts(struct group *g, int subflow,
 	health_look(h, facts, now);
 	if (h->suspect != suspect)
 		choose_subflows(g, now);
+	g->env.uneven = is_uneven(&g->env, now);
 }
 
 bool
@@ -426,6 +449,8 @@ group_tick(struct group *g, uint64_t now)
 
 	hurry_acks(&g->env, now);
 	group_bury(g);
+	if (now >= reinject_deadline(&g->env))
+		reinject_scan(&g->env, now);
 	if (now < g->next_scan)
 		return;
 	list_each_safe(node, after, &g->env.busy)
@@ -445,6 +470,8 @@ group_deadline(const struct group *g)
 	if ((!list_empty(&g->env.busy) || g->env.starved) &&
 	    g->next_scan < deadline)
 		deadline = g->next_scan;
+	if (reinject_deadline(&g->env) < deadline)
+		deadline = reinject_deadline(&g->env);
 	return deadline;
 }
 

@@ -7,7 +7,7 @@
 
 #include "group.h"
 #include "numbers.h"
-#include "session_private.h"
+#include "reinject.h"
 
 #define STRAYS 1024		/* RESET 7 that wait to be sent: as many as a
 				 * burst of clients asks for that reset */

@@ -41,6 +41,8 @@ session_new(struct session_env *env, const struct wire_open *open,
 	list_init(&s->ack);
 	list_init(&s->control);
 	list_init(&s->busy);
+	list_init(&s->late);
+	list_init(&s->tail);
 	list_init(&s->opening);
 	list_init(&s->doubled);
 	list_init(&s->dead);
@@ -184,13 +186,18 @@ session_schedule(struct session *s, uint64_t now)
 	bool sends = s->phase == PHASE_WAITING || s->phase == PHASE_LIVE;
 	bool waits = s->phase == PHASE_RESETTING ||
 	    (sends && !sendq_empty(&s->out));
+	bool ready = sends && sendq_ready(&s->out, s->edge);
 
 	if (!sends)
 		sched_remove(&s->turn);
-	else if (!sendq_ready(&s->out, s->edge))
+	else if (!ready)
 		sched_sleep(&s->turn);
 	else
 		sched_wake(lane(s, now), &s->turn, s->out.lost > 0);
+	if (!sends || ready || list_empty(&s->out.unacked))
+		list_unlink(&s->tail);
+	else if (!list_linked(&s->tail))
+		list_append(&s->env->tails, &s->tail);
 
 	if (!sends || s->twin < 0 || s->out.twice == 0)
 		list_unlink(&s->doubled);
@@ -199,6 +206,7 @@ session_schedule(struct session *s, uint64_t now)
 
 	if (!waits) {
 		list_unlink(&s->busy);
+		list_unlink(&s->late);
 	} else if (!list_linked(&s->busy)) {
 		list_append(&s->env->busy, &s->busy);
 		s->waiting_since = now;
@@ -228,6 +236,8 @@ session_forget(struct session *s)
 		list_unlink(&s->ack);
 		list_unlink(&s->control);
 		list_unlink(&s->busy);
+		list_unlink(&s->late);
+		list_unlink(&s->tail);
 		list_unlink(&s->opening);
 		list_unlink(&s->doubled);
 		sched_remove(&s->turn);

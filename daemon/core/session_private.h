@@ -11,6 +11,8 @@
  *	acks_later owes one within ACK_DELAY_US, in order of deadline
  *	controls   owes a RESET, OPENED or ASK
  *	busy       waits for the peer (unacknowledged, or a RESET unanswered)
+ *	late       its oldest unacknowledged item is late (reinject.h)
+ *	tails      has something under way and may send nothing new
  *	opening    OPEN was sent and is not acknowledged, in order of number
  *	doubled[i] something it has sent is due on subflow i as well
  *	dead       nobody needs it any more: the group frees it
@@ -60,8 +62,11 @@ struct session_env {
 	struct list doubled[SUBFLOWS];
 	uint32_t redundancy;		/* first bytes of a burst sent twice */
 	struct bucket redundant;	/* bytes of it, of all sessions */
-	struct list all, ready, acks_now, acks_later, controls, busy, opening,
-	    dead;
+	uint64_t copy_credit;		/* bytes that may be sent again */
+	uint64_t copy_scan;		/* when `late` is looked after */
+	bool uneven;			/* some subflows take much longer */
+	struct list all, ready, acks_now, acks_later, controls, busy, late,
+	    tails, opening, dead;
 	struct datagram *spare[SPARES];	/* where local sides receive */
 	size_t numbers_in_use;
 	bool starved;			/* a local side waits for memory */
@@ -77,7 +82,8 @@ enum session_phase {
 struct session {
 	struct session_env *env;
 	struct session *hash_next;	/* the group's, by number */
-	struct list all, ready, ack, control, busy, opening, doubled, dead;
+	struct list all, ready, ack, control, busy, late, tail, opening,
+	    doubled, dead;
 	struct sched_entry turn;
 
 	uint32_t number;
@@ -171,6 +177,9 @@ size_t session_fill(struct session *, const struct session_turn *,
 /* What is due on its twin as well.  0: no room. */
 size_t session_fill_second(struct session *, int subflow, uint8_t *out,
     size_t room, uint64_t now);
+/* This one again.  0: no room. */
+size_t session_fill_copy(struct session *, struct datagram *, int subflow,
+    uint8_t *out, size_t room, uint64_t now);
 size_t session_fill_ack(struct session *, int subflow, uint8_t *out,
     size_t room, uint64_t now);
 /* RESET, OPENED or ASK, whichever is due. */

@@ -8,7 +8,8 @@
  * turns of its own, so that a burst is never striped; bulk subflows share one
  * set and take from it what they can send (late binding).  A lane without a
  * subflow is served by the other.  Second copies go when an express subflow has
- * nothing else to send.
+ * nothing else to send.  What is late goes again before anything new, when it is
+ * very late, or instead of nothing (reinject.h).
  */
 #include "group_private.h"
 
@@ -34,6 +35,13 @@ left(const struct room *r)
 }
 
 static void
+wrote(struct group *g, int subflow, struct room *r, size_t bytes)
+{
+	r->used += bytes;
+	health_give(&g->env.health[subflow], bytes);
+}
+
+static void
 fill_answers(struct group *g, int subflow, struct room *r, uint64_t now)
 {
 	struct subflow_state *f = &g->subflows[subflow];
@@ -41,30 +49,31 @@ fill_answers(struct group *g, int subflow, struct room *r, uint64_t now)
 
 	if (f->pong_due && left(r) >= WIRE_CONTROL_MAX) {
 		f->pong_due = false;
-		r->used += wire_put_ping(at(r), true, f->pong_opaque);
+		wrote(g, subflow, r, wire_put_ping(at(r), true, f->pong_opaque));
 	}
 	if (f->ping_due && left(r) >= WIRE_CONTROL_MAX) {
 		f->ping_due = false;
-		r->used += wire_put_ping(at(r), false, now);
+		wrote(g, subflow, r, wire_put_ping(at(r), false, now));
 	}
 	if (f->drain_due && left(r) >= WIRE_CONTROL_MAX) {
 		f->drain_due = false;
-		r->used += wire_put_drain(at(r));
+		wrote(g, subflow, r, wire_put_drain(at(r)));
 	}
 	if (f->features_due && left(r) >= WIRE_CONTROL_MAX) {
 		f->features_due = false;
-		r->used += wire_put_features(at(r), g->features);
+		wrote(g, subflow, r, wire_put_features(at(r), g->features));
 	}
 	if (f->path_due && left(r) >= WIRE_CONTROL_MAX) {
 		f->path_due = false;
-		r->used += wire_put_path(at(r), &g->env.paths.of[f->path]);
+		wrote(g, subflow, r,
+		    wire_put_path(at(r), &g->env.paths.of[f->path]));
 	}
 	for (size_t i = 0; i < g->nstrays; i++) {
 		const struct stray *s = &g->strays[i];
 
 		if (s->subflow == subflow && left(r) >= WIRE_CONTROL_MAX)
-			r->used += wire_put_reset(at(r), s->number,
-			    WIRE_CODE_UNKNOWN);
+			wrote(g, subflow, r, wire_put_reset(at(r), s->number,
+			    WIRE_CODE_UNKNOWN));
 		else
 			g->strays[kept++] = *s;
 	}
@@ -100,7 +109,7 @@ fill_acks(struct group *g, int subflow, struct room *r, uint64_t now)
 		size_t n = session_fill_ack(s, subflow, at(r), left(r), now);
 		if (n == 0)
 			return;
-		r->used += n;
+		wrote(g, subflow, r, n);
 	}
 }
 
@@ -131,7 +140,7 @@ fill_controls(struct group *g, int subflow, struct room *r, uint64_t now)
 		    now);
 		if (n == 0)
 			return;
-		r->used += n;
+		wrote(g, subflow, r, n);
 	}
 }
 
@@ -200,7 +209,7 @@ fill_datagrams(struct group *g, int subflow, struct room *r, uint64_t now)
 		size_t n = session_fill(s, &turn, now);
 		if (n == 0)		/* no room for it: next time */
 			return;
-		r->used += n;
+		wrote(g, subflow, r, n);
 		if (t->queue == before)
 			sched_charge(t, (uint32_t)n);
 	}
@@ -216,13 +225,57 @@ fill_second_copies(struct group *g, int subflow, struct room *r, uint64_t now)
 		struct session *s = list_object(node, struct session, doubled);
 		size_t n = session_fill_second(s, subflow, at(r), left(r), now);
 
-		if (n == 0)
+		if (n == 0 && list_linked(node))
 			return;
-		r->used += n;
+		wrote(g, subflow, r, n);
 		if (list_linked(node)) {
 			list_unlink(node);
 			list_append(&g->env.doubled[subflow], node);
 		}
+	}
+}
+
+/* Would fill_datagrams() or fill_second_copies()? */
+static bool
+has_datagrams(const struct group *g, int subflow)
+{
+	const struct session_env *e = &g->env;
+	bool express = (e->express & subflow_bit(subflow)) != 0;
+
+	if (!group_subflow_used(g, subflow))
+		return false;
+	return !list_empty(&e->doubled[subflow]) ||
+	    (express && sched_awake(&e->express_turns[subflow])) ||
+	    ((!express || e->bulk == 0) && sched_awake(&e->bulk_turns));
+}
+
+/* What goes on this subflow again. */
+static struct datagram *
+copy_due(const struct group *g, int subflow, bool idle, uint64_t now,
+    struct session **s)
+{
+	if (!group_subflow_used(g, subflow))
+		return NULL;
+	return reinject_next(&g->env, subflow, idle, now, s);
+}
+
+static void
+fill_copies(struct group *g, int subflow, bool idle, struct room *r,
+    uint64_t now)
+{
+	struct datagram *d;
+	struct session *s;
+
+	while ((d = copy_due(g, subflow, idle, now, &s)) != NULL) {
+		size_t n = session_fill_copy(s, d, subflow, at(r), left(r),
+		    now);
+
+		if (n == 0)
+			return;
+		wrote(g, subflow, r, n);
+		if ((d->copies & subflow_bit(subflow)) == 0)
+			return;		/* only its OPEN had room */
+		reinject_charge(&g->env, d);
 	}
 }
 
@@ -237,10 +290,12 @@ group_fill(struct group *g, int subflow, uint8_t *out, size_t room,
 	fill_answers(g, subflow, &r, now);
 	fill_acks(g, subflow, &r, now);
 	fill_controls(g, subflow, &r, now);
+	fill_copies(g, subflow, false, &r, now);
 	fill_datagrams(g, subflow, &r, now);
 	fill_second_copies(g, subflow, &r, now);
+	if (!has_datagrams(g, subflow))
+		fill_copies(g, subflow, true, &r, now);
 	g->env.paths.counts[g->subflows[subflow].path].sent_bytes += r.used;
-	health_give(&g->env.health[subflow], r.used);
 	group_bury(g);
 	return r.used;
 }
@@ -275,10 +330,8 @@ bool
 group_wants(const struct group *g, int subflow, uint64_t now)
 {
 	const struct subflow_state *f = &g->subflows[subflow];
-	const struct session_env *e = &g->env;
-	bool express = (e->express & subflow_bit(subflow)) != 0;
+	struct session *s;
 
-	(void)now;
 	if (!f->attached)
 		return false;
 	if (f->pong_due || f->ping_due || f->drain_due || f->features_due ||
@@ -287,9 +340,6 @@ group_wants(const struct group *g, int subflow, uint64_t now)
 	for (size_t i = 0; i < g->nstrays; i++)
 		if (g->strays[i].subflow == subflow)
 			return true;
-	if (!group_subflow_used(g, subflow))
-		return false;
-	return !list_empty(&e->doubled[subflow]) ||
-	    (express && sched_awake(&e->express_turns[subflow])) ||
-	    ((!express || e->bulk == 0) && sched_awake(&e->bulk_turns));
+	return has_datagrams(g, subflow) ||
+	    copy_due(g, subflow, true, now, &s) != NULL;
 }

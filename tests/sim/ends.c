@@ -209,6 +209,7 @@ take(struct world *w, struct end *e)
 		session_consume(e->session, len, w->now);
 		watch_taken(w->watch, e->side, session_number(e->session));
 		w->totals.bytes += len;
+		w->taken_at = w->now;
 		world_touch(w, e->side);
 		world_progress(w);
 	}

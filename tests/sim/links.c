@@ -7,6 +7,9 @@
 
 #include "watch.h"
 
+#define PACKET 1448
+#define LOSS_US 10000		/* until it is noticed, and the round trip */
+
 static void on_arrival(struct world *, void *, int);
 static void on_departure(struct world *, void *, int);
 
@@ -94,6 +97,27 @@ set_events(struct world *w, struct link *l, int side)
 	}
 }
 
+/* What a loss costs: TCP sends the packet again a round trip later, perhaps more
+ * than once, and keeps what comes after it so long. */
+static uint64_t
+lost_us(struct world *w, const struct link_plan *plan, size_t len)
+{
+	uint64_t worst = 0;
+
+	if (plan->loss_ppm == 0)
+		return 0;
+	for (size_t i = 0; i < len; i += PACKET) {
+		uint64_t us = 0;
+
+		while (random_range(&w->random, 1, 1000000) <= plan->loss_ppm)
+			us += us == 0 ? 2 * plan->delay_us + LOSS_US :
+			    2 * us;
+		if (us > worst)
+			worst = us;
+	}
+	return worst;
+}
+
 void
 link_send(struct world *w, struct link *l, int side, const uint8_t *bytes,
     size_t len)
@@ -110,6 +134,7 @@ link_send(struct world *w, struct link *l, int side, const uint8_t *bytes,
 	s.departs += len * SECOND / plan->rate;
 	d->busy_until = s.departs;
 	s.arrives = s.departs + plan->delay_us;
+	s.arrives += lost_us(w, plan, len);
 	if (plan->jitter_us > 0)
 		s.arrives += random_range(&w->random, 0, plan->jitter_us);
 	if (s.arrives < d->last_arrival)

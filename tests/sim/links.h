@@ -101,6 +101,8 @@ bool link_is_quiet(const struct world *, const struct link *, int side);
 
 /* ---- trouble.c ---- */
 
+/* It stands still for so long. */
+void link_stall(struct world *, struct link *, uint64_t time_us);
 /* It dies. */
 void link_break(struct world *, struct link *);
 

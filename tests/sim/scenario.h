@@ -36,6 +36,8 @@ struct link_plan {
 	size_t unsent_max;		/* bytes that wait in the sender */
 	size_t flight_max;		/* and on the way */
 	bool mortal;			/* does not come back once dead */
+	uint32_t loss_ppm;		/* packets lost of a million */
+	uint64_t stall_at_us, stall_us;	/* stands still once; 0: never */
 };
 
 /* How a client or server ends what is not to end well. */

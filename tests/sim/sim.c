@@ -10,6 +10,7 @@
  *	sim --jobs N			so many processes (default: one a CPU)
  *	sim --verbose			say what happens
  *	sim --lanes			small writes beside bulk ones, instead
+ *	sim --race			transfers over several paths, instead
  *
  * Exit status: 0, or 1 when a seed failed, which is printed with the command
  * that shows it again.
@@ -26,6 +27,7 @@
 #include <unistd.h>
 
 #include "lanes.h"
+#include "race.h"
 #include "world.h"
 
 #define JOBS_MAX 64
@@ -47,7 +49,7 @@ struct board {
 struct options {
 	uint64_t first, last, step;
 	long jobs;
-	bool verbose, lanes;
+	bool verbose, lanes, race;
 };
 
 /* ---- what was done ---- */
@@ -104,7 +106,10 @@ work(struct board *board, struct job *job, const struct options *o)
 			return;
 		job->seed = seed;
 		alarm(SEED_SECONDS);
-		world_run(seed, o->verbose, &job->totals);
+		if (o->race)
+			race_run(seed, o->verbose, &job->totals);
+		else
+			world_run(seed, o->verbose, &job->totals);
 		alarm(0);
 	}
 }
@@ -188,7 +193,7 @@ run(const struct options *o)
 
 static const char usage[] =
     "usage: sim [--seed N | --seeds FIRST-LAST | --count N] [--step N]\n"
-    "           [--jobs N] [--verbose] [--lanes]\n";
+    "           [--jobs N] [--verbose] [--lanes | --race]\n";
 
 static uint64_t
 number(const char *text, char end, const char **rest)
@@ -217,6 +222,7 @@ get_options(struct options *o, int argc, char **argv)
 		{ "jobs", required_argument, NULL, 'j' },
 		{ "verbose", no_argument, NULL, 'v' },
 		{ "lanes", no_argument, NULL, 'l' },
+		{ "race", no_argument, NULL, 'e' },
 		{ NULL, 0, NULL, 0 }
 	};
 	const char *rest;
@@ -246,6 +252,9 @@ get_options(struct options *o, int argc, char **argv)
 			break;
 		case 'l':
 			o->lanes = true;
+			break;
+		case 'e':
+			o->race = true;
 			break;
 		default:
 			fputs(usage, stderr);

@@ -74,7 +74,10 @@ link_delivered(struct world *w, struct link *l, int from, size_t len)
 static uint64_t
 rtt_us(const struct link_plan *plan)
 {
-	return 2 * plan->delay_us + plan->jitter_us + 1;
+	/* What was lost and came again is not measured (Karn), but what waited
+	 * for it is. */
+	return 2 * plan->delay_us + plan->jitter_us + 1 +
+	    2 * plan->delay_us * plan->loss_ppm / 1000000;
 }
 
 bool

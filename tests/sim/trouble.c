@@ -46,17 +46,23 @@ link_break(struct world *w, struct link *l)
 	l->dead = true;
 }
 
+void
+link_stall(struct world *w, struct link *l, uint64_t time_us)
+{
+	l->stalled_until = w->now + time_us;
+	for (int i = 0; i < SIDES; i++)
+		if (l->from[i].busy_until < l->stalled_until)
+			l->from[i].busy_until = l->stalled_until;
+	w->totals.stalls++;
+}
+
 static void
 stall(struct world *w, struct link *l)
 {
 	uint64_t time_us = random_log(&w->random, 1, w->plan.stall_max_us);
 
 	world_say(w, "link %zu stalls for %" PRIu64 " us", l->index, time_us);
-	l->stalled_until = w->now + time_us;
-	for (int i = 0; i < SIDES; i++)
-		if (l->from[i].busy_until < l->stalled_until)
-			l->from[i].busy_until = l->stalled_until;
-	w->totals.stalls++;
+	link_stall(w, l, time_us);
 }
 
 static void
@@ -131,6 +137,17 @@ on_first_record(struct world *w, void *object, int which)
 		link_attach(w, l, RELAY);
 }
 
+/* The one that the plan says. */
+static void
+on_stall(struct world *w, void *object, int which)
+{
+	struct link *l = object;
+
+	(void)which;
+	if (!l->dead)
+		link_stall(w, l, link_plan(w, l)->stall_us);
+}
+
 static void
 on_dial(struct world *w, void *object, int plan)
 {
@@ -151,6 +168,9 @@ on_dial(struct world *w, void *object, int plan)
 	w->links[w->nlinks++] = l;
 	link_attach(w, l, PROXY);
 	world_at(w, w->now + link_plan(w, l)->delay_us, on_first_record, l, 0);
+	if (link_plan(w, l)->stall_us > 0)
+		world_at(w, SECOND + link_plan(w, l)->stall_at_us, on_stall, l,
+		    0);
 }
 
 void

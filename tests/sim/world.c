@@ -372,14 +372,15 @@ on_reload(struct world *w, void *object, int which)
 }
 
 static void
-start(struct world *w, uint64_t seed, bool verbose)
+start(struct world *w, const struct scenario *plan, uint64_t seed,
+    bool verbose)
 {
 	memset(w, 0, sizeof(*w));
+	w->plan = *plan;
 	w->seed = seed;
 	w->verbose = verbose;
 	w->now = w->progress_at = SECOND;
 	w->random.state = random_mix(~seed);
-	scenario_make(&w->plan, seed);
 	if (verbose)
 		scenario_print(&w->plan, seed);
 	w->deaths_left = w->plan.deaths;
@@ -512,11 +513,21 @@ allocated(void)
 void
 world_run(uint64_t seed, bool verbose, struct totals *sum)
 {
+	static struct scenario plan;	/* large */
+
+	scenario_make(&plan, seed);
+	world_play(&plan, seed, verbose, sum);
+}
+
+uint64_t
+world_play(const struct scenario *plan, uint64_t seed, bool verbose,
+    struct totals *sum)
+{
 	static struct world world;	/* large */
 	struct world *w = &world;
 	size_t before = allocated();
 
-	start(w, seed, verbose);
+	start(w, plan, seed, verbose);
 	while (w->nevents > 0) {
 		struct event event = take_event(w);
 
@@ -540,4 +551,5 @@ world_run(uint64_t seed, bool verbose, struct totals *sum)
 	if (allocated() > before)
 		world_fail(w, "%zu bytes were never freed",
 		    allocated() - before);
+	return w->taken_at - SECOND;
 }

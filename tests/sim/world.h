@@ -68,6 +68,7 @@ struct world {
 	unsigned deaths_left, stalls_left;
 	uint64_t progress_at;	/* when a local side last moved */
 	bool reloaded;		/* the proxy has its second configuration */
+	uint64_t taken_at;	/* when one last took something */
 	bool over;		/* every session is done: no more trouble */
 	struct totals totals;
 };
@@ -76,6 +77,11 @@ extern const char *const side_names[SIDES];
 
 /* Run one seed; returns only if nothing failed.  Its sums are added. */
 void world_run(uint64_t seed, bool verbose, struct totals *);
+
+/* Run one of our making.  Returns when the last byte was taken, in microseconds
+ * from its start. */
+uint64_t world_play(const struct scenario *, uint64_t seed, bool verbose,
+    struct totals *);
 
 /* Say what failed, and how to see it again; ends the process with 1. */
 void world_fail(const struct world *, const char *, ...)

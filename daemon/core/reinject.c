@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Late is what TCP's own fast retransmission does not explain.  That takes one
+ * round trip more, so with 2.25 round trips (and what waited before it, and the
+ * time that an ACK may take) we do not race with it while the subflow has other
+ * things to send.  One that would be idle begins after 1.25 round trips.  (Linux'
+ * MPTCP waits for an empty queue; see also TLP's two round trips, RFC 8985.)
+ *
+ * A subflow is in order: what it was given after the head cannot have arrived
+ * before it.  So of what lies behind a late head, that which was sent on the same
+ * subflow, and only there, waits as well, and is sent again with it when its own
+ * time has come.  Nothing is known of what went elsewhere: it may have arrived.
+ */
+#include "reinject.h"
+
+#include <stddef.h>
+
+#define SCAN_US UINT64_C(50000)
+#define SCAN_MIN_US UINT64_C(5000)
+#define UNKNOWN_US UINT64_C(1000000)	/* without facts, and three trips */
+#define GAIN_US UINT64_C(20000)		/* what arrives so much earlier is
+					 * worth a copy */
+#define SESSIONS 32			/* looked at in one turn */
+#define STEPS 256			/* items of each */
+
+static uint64_t
+bit(int subflow)
+{
+	return UINT64_C(1) << subflow;
+}
+
+static uint64_t
+trip_us(const struct session_env *env, int subflow)
+{
+	const struct group_facts *f = &env->health[subflow].facts;
+
+	return f->rtt_us != 0 ? f->rtt_us : env->rtt_us;
+}
+
+void
+reinject_sent(struct session_env *env, struct datagram *d, int subflow,
+    bool again, uint64_t now)
+{
+	const struct health *h = &env->health[subflow];
+	uint64_t delay = health_delay_us(h, now);
+	uint64_t trip = trip_us(env, subflow);
+	uint64_t arrives = GROUP_NEVER;
+
+	if (!again) {
+		d->first = (int8_t)subflow;
+		env->copy_credit += d->len / REINJECT_SHARE;
+		if (env->copy_credit > REINJECT_BURST)
+			env->copy_credit = REINJECT_BURST;
+	}
+	if (delay == 0 || h->facts.rate_bytes_s == 0) {
+		d->due_us = now + UNKNOWN_US + 3 * trip;
+	} else {
+		arrives = now + delay;
+		d->due_us = arrives + trip / 2 + trip / 4 +
+		    2 * (uint64_t)h->facts.rtt_var_us + ACK_DELAY_US;
+	}
+	if (!again || arrives < d->arrives_us)
+		d->arrives_us = arrives;
+}
+
+static bool
+several(const struct session_env *env)
+{
+	uint64_t used = env->express | env->bulk;
+
+	return (used & (used - 1)) != 0;
+}
+
+static struct datagram *
+head_of(const struct session *s)
+{
+	struct list *node = list_first(&s->out.unacked);
+
+	return node != NULL ? list_object(node, struct datagram, node) : NULL;
+}
+
+/* Late, or it was, and has been sent again. */
+static bool
+is_blocked(const struct datagram *head, uint64_t now)
+{
+	return head->due_us <= now || (head->copies & (head->copies - 1)) != 0;
+}
+
+void
+reinject_scan(struct session_env *env, uint64_t now)
+{
+	struct list *node;
+
+	env->copy_scan = now + SCAN_US;
+	list_each(node, &env->busy) {
+		struct session *s = list_object(node, struct session, busy);
+		const struct datagram *head = head_of(s);
+
+		if (head != NULL && head->due_us > now &&
+		    head->due_us < env->copy_scan)
+			env->copy_scan = head->due_us;
+		if (head == NULL || !is_blocked(head, now))
+			list_unlink(&s->late);
+		else if (!list_linked(&s->late))
+			list_append(&env->late, &s->late);
+	}
+	if (env->copy_scan < now + SCAN_MIN_US)
+		env->copy_scan = now + SCAN_MIN_US;
+}
+
+uint64_t
+reinject_deadline(const struct session_env *env)
+{
+	return list_empty(&env->busy) || !several(env) ? GROUP_NEVER :
+	    env->copy_scan;
+}
+
+/* Is it late enough for this subflow?  One that takes long is for what has been
+ * late for long. */
+static bool
+is_late(const struct session_env *env, const struct datagram *d, int subflow,
+    bool idle, uint64_t now)
+{
+	uint64_t trip = trip_us(env, d->first), late;
+
+	if ((d->copies & bit(subflow)) != 0 || d->len > env->copy_credit ||
+	    now < d->due_us + (idle ? 0 : trip))
+		return false;
+	late = now - d->due_us;
+	return health_delay_us(&env->health[subflow], now) <=
+	    2 * (trip + late) + ACK_DELAY_US;
+}
+
+static struct datagram *
+late_in(const struct session_env *env, const struct session *s, int subflow,
+    bool idle, uint64_t now)
+{
+	struct datagram *head = head_of(s), *d;
+	int steps = 0;
+
+	if (head == NULL || !is_blocked(head, now))
+		return NULL;
+	if (is_late(env, head, subflow, idle, now))
+		return head;
+	for (struct list *n = head->node.next; n != &s->out.unacked &&
+	    steps < STEPS; n = n->next, steps++) {
+		d = list_object(n, struct datagram, node);
+		if (d->copies == bit(head->first) &&
+		    is_late(env, d, subflow, idle, now))
+			return d;
+	}
+	return NULL;
+}
+
+static struct datagram *
+tail_in(const struct session_env *env, const struct session *s, int subflow,
+    uint64_t now)
+{
+	const struct health *h = &env->health[subflow];
+	uint64_t delay = health_delay_us(h, now);
+	uint64_t gain = trip_us(env, subflow) / 4;
+	int steps = 0;
+
+	if (delay == 0)
+		return NULL;
+	if (gain < GAIN_US)
+		gain = GAIN_US;
+	for (struct list *n = s->out.unacked.next; n != &s->out.unacked &&
+	    steps < STEPS; n = n->next, steps++) {
+		struct datagram *d = list_object(n, struct datagram, node);
+
+		if ((d->copies & bit(subflow)) == 0 &&
+		    d->len <= env->copy_credit &&
+		    d->arrives_us != GROUP_NEVER &&
+		    d->arrives_us > now + delay + gain)
+			return d;
+	}
+	return NULL;
+}
+
+struct datagram *
+reinject_next(const struct session_env *env, int subflow, bool idle,
+    uint64_t now, struct session **session)
+{
+	struct datagram *d;
+	struct list *node;
+	int looked = 0;
+
+	if (!several(env))
+		return NULL;
+	list_each(node, &env->late) {
+		struct session *s = list_object(node, struct session, late);
+
+		d = late_in(env, s, subflow, idle, now);
+		*session = s;
+		if (d != NULL)
+			return d;
+		if (++looked == SESSIONS)
+			break;
+	}
+	looked = 0;
+	if (idle && env->uneven)
+		list_each(node, &env->tails) {
+			struct session *s = list_object(node, struct session,
+			    tail);
+
+			d = tail_in(env, s, subflow, now);
+			*session = s;
+			if (d != NULL)
+				return d;
+			if (++looked == SESSIONS)
+				break;
+		}
+	return NULL;
+}
+
+void
+reinject_charge(struct session_env *env, const struct datagram *d)
+{
+	env->copy_credit -= d->len;
+	env->metrics.reinjected_datagrams++;
+	env->metrics.reinjected_bytes += d->len;
+}

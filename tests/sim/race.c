@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * A path is an express and a bulk subflow of its rate and delay.  The same
+ * transfer is made over the best one alone and then over all of them.  (The links
+ * of a path do not share its rate: a session sends on one lane at a time.)
+ */
+#include "race.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MS UINT64_C(1000)
+#define MBIT UINT64_C(125000)		/* bytes a second */
+
+enum hazard { SLOW, LONG, LOSSY, STALLED, GOOD, HAZARDS };
+
+static const char *const hazard_names[HAZARDS] = {
+	"slow", "long", "lossy", "stalled", "good",
+};
+
+static void
+add_path(struct scenario *sc, const struct link_plan *path)
+{
+	uint8_t number = (uint8_t)(sc->nlinks / 2);
+
+	for (int bulk = 0; bulk < 2; bulk++) {
+		struct link_plan *l = &sc->links[sc->nlinks++];
+
+		*l = *path;
+		l->path = number;
+		l->slot = bulk ? WIRE_SLOT_BULK : 0;
+		/* What the socket takes before it is full, and a window that
+		 * never is. */
+		l->unsent_max = 128 << 10;
+		l->flight_max = l->unsent_max + 4 * l->rate *
+		    (2 * l->delay_us + 100 * MS) / SECOND;
+	}
+}
+
+static void
+make(struct scenario *sc, uint32_t bytes)
+{
+	memset(sc, 0, sizeof(*sc));
+	for (int i = 0; i < SIDES; i++) {
+		sc->options[i] = (struct group_options){
+			.proxy = i == PROXY,
+			.initial_window = 256 << 10,
+			.start_window = 1 << 20,
+			.window_max = 16 << 20,
+			.max_sessions = 16,
+			.datagram_max = WIRE_DATA_MAX,
+		};
+		sc->budget_bytes[i] = 256 << 20;
+	}
+	sc->chunk_max = UINT32_MAX;
+	sc->trouble_us = sc->stall_max_us = sc->notice_max_us =
+	    sc->dial_max_us = SECOND;
+	sc->ping_us = 15 * SECOND;
+	for (size_t i = 0; i < SIM_PATHS; i++)
+		sc->paths[0][i].weight = WIRE_WEIGHT_MAX;
+	sc->nflows = 1;
+	struct flow_plan *f = &sc->flows[0];
+	f->start_us = 3 * SECOND;	/* all are up */
+	f->ends[RELAY].bytes = bytes;
+	f->ends[RELAY].write_piece = 256 << 10;
+	f->ends[PROXY].bytes = 100;
+	f->ends[PROXY].write_piece = UINT32_MAX;
+	f->ends[PROXY].read_piece = f->ends[RELAY].read_piece = UINT32_MAX;
+	f->ends[RELAY].write_after = 100;
+}
+
+static uint64_t
+play(const struct scenario *sc, uint64_t seed, bool verbose,
+    struct totals *totals)
+{
+	return world_play(sc, seed, verbose, totals) - sc->flows[0].start_us;
+}
+
+void
+race_run(uint64_t seed, bool verbose, struct totals *totals)
+{
+	static struct scenario sc;
+	struct random random = { random_mix(seed + 77) }, *r = &random;
+	enum hazard hazard = (enum hazard)(seed % HAZARDS);
+	uint32_t bytes = (uint32_t)random_range(r, 2 << 20, 16 << 20);
+	struct link_plan good = {
+		.rate = random_log(r, 4 * MBIT, 40 * MBIT),
+		.delay_us = random_log(r, 5 * MS, 300 * MS),
+	}, other = good;
+
+	if (random_once_in(r, 2))
+		good.jitter_us = good.delay_us / 10;
+	make(&sc, bytes);
+	add_path(&sc, &good);
+	uint64_t alone = play(&sc, seed, false, totals);
+
+	switch (hazard) {
+	case SLOW:
+		other.rate /= random_range(r, 5, 50);
+		break;
+	case LONG:
+		other.delay_us = random_range(r, 2 * good.delay_us, 2 *
+		    good.delay_us + 900 * MS);
+		break;
+	case LOSSY:
+		other.loss_ppm = (uint32_t)random_range(r, 1000, 200000);
+		other.rate /= 1 + other.loss_ppm / 20000;
+		break;
+	case STALLED:
+		other.stall_at_us = sc.flows[0].start_us +
+		    random_range(r, 0, alone);
+		other.stall_us = random_range(r, 2 * SECOND, 30 * SECOND);
+		break;
+	default:
+		other.delay_us = random_range(r, good.delay_us / 2,
+		    2 * good.delay_us);
+		other.rate = random_range(r, good.rate / 2, good.rate);
+	}
+	add_path(&sc, &other);
+	uint64_t both = play(&sc, seed, verbose, totals);
+
+	printf("%" PRIu64 ": %s %.1f MB, %.1f Mbit/s %.0f ms and %.1f Mbit/s "
+	    "%.0f ms: alone %.3f s, both %.3f s (%.2f)\n", seed,
+	    hazard_names[hazard], bytes / 1e6, (double)good.rate / MBIT,
+	    (double)good.delay_us / 1e3, (double)other.rate / MBIT,
+	    (double)other.delay_us / 1e3, (double)alone / 1e6,
+	    (double)both / 1e6, (double)both / (double)alone);
+}

@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * A proxy's group with two bulk subflows and a peer that says only what it is
+ * made to say.
+ */
+#include "core/reinject.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define MS UINT64_C(1000)
+#define TRIP (100 * MS)
+#define PIECE 4000
+
+struct fixture {
+	struct budget budget;
+	struct group *g;
+	uint64_t now;
+	uint32_t serials[64];		/* of DATA that was last filled */
+	size_t n;
+};
+
+static void
+facts(struct fixture *f, int subflow, uint64_t trip, uint32_t waiting)
+{
+	struct group_facts facts = {
+		.rtt_us = (uint32_t)trip, .rtt_min_us = (uint32_t)trip,
+		.rate_bytes_s = 1000000, .acked_bytes = f->now,
+		.waiting_bytes = waiting,
+	};
+
+	group_subflow_facts(f->g, subflow, &facts, f->now);
+}
+
+static int
+set_up(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+	int replaced;
+
+	f->now = 1000 * MS;
+	budget_init(&f->budget, 64 << 20);
+	f->g = group_new(&(struct group_options){
+		.proxy = true, .initial_window = 65536,
+		.start_window = 65536, .window_max = 65536,
+		.max_sessions = 64, .datagram_max = WIRE_DATA_MAX,
+		.budget = &f->budget,
+	});
+	group_peer_window(f->g, 65536);
+	for (uint8_t i = 0; i < 2; i++) {
+		assert_int_equal(group_attach(f->g, i, WIRE_SLOT_BULK, f->now,
+		    &replaced), i);
+		facts(f, i, TRIP, 0);
+	}
+	*state = f;
+	return 0;
+}
+
+static int
+tear_down(void **state)
+{
+	struct fixture *f = *state;
+
+	group_free(f->g);
+	free(f);
+	return 0;
+}
+
+static struct session *
+open_session(struct fixture *f)
+{
+	struct wire_open o = { .dscp = -1 };
+	struct session *s;
+
+	assert_int_equal(addr_parse(&o.destination, "192.0.2.1:80"), 0);
+	assert_int_equal(group_open(f->g, &o, f->now, &s), 0);
+	session_set_user(s, f);
+	return s;
+}
+
+static void
+give(struct fixture *f, struct session *s, size_t len)
+{
+	struct span spans[1];
+
+	while (len > 0) {
+		assert_int_equal(session_read_room(s, spans, 1), 1);
+		size_t n = spans[0].len < len ? spans[0].len : len;
+		memset(spans[0].base, 'x', n);
+		assert_int_equal(session_read(s, n, f->now), 0);
+		len -= n;
+	}
+}
+
+/* What goes on a subflow into so much room: the number of datagrams. */
+static size_t
+fill(struct fixture *f, int subflow, size_t room)
+{
+	static uint8_t out[1 << 17];
+	bool wants = group_wants(f->g, subflow, f->now);
+	size_t n = group_fill(f->g, subflow, out, room, f->now);
+	struct cursor c = { out, out + n };
+	struct wire_header h;
+
+	assert_true(wants || n == 0);
+	f->n = 0;
+	for (; wire_get_header(&c, &h) == WIRE_OK; c.pos += h.size)
+		if (h.type == WIRE_DATA)
+			f->serials[f->n++] = h.serial;
+	return f->n;
+}
+
+static void
+acknowledge(struct fixture *f, struct session *s, uint32_t next)
+{
+	uint8_t frame[WIRE_CONTROL_MAX];
+	size_t n = wire_put_ack(frame, session_number(s), next, 65536);
+
+	assert_int_equal(group_take(f->g, 0, frame, n, f->now), n);
+}
+
+/* A session, and nothing else to say. */
+static struct session *
+begin(struct fixture *f)
+{
+	struct session *s = open_session(f);
+
+	fill(f, 0, 20000);
+	acknowledge(f, s, 1);
+	fill(f, 0, 20000);
+	fill(f, 1, 20000);
+	return s;
+}
+
+static void
+pass(struct fixture *f, uint64_t us)
+{
+	for (uint64_t end = f->now + us; f->now < end;) {
+		f->now = group_deadline(f->g) < end ? group_deadline(f->g) :
+		    end;
+		group_tick(f->g, f->now);
+	}
+}
+
+static void
+a_late_head_goes_on_a_free_subflow(void **state)
+{
+	struct fixture *f = *state;
+	struct session *s = begin(f);
+
+	give(f, s, PIECE);
+	assert_int_equal(fill(f, 0, 20000), 1);
+	pass(f, TRIP + ACK_DELAY_US);
+	assert_int_equal(fill(f, 1, 20000), 0);
+	pass(f, TRIP / 4 + 50 * MS);
+	assert_int_equal(fill(f, 0, 20000), 0);
+	assert_int_equal(fill(f, 1, 20000), 1);
+	assert_int_equal(f->serials[0], 1);
+	assert_int_equal(fill(f, 1, 20000), 0);
+	assert_int_equal(group_metrics(f->g)->reinjected_bytes, PIECE);
+	acknowledge(f, s, 2);
+	assert_false(group_subflow_busy(f->g, 0));
+	assert_false(group_subflow_busy(f->g, 1));
+}
+
+static void
+what_has_other_things_to_send_waits_a_round_trip_more(void **state)
+{
+	struct fixture *f = *state;
+	struct session *s = begin(f), *other = begin(f);
+
+	give(f, s, PIECE);
+	assert_int_equal(fill(f, 0, 20000), 1);
+	give(f, other, 60000);
+	pass(f, TRIP + TRIP / 4 + ACK_DELAY_US + 50 * MS);
+	assert_int_equal(fill(f, 1, PIECE + 1000), 1);
+	assert_int_equal(group_metrics(f->g)->reinjected_bytes, 0);
+	pass(f, TRIP);
+	assert_int_equal(fill(f, 1, PIECE + 1000), 1);
+	assert_int_equal(group_metrics(f->g)->reinjected_bytes, PIECE);
+}
+
+static void
+what_waits_behind_it_on_the_same_subflow_goes_too(void **state)
+{
+	struct fixture *f = *state;
+	struct session *s = begin(f);
+
+	for (int i = 0; i < 6; i++) {
+		give(f, s, PIECE);
+		assert_int_equal(fill(f, i % 2, 20000), 1);
+	}
+	pass(f, 2 * TRIP + 100 * MS);
+	/* 2, 4 and 6 may have arrived. */
+	assert_int_equal(fill(f, 1, 60000), 3);
+	for (uint32_t i = 0; i < 3; i++)
+		assert_int_equal(f->serials[i], 1 + 2 * i);
+	assert_int_equal(fill(f, 0, 60000), 0);
+}
+
+static void
+what_a_slow_one_would_deliver_later_goes_on_a_fast_one(void **state)
+{
+	struct fixture *f = *state;
+	struct session *s = begin(f);
+
+	facts(f, 0, 10 * TRIP, 0);
+	give(f, s, PIECE);
+	assert_int_equal(fill(f, 0, 20000), 1);
+	assert_int_equal(fill(f, 1, 20000), 1);
+	assert_int_equal(f->serials[0], 1);
+	/* And not the other way round. */
+	give(f, s, PIECE);
+	assert_int_equal(fill(f, 1, 20000), 1);
+	assert_int_equal(fill(f, 0, 20000), 0);
+}
+
+static void
+a_long_queue_is_slow_as_well(void **state)
+{
+	struct fixture *f = *state;
+	struct session *s = begin(f);
+
+	facts(f, 0, TRIP, 900000);
+	give(f, s, PIECE);
+	assert_int_equal(fill(f, 0, 20000), 1);
+	assert_int_equal(fill(f, 1, 20000), 1);
+}
+
+static void
+only_so_much_is_sent_twice(void **state)
+{
+	struct fixture *f = *state;
+	struct session *s[16];
+	uint64_t once = 0;
+
+	for (int i = 0; i < 16; i++)
+		s[i] = begin(f);
+	for (int i = 0; i < 16; i++) {
+		give(f, s[i], 60000);
+		once += 60000;
+	}
+	while (fill(f, 0, 100000) > 0)
+		continue;
+	facts(f, 0, TRIP, 960000);
+	pass(f, 5000 * MS);
+	facts(f, 1, TRIP, 0);
+	for (int i = 0; i < 100; i++) {
+		fill(f, 1, 100000);
+		pass(f, 100 * MS);
+	}
+	assert_in_range(group_metrics(f->g)->reinjected_bytes,
+	    REINJECT_BURST / 2, REINJECT_BURST + once / REINJECT_SHARE);
+}
+
+static void
+with_one_subflow_nobody_looks(void **state)
+{
+	struct fixture *f = *state;
+	struct session *s = begin(f);
+
+	group_detach(f->g, 1, f->now);
+	give(f, s, PIECE);
+	assert_int_equal(fill(f, 0, 20000), 1);
+	pass(f, 300 * MS);
+	assert_true(group_deadline(f->g) >= f->now + 100 * MS);
+	assert_int_equal(fill(f, 0, 20000), 0);
+}
+
+static void
+without_facts_a_second_and_three_trips_are_late(void **state)
+{
+	struct fixture *f = *state;
+	struct session *s = begin(f);
+	int replaced;
+
+	int fresh = group_attach(f->g, 7, WIRE_SLOT_BULK, f->now, &replaced);
+	give(f, s, PIECE);
+	assert_int_equal(fill(f, fresh, 20000), 1);
+	pass(f, 900 * MS);
+	assert_int_equal(fill(f, 1, 20000), 0);
+	pass(f, 200 * MS);
+	assert_int_equal(fill(f, 1, 20000), 1);
+}
+
+int
+main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		T(a_late_head_goes_on_a_free_subflow),
+		T(what_has_other_things_to_send_waits_a_round_trip_more),
+		T(what_waits_behind_it_on_the_same_subflow_goes_too),
+		T(what_a_slow_one_would_deliver_later_goes_on_a_fast_one),
+		T(a_long_queue_is_slow_as_well),
+		T(only_so_much_is_sent_twice),
+		T(with_one_subflow_nobody_looks),
+		T(without_facts_a_second_and_three_trips_are_late),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
