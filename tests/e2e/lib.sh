@@ -132,6 +132,21 @@ add_hosts()
 	on server ip -6 route add default via fd77:3::1
 }
 
+# One more network of clients: what the client sends from .2 in it goes that
+# way.  It may be there a second time, after its interface has gone.
+add_lan()	# interface of the gateway, number of the network
+{
+	local n=$2
+	cable gateway "$1" client "eth$n" "$n" || give_up "cable $n"
+	on client ip route add default via "10.77.$n.1" table "$n"
+	on client ip -6 route add default via "fd77:$n::1" table "$n"
+	[ -z "$(on client ip rule show from "10.77.$n.2")" ] || return 0
+	on client ip rule add from "10.77.$n.2" lookup "$n"
+	on client ip -6 rule add from "fd77:$n::2" lookup "$n"
+	on relay ip route add "10.77.$n.0/24" via "$proxy4"
+	on relay ip -6 route add "fd77:$n::/64" via "$proxy6"
+}
+
 # What a killed test left behind.
 remove_leftovers()
 {
@@ -361,6 +376,17 @@ probe()		# name, probes...
 	    python3 "${srcdir:-.}/tests/e2e/$name.py" "$@" && return
 	failures=$((failures + 1))
 	return 1
+}
+
+# Connections of all kinds at the same time: see topology.py.  The proxy has a
+# socket in $control.
+look()		# what, expectations of topology.py...
+{
+	local what=$1
+	shift
+	check "${mode:+$mode: }$what" env PROBE_PREFIX="$prefix" \
+	    PYTHONDONTWRITEBYTECODE=1 roroctl="$roroctl" python3 \
+	    "${srcdir:-.}/tests/e2e/topology.py" "$control/proxy.sock" "$@"
 }
 
 # For probes that use Mute on these hosts.

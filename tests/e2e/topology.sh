@@ -13,7 +13,6 @@
 
 begin
 control=$tmp/run
-export roroctl
 
 # What the Internet stands for here; private addresses stay direct by default.
 web4=198.51.100.2 web6=2001:db8:3::2
@@ -25,15 +24,6 @@ for address in "$web4/24" "$left4/24" "$web6/64" "$left6/64"; do
 done
 on relay ip route add 198.51.100.0/24 via "$server4"
 on relay ip -6 route add 2001:db8:3::/64 via "$server6"
-
-look()		# what, expectations of topology.py...
-{
-	local what=$1
-	shift
-	check "$mode: $what" env PROBE_PREFIX="$prefix" \
-	    PYTHONDONTWRITEBYTECODE=1 python3 \
-	    "${srcdir:-.}/tests/e2e/topology.py" "$control/proxy.sock" "$@"
-}
 
 # The proxy takes both families of what comes from these.
 intercept_from()	# interfaces, as the configuration has them
@@ -242,18 +232,8 @@ narrow()
 # Of three networks with clients two are intercepted.
 two_lans()
 {
-	local network n
-
-	for network in 4:lan2 5:guest; do
-		n=${network%%:*}
-		cable gateway "${network#*:}" client "eth$n" "$n"
-		on client ip rule add from "10.77.$n.2" lookup "$n"
-		on client ip route add default via "10.77.$n.1" table "$n"
-		on client ip -6 rule add from "fd77:$n::2" lookup "$n"
-		on client ip -6 route add default via "fd77:$n::1" table "$n"
-		on relay ip route add "10.77.$n.0/24" via "$proxy4"
-		on relay ip -6 route add "fd77:$n::/64" via "$proxy6"
-	done
+	add_lan lan2 4
+	add_lan guest 5
 	intercept_from '"lan", "lan2"'
 	looks "two interfaces" client \
 	    "relay $web4 80 from 10.77.4.2" "relay $web6 80 from fd77:4::2" \
@@ -262,9 +242,8 @@ two_lans()
 	    "10.77.5.2 $web4 80 from 10.77.5.2" \
 	    "fd77:5::2 $web6 80 from fd77:5::2"
 	stop proxy
-	for network in 4:lan2 5:guest; do
-		on gateway ip link del "${network#*:}"
-	done
+	on gateway ip link del lan2
+	on gateway ip link del guest
 }
 
 bridge_filter()		# 0|1
