@@ -4,6 +4,8 @@
 # The clients' interfaces need not be there: those that come, with a name of the
 # configuration or with the beginning of one, are intercepted from then on, and
 # what is intercepted already does not notice those that come and go.
+#
+# RORO_LONG=1: also with REDIRECT.
 
 . "${srcdir:-.}/tests/e2e/lib.sh"
 
@@ -47,7 +49,9 @@ goes()		# interface
 
 relay_config </dev/null
 start_relay
-for mode in ${MODES:-tproxy redirect}; do
+modes=tproxy
+[ -z "${RORO_LONG-}" ] || modes="tproxy redirect"
+for mode in ${MODES:-$modes}; do
 	intercept="mode = $mode private = intercept
 	    interfaces = { \"late\", \"radio*\" }"
 	proxy_config </dev/null

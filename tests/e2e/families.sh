@@ -3,7 +3,10 @@
 #
 # A relay without IPv6, one without IPv4, a network without IPv4, and addresses
 # of IPv4 that are written as those of IPv6: what the relay cannot reach stays
-# direct, the rest is intercepted.  (ipv6.sh: how the proxy hears of it.)
+# direct, the rest is intercepted.  (ipv6.sh: how the proxy hears of it, with
+# REDIRECT.)
+#
+# RORO_LONG=1: here also with REDIRECT.
 
 . "${srcdir:-.}/tests/e2e/lib.sh"
 
@@ -107,7 +110,9 @@ only_ipv6()
 	stop relay
 }
 
-modes=${MODES:-tproxy redirect}
+modes=tproxy
+[ -z "${RORO_LONG-}" ] || modes="tproxy redirect"
+modes=${MODES:-$modes}
 relay_config </dev/null
 for mode in $modes; do
 	without_ipv6
