@@ -11,12 +11,15 @@
 #include <arpa/inet.h>
 #include <endian.h>
 #include <netinet/in.h>
+#include <stddef.h>
 #include <string.h>
 
 #include <linux/netfilter.h>
+#include <linux/netfilter/nf_nat.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nf_tables_compat.h>
 #include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/xt_TPROXY.h>
 
 #include <libmnl/libmnl.h>
 
@@ -358,18 +361,43 @@ on_offload(struct reader *r, struct netlink_cursor a)
 	name(r->rule->flowtable, a, NFTA_FLOW_TABLE_NAME);
 }
 
-/* A target of iptables. */
+/* A port that stands `offset` bytes into what a target of iptables is told;
+ * 0: there is less. */
+static uint16_t
+target_port(struct netlink_cursor a, size_t offset)
+{
+	const struct nlattr *info = find(a, NFTA_TARGET_INFO);
+	uint16_t port;
+
+	if (info == NULL ||
+	    mnl_attr_get_payload_len(info) < offset + sizeof(port))
+		return 0;
+	memcpy(&port, (const uint8_t *)mnl_attr_get_payload(info) + offset,
+	    sizeof(port));
+	return ntohs(port);
+}
+
+/* A target of iptables.  What each is told is in its header of the kernel; that
+ * of REDIRECT is longer for IPv6. */
 static void
 on_target(struct reader *r, struct netlink_cursor a)
 {
 	char target[CHECK_NAME_MAX];
 
 	name(target, a, NFTA_TARGET_NAME);
-	if (strcmp(target, "REDIRECT") == 0)
+	r->rule->iptables = true;
+	if (strcmp(target, "REDIRECT") == 0) {
 		r->rule->deed = CHECK_REDIRECT;
-	else if (strcmp(target, "TPROXY") == 0)
+		r->rule->port = target_port(a, r->rule->family == NFPROTO_IPV6 ?
+		    offsetof(struct nf_nat_range, min_proto) :
+		    offsetof(struct nf_nat_ipv4_multi_range_compat,
+		    range[0].min));
+	} else if (strcmp(target, "TPROXY") == 0) {
 		r->rule->deed = CHECK_TPROXY;
-	else if (strcmp(target, "FLOWOFFLOAD") == 0)
+		r->rule->port = target_port(a, number(a, NFTA_TARGET_REV, 0) >
+		    0 ? offsetof(struct xt_tproxy_target_info_v1, lport) :
+		    offsetof(struct xt_tproxy_target_info, lport));
+	} else if (strcmp(target, "FLOWOFFLOAD") == 0)
 		r->rule->deed = CHECK_OFFLOAD;
 }
 

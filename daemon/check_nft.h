@@ -37,6 +37,7 @@ struct check_rule {
 	uint64_t handle;
 	enum check_deed deed;
 	uint16_t port;			/* REDIRECT, TPROXY; 0: not known */
+	bool iptables;			/* a target of its own does it */
 	char flowtable[CHECK_NAME_MAX];	/* OFFLOAD; "" for that of iptables */
 	bool tcp, udp;			/* it may be about these, */
 	struct check_ports ports;	/* to these; */

@@ -57,7 +57,6 @@ is_ours(const struct check *c, const struct check_rule *rule)
 {
 	const struct config_intercept *i = &c->config->intercept;
 
-	/* iptables does not say which port. */
 	return (rule->deed == CHECK_REDIRECT || rule->deed == CHECK_TPROXY) &&
 	    (rule->port == i->listen.port || rule->port == 0);
 }
@@ -187,7 +186,6 @@ check_rule(struct check *c, const struct check_rule *rule,
 	    CHECK_REDIRECT;
 	const char *deeds[] = { [CHECK_TPROXY] = "tproxy",
 		[CHECK_REDIRECT] = "redirect" };
-	bool iptables = rule->port == 0;
 	struct check_item *item;
 
 	if (rule->deed != wanted) {
@@ -197,7 +195,7 @@ check_rule(struct check *c, const struct check_rule *rule,
 		check_why(item, "rorod does not find out where the connection "
 		    "was to go");
 	} else if (c->daemon.pid == 0 &&
-	    (rule->deed == CHECK_REDIRECT || iptables)) {
+	    (rule->deed == CHECK_REDIRECT || rule->iptables)) {
 		item = check_add(&c->report, CHECK_ERROR, item_name,
 		    rule->table, "it hands connections to rorod, which does "
 		    "not run");

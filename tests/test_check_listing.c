@@ -128,8 +128,8 @@ rules_are_understood(void **state)
 	} handing[] = {
 		{ "by-hand", CHECK_REDIRECT, 1092 },
 		{ "by-hand", CHECK_TPROXY, 1093 },
-		{ "nat", CHECK_REDIRECT, 0 },
-		{ "mangle", CHECK_TPROXY, 0 },
+		{ "nat", CHECK_REDIRECT, 1092 },
+		{ "mangle", CHECK_TPROXY, 1092 },
 	};
 	struct check_listing l = recorded("gateway", CHECK_RULES);
 	struct netlink_cursor c = check_messages(&l);
@@ -144,8 +144,8 @@ rules_are_understood(void **state)
 		assert_true(check_next_rule(&c, &r));
 		assert_string_equal(r.table, handing[i].table);
 		assert_int_equal(r.deed, handing[i].deed);
-		if (handing[i].port != 0)
-			assert_int_equal(r.port, handing[i].port);
+		assert_int_equal(r.port, handing[i].port);
+		assert_int_equal(r.iptables, i >= 2);
 	}
 	assert_false(check_next_rule(&c, &r));
 	check_free_listing(&l);

@@ -313,13 +313,20 @@ if on gateway iptables -V 2>/dev/null | grep -q nf_tables; then
 	example=${srcdir:-.}/contrib/examples/iptables
 	export LAN_INTERFACES=lan
 	on gateway iptables -t nat -A POSTROUTING -o wan -j MASQUERADE
+	for iptables in iptables ip6tables; do
+		on gateway $iptables -t nat -A PREROUTING -i lan -p tcp \
+		    --dport 3128 -j REDIRECT --to-ports 3129
+	done
+	check_proxy
+	check "iptables redirects to somebody else" item_is none table nat
 	on gateway sh "$example-redirect.sh" start
 	found "iptables redirects, and it does not run" check_proxy error \
 	    table nat
 	check "... and other rules of iptables stay" \
 	    on gateway iptables -t nat -C POSTROUTING -o wan -j MASQUERADE
+	check "... those that redirect, too" on gateway ip6tables -t nat \
+	    -C PREROUTING -i lan -p tcp --dport 3128 -j REDIRECT --to-ports 3129
 	on gateway sh "$example-redirect.sh" stop
-	on gateway iptables -t nat -F
 	intercept='mode = tproxy nft = off route = off'
 	proxy_config </dev/null
 	on gateway sh "$example-tproxy.sh" start
