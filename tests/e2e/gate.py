@@ -24,6 +24,9 @@ SO_ORIGINAL_DST = 80    # linux/netfilter_ipv4.h; of IPv6, too
 IP_TRANSPARENT = 19     # linux/in.h
 MARK = 0x10000000
 
+QUIC = bytes([0xc3]) + bytes(1199)      # long header: a connection begins
+OTHER_UDP = bytes([0x43]) + bytes(99)   # short header, or no QUIC at all
+
 server4, server6 = os.environ["server4"], os.environ["server6"]
 gateway4, gateway6 = os.environ["gateway4"], os.environ["gateway6"]
 
@@ -192,16 +195,16 @@ def datagram(host, address, port, payload, timeout=1):
         s.close()
 
 
-def echo_datagrams(host, port):
+def echo_datagrams(host, port, addresses=(server4, server6)):
     """Answers each with itself, from the address that it came to."""
     def serve(s):
         while True:
             data, peer = s.recvfrom(2000)
             s.sendto(data, peer)
 
-    for family, address in ((socket.AF_INET, server4),
-                            (socket.AF_INET6, server6)):
+    for address in addresses:
         with at(host):
-            s = socket.socket(family, socket.SOCK_DGRAM)
+            s = socket.socket(socket.AF_INET6 if ":" in address
+                              else socket.AF_INET, socket.SOCK_DGRAM)
         s.bind((address, port))
         threading.Thread(target=serve, args=(s,), daemon=True).start()

@@ -6,7 +6,7 @@ import sys
 import time
 
 import gate
-from gate import (MARK, Gate, Listener, asked, connect, datagram,
+from gate import (MARK, OTHER_UDP, QUIC, Gate, Listener, asked, connect, datagram,
                   echo_datagrams, gateway4, gateway6, goes_on, line, nft, run,
                   server4, server6)
 from probe import at_once, check, counter, end_of, read, reset, until
@@ -17,8 +17,6 @@ PORT, OWN_PORT = 1091, 1094
 OTHER4, OTHER6 = "10.77.3.3", "fd77:3::3"
 FAMILIES = (("IPv4", server4, OTHER4, "4"), ("IPv6", server6, OTHER6, "6"))
 
-QUIC = bytes([0xc3]) + bytes(1199)      # long header: a connection begins
-OTHER_UDP = bytes([0x43]) + bytes(99)   # short header, or no QUIC at all
 
 
 def is_(what, expected, got):
