@@ -208,36 +208,51 @@ put_key(struct answers *a, struct json_object *o, const struct key *key)
 		put_null(a, o, "key");
 }
 
+/* What is known of a relay that speaks the base protocol. */
 static void
-put_relays(struct answers *a, struct json_object *o,
-    const struct proxy_status *s)
+put_nothing(struct answers *a, struct json_object *relay)
 {
-	const struct config_relay *c = &a->options.config->relays[0];
-	struct json_object *array = put_array(a, o, "relays");
+	static const char *const names[] = {
+		"up", "since_s", "aside_s", "sessions", "subflows", "families",
+	};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		put_null(a, relay, names[i]);
+}
+
+static void
+append_relay(struct answers *a, struct json_object *array, size_t i,
+    bool extended)
+{
+	const struct config_relay *c = &a->options.config->relays[i];
 	struct json_object *relay = json_object_new_object(), *subflows;
 	char text[ADDR_TEXT_MAX];
+	struct relays_status s;
 
 	append(a, array, relay);
 	if (a->failed)
 		return;
+	proxy_relay_status(a->options.proxy, i, &s);
 	put_text(a, relay, "name", c->name);
-	put_text(a, relay, "address", addr_format(&s->relay, text));
-	put_text(a, relay, "protocol", s->extended ? "extended" : "base");
+	if (s.address.family != 0)
+		put_text(a, relay, "address", addr_format(&s.address, text));
+	else
+		put_null(a, relay, "address");
+	put_text(a, relay, "protocol", extended ? "extended" : "base");
 	put_text(a, relay, "protection", protection_text(c->protection));
-	put_key(a, relay, keyring_relay(a->options.keys, 0));
-	if (!s->extended) {
-		put_null(a, relay, "up");
-		put_null(a, relay, "since_s");
-		put_null(a, relay, "subflows");
-		put_null(a, relay, "families");
+	put_key(a, relay, keyring_relay(a->options.keys, i));
+	if (!extended) {
+		put_nothing(a, relay);
 		return;
 	}
-	put_truth(a, relay, "up", s->up);
-	put_number(a, relay, "since_s", seconds_since(s->since_us));
+	put_truth(a, relay, "up", s.up);
+	put_number(a, relay, "since_s", seconds_since(s.since_us));
+	put_number(a, relay, "aside_s", (s.aside_us + 999999) / 1000000);
+	put_number(a, relay, "sessions", s.sessions);
 	subflows = put_object(a, relay, "subflows");
-	put_number(a, subflows, "up", s->subflows);
-	put_number(a, subflows, "wanted", s->subflows_wanted);
-	put_families(a, relay, s->families);
+	put_number(a, subflows, "up", s.uplink.up);
+	put_number(a, subflows, "wanted", s.uplink.subflows);
+	put_families(a, relay, s.families);
 }
 
 /* nft = yes: it is us who say what is intercepted. */
@@ -287,10 +302,12 @@ put_intercepting(struct answers *a, struct json_object *o)
 static void
 put_proxy(struct answers *a, struct json_object *o)
 {
+	struct json_object *relays = put_array(a, o, "relays");
 	struct proxy_status s;
 
 	proxy_status(a->options.proxy, &s);
-	put_relays(a, o, &s);
+	for (size_t i = 0; i < a->options.config->nrelays; i++)
+		append_relay(a, relays, i, s.extended);
 	put_intercepting(a, o);
 	put_sessions(a, o, s.sessions, s.max_sessions, s.sessions_taken,
 	    s.sessions_refused);

@@ -14,7 +14,6 @@
 #include "base_proxy.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -54,6 +53,7 @@ struct base_proxy {
 	struct list clients;
 	uint32_t nclients;
 	bool draining;
+	bool answers;			/* it was connected to at the last try */
 	ev_timer idle;
 };
 
@@ -223,6 +223,7 @@ on_dialed(void *user, int fd, int error)
 	struct client *c = sf->client;
 
 	sf->dial = NULL;
+	c->proxy->answers = fd != -1;
 	if (fd == -1) {
 		give_up(c, "connect", error);
 	} else if (c->number != 0 || sf == &c->subflows[0]) {
@@ -301,6 +302,7 @@ base_proxy_new(const struct base_proxy_options *o)
 	if (p == NULL)
 		return NULL;
 	p->options = *o;
+	p->answers = true;
 	list_init(&p->clients);
 	ev_init(&p->idle, on_idle);
 	p->idle.data = p;
@@ -324,6 +326,12 @@ base_proxy_configure(struct base_proxy *p, const struct config *config,
 {
 	p->options.config = config;
 	p->options.address = address;
+}
+
+bool
+base_proxy_answers(const struct base_proxy *p)
+{
+	return p->answers && p->options.address.family != 0;
 }
 
 uint32_t

@@ -7,6 +7,7 @@
 #define BASE_PROXY_H
 
 #include <ev.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "core/addr.h"
@@ -21,7 +22,8 @@ struct base_proxy_options {
 	struct hangup *hangup;
 	struct quota *quota;
 	const struct config *config;	/* until base_proxy_configure() */
-	struct addr address;		/* of config->relays[0] */
+	struct addr address;		/* of config->relays[0]; family 0: not
+					 * known yet */
 	/* After base_proxy_drain(): the last session is gone. */
 	void (*on_idle)(void *user);
 	void *user;
@@ -35,6 +37,9 @@ void base_proxy_free(struct base_proxy *);
 /* After a reload, of the configuration or of the quota. */
 void base_proxy_configure(struct base_proxy *, const struct config *,
     struct addr);
+
+/* Was the relay there when it was last needed? */
+bool base_proxy_answers(const struct base_proxy *);
 
 /* Most sessions that there may be. */
 uint32_t base_proxy_max(const struct base_proxy *);

@@ -78,6 +78,8 @@ struct gateway {
 
 	struct ruleset_prefix *bypass;	/* all that the kernel has */
 	size_t nbypass;
+	struct ruleset_prefix *relays;	/* direct as well */
+	size_t nrelays;
 	struct addr_prefix *extra;	/* those of the operator, at run time */
 	size_t nextra;
 };
@@ -245,13 +247,14 @@ install_table(struct gateway *g, struct transact_failure *failure)
 	struct ruleset_ports *only = to_ports(c->ports, c->nports);
 	struct ruleset_ports *except = to_ports(c->except_ports,
 	    c->nexcept_ports);
-	struct ruleset_prefix relay = host_prefix(&g->options.relay), *bypass;
+	struct ruleset_prefix *bypass;
 	enum transact_result result = TRANSACT_FAILED;
 	size_t nbypass;
 
 	bypass = collect_bypass(g, &nbypass);
 	if (only == NULL || except == NULL || bypass == NULL ||
-	    make_room(g, nbypass + c->nports + c->nexcept_ports) != 0) {
+	    make_room(g, nbypass + g->nrelays + c->nports +
+	    c->nexcept_ports) != 0) {
 		failure->error = -ENOMEM;
 		snprintf(failure->text, sizeof(failure->text), "%s",
 		    strerror(ENOMEM));
@@ -267,7 +270,7 @@ install_table(struct gateway *g, struct transact_failure *failure)
 			.only = only, .nonly = c->nports,
 			.except = except, .nexcept = c->nexcept_ports,
 			.bypass = bypass, .nbypass = nbypass,
-			.relays = &relay, .nrelays = 1,
+			.relays = g->relays, .nrelays = g->nrelays,
 			.mark = c->mark, .mask = c->mark,
 			.reject_quic = c->reject_quic,
 			.refused_max = c->refused ? REFUSED_MAX : 0,
@@ -577,18 +580,51 @@ update_bypass(struct gateway *g, struct transact_failure *failure)
 }
 
 void
-gateway_configure(struct gateway *g, const struct config *c,
-    struct addr relay)
+gateway_configure(struct gateway *g, const struct config *c)
 {
 	struct transact_failure failure;
 	struct route_failure route;
 
 	g->options.config = c;
-	g->options.relay = relay;
 	if (has_routing(g) && install_route(g, &route) != 0)
 		log_warn("gateway: %s", route.text);
 	if (g->transact != NULL && install_table(g, &failure) != TRANSACT_DONE)
 		complain("cannot install the rules", &failure);
+}
+
+/* 0 or -ENOMEM. */
+static int
+take_relays(struct gateway *g, const struct addr *addrs, size_t n)
+{
+	struct ruleset_prefix *new = calloc(n > 0 ? n : 1, sizeof(*new));
+
+	if (new == NULL)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++)
+		new[i] = host_prefix(&addrs[i]);
+	free(g->relays);
+	g->relays = new;
+	g->nrelays = n;
+	return 0;
+}
+
+void
+gateway_relays(struct gateway *g, const struct addr *addrs, size_t n)
+{
+	struct transact_failure failure = { .text = "out of memory" };
+	struct batch b;
+	int error = take_relays(g, addrs, n);
+
+	if (error == 0 && g->transact == NULL)
+		return;
+	if (error == 0)
+		error = make_room(g, n);
+	if (error == 0)
+		error = commit(g, &b, ruleset_relays(&b, g->buffer,
+		    g->buffer_size, (struct ruleset_prefixes){ g->relays,
+		    g->nrelays }), &failure);
+	if (error != 0 && error != -ENOENT)	/* the beat sees to that */
+		complain("addresses of relays", &failure);
 }
 
 static bool
@@ -785,6 +821,7 @@ gateway_new(const struct gateway_options *o, char *error, size_t size)
 		return NULL;
 	}
 	g->options = *o;
+	g->options.relays = NULL;	/* they are ours now */
 	g->owner = intercept(g)->nft_owner;
 	g->watch_fd = g->tables_fd = -1;
 	gate_init(&g->gate);
@@ -792,6 +829,11 @@ gateway_new(const struct gateway_options *o, char *error, size_t size)
 	ev_init(&g->settle, on_settled);
 	ev_init(&g->mend, on_mend);
 	g->tick.data = g->settle.data = g->mend.data = g;
+	if (take_relays(g, o->relays, o->nrelays) != 0) {
+		snprintf(error, size, "%s", strerror(ENOMEM));
+		gateway_free(g);
+		return NULL;
+	}
 	/* Routing first: a packet that has a socket and no route is lost. */
 	if ((has_routing(g) && !start_routing(g, error, size)) ||
 	    (intercept(g)->nft && !start_rules(g, error, size))) {
@@ -826,5 +868,6 @@ gateway_free(struct gateway *g)
 	free(g->buffer);
 	free(g->bypass);
 	free(g->extra);
+	free(g->relays);
 	free(g);
 }

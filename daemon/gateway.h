@@ -24,7 +24,8 @@ struct gateway_options {
 	struct ev_loop *loop;
 	const struct config *config;	/* until gateway_configure(); it has an
 					 * intercept section */
-	struct addr relay;		/* stays direct */
+	const struct addr *relays;	/* stay direct; copied */
+	size_t nrelays;
 	uint16_t port, own_port;	/* of the listeners; 0: there is none */
 	/* Once a second: fill in what the gate has to know of the proxy; `off`
 	 * is ours. */
@@ -40,9 +41,11 @@ struct gateway *gateway_new(const struct gateway_options *, char *error,
     size_t size);
 void gateway_free(struct gateway *);
 
-/* After a reload, or when the relay has another address. */
-void gateway_configure(struct gateway *, const struct config *,
-    struct addr relay);
+/* After a reload. */
+void gateway_configure(struct gateway *, const struct config *);
+
+/* The relays have these addresses from now on; copied. */
+void gateway_relays(struct gateway *, const struct addr *, size_t n);
 
 /* Do not wait a second to look.  Cheap when nothing has changed. */
 void gateway_look(struct gateway *);

@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * A client that came to one of the fronts is counted, and given to the uplink.
- *
- * When the relay is about to end, its uplink retires: sessions that are open
- * may finish there, and new ones go through a new uplink, which finds the
- * relay's successor.
+ * A client that came to one of the fronts is counted, and given to the relays.
  */
 #include "proxy.h"
 
@@ -16,17 +12,16 @@
 #include <sys/random.h>
 
 #include "base_proxy.h"
-#include "clock.h"
 #include "core/tally.h"
-#include "endpoint.h"
 #include "fronts.h"
 #include "gateway.h"
+#include "lookup.h"
 #include "quota.h"
+#include "relays.h"
 #include "net/hangup.h"
 #include "net/log.h"
-#include "uplink.h"
 
-#define RETIRED_MAX 8
+#define LOOK_S 1.		/* for a relay's address, base protocol */
 
 /* When nothing is intercepted any more, those whose handshake with us has begun
  * still come, if they are not too far. */
@@ -48,14 +43,12 @@ struct proxy {
 	struct fronts *fronts;		/* NULL: no more clients */
 	struct gateway *gateway;	/* NULL: nothing is intercepted */
 
-	struct addr relay;
-	bool up;			/* it answered when it was looked at */
-	uint64_t since_us;
 	uint64_t taken, refused;	/* sessions */
-	struct uplink *uplink;		/* NULL: before start and after idle */
-	struct uplink *retired[RETIRED_MAX];
-	size_t nretired;
-	struct base_proxy *base;	/* instead, if the relay speaks that */
+	struct relays *relays;		/* NULL: there is one, which speaks the
+					 * base protocol, and that is */
+	struct base_proxy *base;
+	struct lookup *lookup;		/* its */
+	ev_timer look;
 
 	bool draining;
 	ev_timer closing;		/* until the doors close */
@@ -63,90 +56,110 @@ struct proxy {
 	void *user;
 };
 
-/* ---- uplinks ---- */
+/* ---- relays ---- */
 
-static void on_closing(void *, struct uplink *);
-static void on_idle(void *, struct uplink *);
-
-static struct uplink *
-make_uplink(struct proxy *p)
+static void
+on_idle(void *user)
 {
-	return uplink_new(&(struct uplink_options){
+	struct proxy *p = user;
+
+	if (p->draining)
+		p->on_idle(p->user);
+}
+
+/* All that is to stay direct. */
+static size_t
+addresses(const struct proxy *p, struct addr *to)
+{
+	const struct addr *all;
+	size_t n;
+
+	if (p->relays != NULL)
+		return relays_addresses(p->relays, to);
+	n = lookup_all(p->lookup, &all);
+	memcpy(to, all, n * sizeof(*all));
+	return n;
+}
+
+static void
+on_addresses(void *user)
+{
+	struct proxy *p = user;
+	struct addr all[RELAYS_ADDRESSES_MAX];
+	size_t n = addresses(p, all);
+
+	if (p->base != NULL)
+		base_proxy_configure(p->base, p->config,
+		    lookup_address(p->lookup));
+	if (p->gateway != NULL)
+		gateway_relays(p->gateway, all, n);
+}
+
+static bool
+is_relay(const struct proxy *p, const struct addr *a)
+{
+	struct addr all[RELAYS_ADDRESSES_MAX];
+	size_t n = addresses(p, all);
+
+	while (n > 0 && !addr_equal(&all[n - 1], a))
+		n--;
+	return n > 0;
+}
+
+static void
+on_look_up(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	struct proxy *p = w->data;
+
+	(void)loop;
+	(void)revents;
+	lookup_tell(p->lookup, base_proxy_answers(p->base));
+}
+
+static bool
+start_base(struct proxy *p)
+{
+	const struct config_relay *relay = &p->config->relays[0];
+
+	p->lookup = lookup_new(&(struct lookup_options){
+		.loop = p->loop,
+		.endpoint = &relay->address,
+		.name = relay->name,
+		.on_change = on_addresses,
+		.user = p,
+	});
+	if (p->lookup == NULL)
+		return false;
+	p->base = base_proxy_new(&(struct base_proxy_options){
+		.loop = p->loop,
+		.hangup = p->hangup,
+		.quota = &p->quota,
+		.config = p->config,
+		.address = lookup_address(p->lookup),
+		.on_idle = on_idle,
+		.user = p,
+	});
+	ev_timer_set(&p->look, LOOK_S, LOOK_S);
+	ev_timer_start(p->loop, &p->look);
+	return p->base != NULL;
+}
+
+static bool
+start_relays(struct proxy *p)
+{
+	if (p->config->relays[0].protocol == CONFIG_BASE)
+		return start_base(p);
+	p->relays = relays_new(&(struct relays_options){
 		.loop = p->loop,
 		.hangup = p->hangup,
 		.quota = &p->quota,
 		.config = p->config,
 		.keys = p->keys,
-		.address = p->relay,
-		.on_closing = on_closing,
+		.on_addresses = on_addresses,
 		.on_idle = on_idle,
 		.user = p,
 	});
-}
-
-static void
-on_base_idle(void *user)
-{
-	struct proxy *p = user;
-
-	p->on_idle(p->user);
-}
-
-static struct base_proxy *
-make_base(struct proxy *p)
-{
-	return base_proxy_new(&(struct base_proxy_options){
-		.loop = p->loop,
-		.hangup = p->hangup,
-		.quota = &p->quota,
-		.config = p->config,
-		.address = p->relay,
-		.on_idle = on_base_idle,
-		.user = p,
-	});
-}
-
-static void
-drop_retired(struct proxy *p, size_t i)
-{
-	uplink_free(p->retired[i]);
-	p->nretired--;
-	for (; i < p->nretired; i++)
-		p->retired[i] = p->retired[i + 1];
-}
-
-static void
-on_closing(void *user, struct uplink *u)
-{
-	struct proxy *p = user;
-	struct uplink *new;
-
-	if (u != p->uplink || (new = make_uplink(p)) == NULL)
-		return;
-	if (p->nretired == RETIRED_MAX)
-		drop_retired(p, 0);
-	p->retired[p->nretired++] = u;
-	p->uplink = new;
-	uplink_drain(u);
-}
-
-static void
-on_idle(void *user, struct uplink *u)
-{
-	struct proxy *p = user;
-
-	if (u == p->uplink) {
-		uplink_free(u);
-		p->uplink = NULL;
-	} else {
-		for (size_t i = 0; i < p->nretired; i++)
-			if (p->retired[i] == u) {
-				drop_retired(p, i);
-				break;
-			}
-	}
-	if (p->draining && p->uplink == NULL && p->nretired == 0)
-		p->on_idle(p->user);
+	return p->relays != NULL;
 }
 
 /* ---- clients ---- */
@@ -216,16 +229,10 @@ static int
 open_session(struct proxy *p, int fd, const struct wire_open *open,
     struct client *client)
 {
-	int error;
-
 	if (p->base != NULL)
 		return base_proxy_open(p->base, fd, &open->client,
 		    on_client_gone, client);
-	error = uplink_open(p->uplink, open, fd, on_session_gone, client);
-	if (error != -ENOSPC)
-		return error;
-	on_closing(p, p->uplink);	/* its numbers are used up */
-	return uplink_open(p->uplink, open, fd, on_session_gone, client);
+	return relays_open(p->relays, open, fd, on_session_gone, client);
 }
 
 /* Takes `fd`, or says why not. */
@@ -262,8 +269,8 @@ on_client(void *user, int fd, const struct wire_open *open)
 
 	if (most != 0 && tally_count(p->clients, &open->client) >= most)
 		why = "too many sessions of this client";
-	else if (addr_equal(&open->destination, &p->relay))
-		why = "it asked for the relay itself";	/* as we do */
+	else if (is_relay(p, &open->destination))
+		why = "it asked for a relay itself";	/* as we do */
 	else
 		why = carry(p, fd, open);
 	if (why != NULL) {
@@ -278,26 +285,13 @@ on_client(void *user, int fd, const struct wire_open *open)
 
 /* ---- what is caught ---- */
 
-static bool
-look_at_relay(struct proxy *p)
-{
-	bool up = p->uplink != NULL && uplink_answers(p->uplink);
-
-	if (up != p->up)
-		p->since_us = clock_us();
-	p->up = up;
-	return up;
-}
-
 static void
 on_look(void *user, struct gate_input *in)
 {
 	struct proxy *p = user;
 
 	in->draining = p->draining;
-	in->relay_up = look_at_relay(p);
-	in->relay_families = p->uplink != NULL ?
-	    uplink_families(p->uplink) : 0;
+	in->relay_up = relays_look(p->relays, &in->relay_families);
 	in->sessions = tally_total(p->clients);
 	in->max_sessions = p->quota.max_sessions;
 	in->held_bytes = p->quota.budget.held_bytes;
@@ -309,13 +303,15 @@ static bool
 start_gateway(struct proxy *p, char *error, size_t size)
 {
 	const struct config_intercept *c = &p->config->intercept;
+	struct addr all[RELAYS_ADDRESSES_MAX];
 
 	if (!p->config->intercept_given || p->base != NULL)
 		return true;
 	p->gateway = gateway_new(&(struct gateway_options){
 		.loop = p->loop,
 		.config = p->config,
-		.relay = p->relay,
+		.relays = all,
+		.nrelays = addresses(p, all),
 		.port = c->listen.port,
 		.own_port = c->own_port,
 		.on_look = on_look,
@@ -334,7 +330,7 @@ close_doors(struct proxy *p)
 	if (p->base != NULL)
 		base_proxy_drain(p->base);
 	else
-		uplink_drain(p->uplink);
+		relays_drain(p->relays);
 }
 
 static void
@@ -350,8 +346,6 @@ on_close_doors(struct ev_loop *loop, ev_timer *w, int revents)
 static bool
 start(struct proxy *p, char *error, size_t size)
 {
-	const struct config *c = p->config;
-	const struct config_relay *relay = &c->relays[0];
 	uint64_t seed;
 
 	snprintf(error, size, "%s", strerror(ENOMEM));
@@ -362,22 +356,16 @@ start(struct proxy *p, char *error, size_t size)
 		snprintf(error, size, "epoll: %s", strerror(errno));
 		return false;
 	}
-	if (!endpoint_resolve(&relay->address, &p->relay, "relay",
-	    relay->name, error, size))
-		return false;
 	p->fronts = fronts_new(&(struct fronts_options){
 		.loop = p->loop,
-		.config = c,
+		.config = p->config,
 		.on_client = on_client,
 		.user = p,
 	}, error, size);
 	if (p->fronts == NULL)
 		return false;
 	snprintf(error, size, "%s", strerror(ENOMEM));
-	if (relay->protocol == CONFIG_BASE)
-		return (p->base = make_base(p)) != NULL;
-	return (p->uplink = make_uplink(p)) != NULL &&
-	    start_gateway(p, error, size);
+	return start_relays(p) && start_gateway(p, error, size);
 }
 
 struct proxy *
@@ -393,9 +381,9 @@ proxy_start(struct ev_loop *loop, const struct config *c,
 	p->loop = loop;
 	p->config = c;
 	p->keys = keys;
-	p->since_us = clock_us();
 	ev_init(&p->closing, on_close_doors);
-	p->closing.data = p;
+	ev_init(&p->look, on_look_up);
+	p->closing.data = p->look.data = p;
 	quota_start(&p->quota, c);
 	if (start(p, error, size))
 		return p;
@@ -409,48 +397,45 @@ void
 proxy_reload(struct proxy *p, const struct config *c,
     const struct keyring *keys)
 {
-	const struct config_relay *relay = &c->relays[0];
-
 	p->config = c;
 	p->keys = keys;
 	quota_configure(&p->quota, c);
-	endpoint_resolve_again(&relay->address, &p->relay, "relay",
-	    relay->name);
 	if (p->fronts != NULL)
 		fronts_configure(p->fronts, c);
 	if (p->gateway != NULL)
-		gateway_configure(p->gateway, c, p->relay);
-	if (p->base != NULL)
-		base_proxy_configure(p->base, c, p->relay);
-	if (p->uplink != NULL)
-		uplink_configure(p->uplink, c, keys, p->relay);
-	for (size_t i = 0; i < p->nretired; i++)
-		uplink_configure(p->retired[i], c, keys, p->relay);
+		gateway_configure(p->gateway, c);
+	if (p->relays != NULL)
+		relays_configure(p->relays, c, keys);
+	if (p->base != NULL) {
+		lookup_configure(p->lookup, &c->relays[0].address,
+		    c->relays[0].name);
+		base_proxy_configure(p->base, c, lookup_address(p->lookup));
+	}
 	update_pause(p);
 }
 
 void
 proxy_status(struct proxy *p, struct proxy_status *s)
 {
-	struct uplink_state state;
-
 	*s = (struct proxy_status){
 		.quota = &p->quota,
-		.relay = p->relay,
 		.sessions = (uint32_t)tally_total(p->clients),
 		.max_sessions = max_sessions(p),
 		.sessions_taken = p->taken,
 		.sessions_refused = p->refused,
 		.extended = p->base == NULL,
-		.up = look_at_relay(p),
-		.since_us = p->since_us,
 	};
-	if (p->uplink == NULL)
-		return;
-	uplink_state(p->uplink, &state);
-	s->subflows = state.up;
-	s->subflows_wanted = state.subflows;
-	s->families = uplink_families(p->uplink);
+}
+
+void
+proxy_relay_status(struct proxy *p, size_t relay, struct relays_status *s)
+{
+	if (p->relays != NULL)
+		relays_status(p->relays, relay, s);
+	else
+		*s = (struct relays_status){
+			.address = lookup_address(p->lookup),
+		};
 }
 
 struct gateway *
@@ -480,10 +465,8 @@ proxy_abort(struct proxy *p)
 {
 	if (p->base != NULL)
 		base_proxy_abort(p->base);
-	if (p->uplink != NULL)
-		uplink_abort(p->uplink);
-	for (size_t i = 0; i < p->nretired; i++)
-		uplink_abort(p->retired[i]);
+	if (p->relays != NULL)
+		relays_abort(p->relays);
 }
 
 void
@@ -492,11 +475,11 @@ proxy_stop(struct proxy *p)
 	if (p == NULL)
 		return;
 	ev_timer_stop(p->loop, &p->closing);
+	ev_timer_stop(p->loop, &p->look);
 	fronts_free(p->fronts);
 	base_proxy_free(p->base);
-	uplink_free(p->uplink);
-	while (p->nretired > 0)
-		drop_retired(p, 0);
+	lookup_free(p->lookup);
+	relays_free(p->relays);
 	/* The last resets go through its rules. */
 	gateway_free(p->gateway);
 	hangup_free(p->hangup);

@@ -13,6 +13,7 @@
 #include "gateway.h"
 #include "keyring.h"
 #include "quota.h"
+#include "relays.h"
 
 struct proxy;
 
@@ -26,19 +27,16 @@ void proxy_reload(struct proxy *, const struct config *, const struct keyring *)
 
 struct proxy_status {
 	const struct quota *quota;
-	struct addr relay;
 	uint32_t sessions, max_sessions;	/* now */
 	uint64_t sessions_taken, sessions_refused;	/* since start */
 	/* Of the extended protocol; with the other nothing is known of the relay
 	 * but what becomes of sessions, and `extended` is false. */
 	bool extended;
-	bool up;			/* the relay answers */
-	uint64_t since_us;		/* it does or does not */
-	unsigned int subflows, subflows_wanted;
-	unsigned families;		/* that it reaches (gate.h) */
 };
-/* To be asked for once a second, so that `since_us` is right. */
 void proxy_status(struct proxy *, struct proxy_status *);
+
+/* Of config->relays[relay]; with the base protocol its address only. */
+void proxy_relay_status(struct proxy *, size_t relay, struct relays_status *);
 
 /* NULL: nothing is intercepted. */
 struct gateway *proxy_gateway(struct proxy *);

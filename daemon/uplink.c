@@ -450,6 +450,7 @@ uplink_state(const struct uplink *u, struct uplink_state *state)
 	*state = (struct uplink_state){
 		.up = trunk_up(u->trunk),
 		.subflows = slots_count(u->slots),
+		.sessions = group_sessions(trunk_group(u->trunk)),
 		.since_us = u->since_us,
 	};
 }

@@ -54,6 +54,7 @@ unsigned uplink_families(const struct uplink *);
 
 struct uplink_state {
 	unsigned int up, subflows;	/* subflows there are, and may be */
+	size_t sessions;		/* open */
 	uint64_t since_us;		/* clock_us() when the first one came
 					 * up, or the last one was lost, or the
 					 * uplink began */

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The relays of a proxy that speak the extended protocol: where each is, whether
+ * it answers, and its uplink; which of them a new session is given to
+ * (core/choice.h).
+ *
+ * When a relay is about to end, its uplink retires: sessions that are open may
+ * finish there, and a new uplink in its place finds the relay's successor.
+ * Sessions of a relay that is lost wait there for it.
+ */
+#ifndef RELAYS_H
+#define RELAYS_H
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "core/config.h"
+#include "core/wire.h"
+#include "keyring.h"
+#include "quota.h"
+#include "uplink.h"
+#include "net/hangup.h"
+#include "net/resolver.h"
+
+struct relays;
+
+struct relays_options {
+	struct ev_loop *loop;
+	struct hangup *hangup;
+	struct quota *quota;
+	const struct config *config;	/* these two until */
+	const struct keyring *keys;	/* relays_configure() */
+	/* relays_addresses() would say something else now. */
+	void (*on_addresses)(void *user);
+	/* After relays_drain(): the last session is gone. */
+	void (*on_idle)(void *user);
+	void *user;
+};
+
+/* Starts to dial all of them.  NULL if out of memory; relays_free() accepts
+ * NULL, and resets what is left.  Not freed inside a callback. */
+struct relays *relays_new(const struct relays_options *);
+void relays_free(struct relays *);
+
+/* Another configuration, with the same relays. */
+void relays_configure(struct relays *, const struct config *,
+    const struct keyring *);
+
+/* Carry the client `fd` through one of them; as uplink_open(), but for
+ * -ENOSPC. */
+int relays_open(struct relays *, const struct wire_open *, int fd,
+    void (*on_gone)(void *user, uint8_t code), void *user);
+
+/* Where they are, as far as is known; how many.  The array has room for all. */
+#define RELAYS_ADDRESSES_MAX (CONFIG_RELAYS_MAX * RESOLVER_MAX)
+size_t relays_addresses(const struct relays *, struct addr *);
+
+/* Look whether they answer.  false: none does.  `*families` is what they reach
+ * together (gate.h).  To be called about once a second (it is also done
+ * inside). */
+bool relays_look(struct relays *, unsigned *families);
+
+struct relays_status {
+	struct addr address;		/* family 0: not known yet */
+	bool up;			/* it answers */
+	uint64_t since_us;		/* it does or does not */
+	uint64_t aside_us;		/* for so long others are preferred */
+	unsigned families;		/* that it reaches (gate.h) */
+	size_t sessions;		/* open there */
+	struct uplink_state uplink;	/* zero when there is none any more */
+};
+/* Of config->relays[relay]. */
+void relays_status(struct relays *, size_t relay, struct relays_status *);
+
+/* Nothing new will be opened. */
+void relays_drain(struct relays *);
+/* Reset every session, both ends. */
+void relays_abort(struct relays *);
+
+#endif
