@@ -44,8 +44,8 @@ static_assert(GATE_IPV4 == RULESET_IPV4 && GATE_IPV6 == RULESET_IPV6 &&
 #define BEATS_EVERY 2			/* ticks */
 #define ALIVE_MS 6000
 #define ANSWER_MS 1000			/* the kernel's */
-#define SETTLE_S 1.			/* after routes have changed */
-#define MEND_S 1.			/* not more often than that */
+#define SETTLE_S 1.			/* not more often than that, routing */
+#define MEND_S 1.			/* and rules are installed again */
 #define REFUSED_MS 5000
 #define REFUSED_MAX 1024		/* of each family */
 #define REFUSED_REST_US UINT64_C(1000000)	/* when they are full */
@@ -72,6 +72,7 @@ struct gateway {
 	ev_io watch;
 
 	int tables_fd;			/* -1: not watched */
+	bool unsettled;			/* something in routing has changed */
 	bool damaged;			/* somebody removed what is ours */
 	ev_timer mend;			/* active: not again so soon */
 	ev_io tables;
@@ -422,17 +423,28 @@ install_route(struct gateway *g, struct route_failure *failure)
 }
 
 static void
-on_settled(struct ev_loop *loop, ev_timer *w, int revents)
+settle(struct gateway *g)
 {
 	static struct log_limit limit = { .burst = 3 };
-	struct gateway *g = w->data;
 	struct route_failure failure;
 
-	(void)loop;
-	(void)revents;
+	g->unsettled = false;
 	if (install_route(g, &failure) != 0)
 		log_limited(&limit, LOG_LEVEL_WARN, "gateway: %s",
 		    failure.text);
+	ev_timer_set(&g->settle, SETTLE_S, 0.);
+	ev_timer_start(g->options.loop, &g->settle);
+}
+
+static void
+on_settled(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	struct gateway *g = w->data;
+
+	(void)loop;
+	(void)revents;
+	if (g->unsettled)
+		settle(g);
 }
 
 static void
@@ -449,10 +461,11 @@ on_watch(struct ev_loop *loop, ev_io *w, int revents)
 		ev_io_stop(loop, w);
 		return;
 	}
-	if (changed == 0 || ev_is_active(&g->settle))
+	if (changed == 0)
 		return;
-	ev_timer_set(&g->settle, SETTLE_S, 0.);
-	ev_timer_start(loop, &g->settle);
+	g->unsettled = true;
+	if (!ev_is_active(&g->settle))
+		settle(g);
 }
 
 /* ---- the beat ---- */

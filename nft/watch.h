@@ -8,8 +8,8 @@
  *	... when it is readable:
  *	error = watch_read(fd, &changed);
  *
- * On a router with a full table, routes change all the time: look again after a
- * pause, not at once.
+ * On a router with a full table, routes change all the time: look again now and
+ * then, not each time.
  */
 #ifndef NFT_WATCH_H
 #define NFT_WATCH_H
