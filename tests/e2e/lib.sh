@@ -297,6 +297,11 @@ ended()		# pid
 	[ -z "$state" ] || [ "$state" = Z ]
 }
 
+not()		# command...
+{
+	! "$@"
+}
+
 # Until the command is true; false if it never was.
 wait_for()	# seconds, command...
 {

@@ -18,11 +18,6 @@ uid=$(id -u nobody) || skip "needs a user nobody"
 gid=$(id -g nobody)
 ulimit -c unlimited 2>/dev/null || true
 
-not()		# command...
-{
-	! "$@"
-}
-
 as_nobody()	# command...
 {
 	setpriv --reuid "$uid" --regid "$gid" --clear-groups "$@"

@@ -272,11 +272,6 @@ filtered()
 	    "client 10.77.1.3 80 at other" "client fd77:1::3 80 at other"
 }
 
-not()		# command...
-{
-	! "$@"
-}
-
 # Two clients behind one bridge, which meet without us.
 bridged()
 {
