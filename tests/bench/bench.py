@@ -37,6 +37,7 @@ import sys
 import time
 
 import hops
+import paths
 import report
 from hosts import Agent, Hosts, LabError, Link, Pair, Ping
 
@@ -90,12 +91,13 @@ QUICK = {
     "hops": {"rounds": 3, "seconds": 1},
 }
 
-HOPS = {
-    "links": [], "losses": [], "rounds": 0, "gets": {}, "repeats": 0,
-    "deadline": 180,
-    "hops": {"rounds": 10, "seconds": 1},
-}
-PLANS = {"full": FULL, "quick": QUICK, "hops": HOPS}
+# Not the five ways, but one of the other things.
+OTHER = {"links": [], "losses": [], "rounds": 0, "gets": {}, "repeats": 0}
+HOPS = {**OTHER, "deadline": 180, "hops": {"rounds": 10, "seconds": 1}}
+PATHS = {**OTHER, "deadline": 600, "paths": {"rounds": 3}}
+SMALL = {**OTHER, "deadline": 300, "paths": {"times": 40}}
+PLANS = {"full": FULL, "quick": QUICK, "hops": HOPS, "paths": PATHS,
+         "small": SMALL}
 
 LARGEST = 20 * MB
 PING_AFTER_S = 2        # slow start is over where it is going to be
@@ -128,7 +130,7 @@ class Lab:
     def __init__(self, options):
         self.directory = options.dir
         self.rorod = os.path.join(options.build, "rorod")
-        self.parts = options.parts
+        self.build, self.parts = options.build, options.parts
         self.server = options.server
         self.relay = options.relay
         self.haproxy = options.haproxy
@@ -408,7 +410,10 @@ def main():
     bench = None
     try:
         bench = Bench(lab, plan, results, time.monotonic() - opts.spent)
-        hops.run(lab, bench.client, plan["hops"], results)
+        if "hops" in plan:
+            hops.run(lab, bench.client, plan["hops"], results)
+        if "paths" in plan:
+            paths.run(lab, bench.client, plan["paths"], results)
         load_rules(lab)
         bench.run()
         results.add(kind="time", all_s=round(bench.elapsed(), 1),

@@ -15,6 +15,8 @@ import statistics
 import subprocess
 import sys
 
+import paths
+
 WAYS = {
     "cubic": "directly, cubic",
     "bbr": "directly, bbr",
@@ -256,7 +258,8 @@ def table(records):
     lines = []
     for cell in cells(records):
         lines += cell_table(cell, sizes(records))
-    return "\n".join(lines + hops_table(records) + notes(records)) + "\n"
+    return "\n".join(lines + hops_table(records) + paths.table(records) +
+                     notes(records)) + "\n"
 
 
 # ---- the plot ----
