@@ -27,6 +27,7 @@
 #include "net/subflow.h"
 #include "net/tcpinfo.h"
 #include "tuning.h"
+#include "ways.h"
 
 #define RENEW_S 1.		/* a subflow's time to become as fast as before */
 
@@ -57,6 +58,7 @@ struct slots {
 	bool named;			/* nobody knows the name before */
 	bool finished, obeying;
 	struct redial *redial;
+	struct ways *ways;
 	ev_timer wake;
 	ev_timer renewal;		/* of a subflow, for another key */
 	size_t count;
@@ -283,6 +285,11 @@ dial(struct slot *slot, uint32_t timeout_ms)
 	const struct sockopt_subflow sockopt = tuning_subflow(&path->socket,
 	    path->bulk);
 
+	if (ways_missing(s->ways, slot->path) != NULL) {	/* it was said */
+		redial_failed(s->redial, index_of(slot), REDIAL_LOCAL,
+		    clock_us(), chance_u16());
+		return;
+	}
 	slot->dial = dial_start(s->options.loop, &(struct dial_options){
 		.destination = s->options.address,
 		.source = path->source,
@@ -390,6 +397,48 @@ on_wake(struct ev_loop *loop, ev_timer *w, int revents)
 	(void)loop;
 	(void)revents;
 	obey(w->data);
+}
+
+/* ---- interfaces and addresses ---- */
+
+/* What cannot get through any more is closed, so that its sessions go on
+ * elsewhere at once. */
+static void
+leave(struct slot *slot)
+{
+	struct slots *s = slot->slots;
+	const struct subflow *now = slot->now->line.subflow;
+	const struct subflow *next = slot->next->line.subflow;
+	const char *missing = ways_missing(s->ways, slot->path), *why;
+
+	if (missing != NULL && (slot->dial != NULL || slot->fd != -1)) {
+		close_dial(slot);
+		attempt_failed(slot, REDIAL_LOCAL, 0, missing);
+	}
+	if (next != NULL && (why = ways_lost(s->ways, slot->path,
+	    subflow_fd(next))) != NULL) {
+		close_end(slot->next);
+		attempt_failed(slot, REDIAL_LOCAL, 0, why);
+	}
+	if (now != NULL && (why = ways_lost(s->ways, slot->path,
+	    subflow_fd(now))) != NULL) {
+		close_end(slot->now);
+		subflow_lost(slot, 0, why);
+	}
+}
+
+static void
+on_ways(void *user)
+{
+	struct slots *s = user;
+	uint64_t now = clock_us();
+
+	for (size_t i = 0; i < s->count; i++)
+		leave(&s->slots[i]);
+	for (size_t i = 0; i < relay_of(s)->npaths; i++)
+		if (ways_came(s->ways, i))
+			redial_hurry(s->redial, (uint8_t)i, now);
+	obey(s);
 }
 
 /* ---- another key ---- */
@@ -572,7 +621,9 @@ slots_new(const struct slots_options *o)
 		for (uint8_t j = 0; j < relay->paths[i].bulk; j++)
 			add_slot(s, (uint8_t)i, WIRE_SLOT_BULK + j);
 	}
-	if ((s->redial = make_redial(s)) == NULL) {
+	if ((s->redial = make_redial(s)) == NULL ||
+	    (s->ways = ways_new(o->loop, relay, on_ways, s)) == NULL) {
+		redial_free(s->redial);
 		free(s);
 		return NULL;
 	}
@@ -589,6 +640,7 @@ slots_free(struct slots *s)
 	close_ends(s);
 	for (size_t i = 0; i < s->count; i++)
 		close_dial(&s->slots[i]);
+	ways_free(s->ways);
 	redial_free(s->redial);
 	free(s);
 }
@@ -618,6 +670,7 @@ slots_configure(struct slots *s, const struct config *c,
 	s->options.config = c;
 	s->options.keys = keys;
 	redial_configure(s->redial, c->connect_timeout_ms);
+	ways_configure(s->ways, relay_of(s));
 	if (!addr_equal(&s->options.address, &address))
 		move(s, address);
 	start_renewal(s, 0.);

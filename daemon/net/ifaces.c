@@ -81,6 +81,30 @@ ifaces_missing(const struct ifaces *f, const char *interface,
 	return NULL;
 }
 
+/* FNV-1a of each, and their sum, since their order means nothing. */
+uint64_t
+ifaces_print(const struct ifaces *f, const char *interface)
+{
+	struct addr own;
+	uint64_t sum = 0;
+
+	if (f == NULL)
+		return 0;
+	for (const struct ifaddrs *i = f->all; i != NULL; i = i->ifa_next) {
+		uint64_t hash = UINT64_C(0xcbf29ce484222325);
+
+		if (i->ifa_addr == NULL || (interface != NULL &&
+		    strcmp(i->ifa_name, interface) != 0) ||
+		    addr_from_sockaddr(&own, i->ifa_addr,
+		    sizeof(struct sockaddr_storage)) != 0)
+			continue;
+		for (size_t k = 0; k < sizeof(own.ip); k++)
+			hash = (hash ^ own.ip[k]) * UINT64_C(0x100000001b3);
+		sum += hash;
+	}
+	return sum;
+}
+
 bool
 ifaces_have(const struct ifaces *f, const struct addr *a)
 {

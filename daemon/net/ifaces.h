@@ -6,6 +6,7 @@
 #define NET_IFACES_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "core/addr.h"
 
@@ -20,6 +21,9 @@ void ifaces_free(struct ifaces *);
  * any), a literal for the log; NULL: it can. */
 const char *ifaces_missing(const struct ifaces *, const char *interface,
     const struct addr *source);
+
+/* Another number when other addresses are on an interface (NULL: on any). */
+uint64_t ifaces_print(const struct ifaces *, const char *interface);
 
 /* Is it an address of ours?  The port is not looked at. */
 bool ifaces_have(const struct ifaces *, const struct addr *);

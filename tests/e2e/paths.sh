@@ -1,0 +1,155 @@
+#!/bin/bash
+# SPDX-License-Identifier: ISC
+#
+# A proxy with two paths to its relay.  A backup carries nothing, until the
+# other path swallows all that it is given; it gives back when that path is
+# there again.  Weights say where small sessions go, and a path without weight
+# has none; bulk uses both.  A reload changes both.
+#
+# RORO_LONG=1: the path is gone for 60 s, not for 4.
+
+. "${srcdir:-.}/tests/e2e/lib.sh"
+
+begin
+cable gateway lte relay eth2 4 || give_up "there is no second cable"
+on gateway ip route add "$relay4/32" via 10.77.4.2 dev lte metric 100
+steady="${srcdir:-.}/tests/e2e/steady.py"
+away=4
+[ -z "${RORO_LONG-}" ] || away=60
+SUBFLOWS=8
+
+# Two paths, with these options, and no byte twice on purpose.
+two_paths()	# options of wan, options of lte
+{
+	PROXY_PATH="interface = \"wan\" $1 }
+	    path \"lte\" { interface = \"lte\" $2" proxy_config <<-END
+		redundancy = 0
+	END
+}
+
+# Bytes that the gateway sent and got on an interface.
+carried()	# wan|lte
+{
+	on gateway sh -c "cd /sys/class/net/$1/statistics &&
+	    echo \$((\$(cat tx_bytes) + \$(cat rx_bytes)))"
+}
+
+note()
+{
+	wan=$(carried wan) lte=$(carried lte)
+}
+
+# How much of it was there since note(), in percent.
+share()	# wan|lte
+{
+	local a=$(($(carried wan) - wan)) b=$(($(carried lte) - lte))
+
+	case $1 in
+	wan) echo $((100 * a / (a + b))) ;;
+	lte) echo $((100 * b / (a + b))) ;;
+	esac
+}
+
+within()	# least, value, most
+{
+	[ "$1" -le "$2" ] && [ "$2" -le "$3" ]
+}
+
+# The cable is there, but nothing gets through.
+swallow()
+{
+	on relay nft -f - <<-END || give_up "the relay has no firewall"
+	table inet swallow {
+		chain in {
+			type filter hook prerouting priority raw
+			iifname "eth1" ip saddr != 10.77.3.0/24 accept
+			iifname "eth0" drop
+		}
+	}
+	END
+}
+
+let_through()
+{
+	on relay nft delete table inet swallow
+}
+
+read_again()	# how often
+{
+	[ "$(grep -c ": read again" "$tmp/proxy.log")" -eq "$1" ]
+}
+
+reload()	# which it is
+{
+	kill -HUP "$(pid_of proxy)"
+	wait_for 5 read_again "$1" || give_up "the proxy does not reload"
+}
+
+steadily()	# seconds, bytes a second
+{
+	on client python3 "$steady" run "$server4" 1100 "$1" "$2" 2>"$tmp/gap"
+}
+
+small()	# how many
+{
+	on client python3 "$steady" small "$server4" 1100 "$1" 20000
+}
+
+start server server python3 "$steady" serve 1100
+wait_for 10 listening server 1100 || give_up "there is no server"
+
+echo "    a backup:"
+two_paths "" "backup = yes"
+echo 'redundancy = 0' | relay_config
+start_relay
+start_proxy
+redirect 1100
+note
+check "small sessions work" small 20
+check "and a steady one" steadily 1 1000000
+check "the backup carries nothing of them ($(share lte) %)" \
+    within 0 "$(share lte)" 1
+
+steadily $((away + 4)) 200000 >"$tmp/steady" &
+client=$!
+sleep 1
+swallow
+sleep "$away"
+note
+sleep 0.5
+check "the backup has taken over ($(share lte) %)" within 90 "$(share lte)" 100
+let_through
+wait $client
+status=$?
+cat "$tmp/steady" "$tmp/gap"
+check "the session does not notice" [ "$status" -eq 0 ]
+# A path is suspect after a second, and looked at each 100 ms.
+check "it went on in time ($(tail -n 1 "$tmp/gap") s of 1.1)" \
+    awk -v gap="$(tail -n 1 "$tmp/gap")" 'BEGIN { exit !(gap + 0 < 2.2) }'
+back()
+{
+	note
+	small 5 && within 0 "$(share lte)" 5
+}
+check "the backup gives back" wait_for 8 back
+
+echo "    weights:"
+two_paths "weight = 75" "weight = 25"
+reload 1
+note
+check "many small sessions" small 100
+check "three of four go over the first path ($(share wan) %)" \
+    within 60 "$(share wan)" 90
+note
+check "bulk" on client python3 "$steady" small "$server4" 1100 1 30000000
+check "both paths carry it ($(share lte) % and $(share wan) %)" \
+    within 10 "$(share lte)" 90
+
+two_paths "weight = 0" "weight = 1"
+reload 2
+note
+check "small sessions" small 20
+check "none is where there is no weight ($(share wan) %)" \
+    within 0 "$(share wan)" 1
+stop proxy
+finish
