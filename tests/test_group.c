@@ -1390,6 +1390,34 @@ when_all_are_suspect_nothing_is_sent_again(void **state)
 }
 
 static void
+a_path_is_doubtful_as_a_whole(void **state)
+{
+	struct fixture *f = *state;
+	int replaced;
+
+	settle(f);
+	assert_int_equal(group_attach(f->g[PROXY], 1, 0, f->now, &replaced),
+	    2);
+	f->now += 1;
+	stand_still(f, PROXY, 0, 50);
+	assert_true(group_subflow_suspect(f->g[PROXY], 0));
+	assert_false(group_subflow_suspect(f->g[PROXY], 1));
+	assert_false(group_subflow_used(f->g[PROXY], 1));
+	assert_true(group_subflow_used(f->g[PROXY], 2));
+
+	/* It is asked, and moves: the other one was alone. */
+	assert_int_equal(fill(f, PROXY, 1), WIRE_CONTROL_MAX);
+	move(f, PROXY, 1);
+	assert_true(group_subflow_used(f->g[PROXY], 1));
+	assert_false(group_subflow_used(f->g[PROXY], 0));
+
+	/* Without another path there is nothing to choose from. */
+	group_detach(f->g[PROXY], 2, f->now);
+	stand_still(f, PROXY, 0, 60);
+	assert_true(group_subflow_used(f->g[PROXY], 1));
+}
+
+static void
 what_a_suspect_carried_and_has_left_is_not_sent_again(void **state)
 {
 	struct fixture *f = *state;
@@ -1474,6 +1502,7 @@ main(void)
 		T(a_path_is_told_again_when_it_changes),
 		T(a_path_is_not_told_by_the_relay),
 		T(an_unused_path_is_asked_when_all_others_are_silent),
+		T(a_path_is_doubtful_as_a_whole),
 		T(a_forgotten_group_resets_its_sessions),
 		T(sessions_that_end_without_a_subflow_leave_nothing),
 		T(who_holds_nothing_is_not_shed),

@@ -21,7 +21,7 @@ begin(struct fixture *f, uint32_t rtt_ms)
 {
 	*f = (struct fixture){ .now = START };
 	f->facts.rtt_us = rtt_ms * 1000;
-	health_begin(&f->h);
+	health_begin(&f->h, f->now);
 }
 
 /* Look each tenth of a second for so long. */

@@ -119,8 +119,35 @@ group_bury(struct group *g)
 
 /* ---- subflows ---- */
 
-/* Which are in use: none that is suspect, and none of a backup path, while there
- * are others. */
+/*
+ * Those of the same paths as the suspects that have not moved since either: one
+ * after another would swallow the same for a second each.  They are asked, and
+ * are in use again when that arrives.
+ */
+static uint64_t
+doubtful(struct group *g, uint64_t suspect)
+{
+	struct session_env *e = &g->env;
+	uint64_t doubtful = 0, since[PATHS] = { 0 };
+
+	for (uint64_t m = suspect; m != 0; m &= m - 1) {
+		int i = __builtin_ctzll(m);
+
+		if (e->health[i].moved_us > since[e->path_of[i]])
+			since[e->path_of[i]] = e->health[i].moved_us;
+	}
+	for (uint64_t m = e->attached & ~suspect; m != 0; m &= m - 1) {
+		int i = __builtin_ctzll(m);
+
+		if (e->health[i].alive_us <= since[e->path_of[i]] &&
+		    since[e->path_of[i]] != 0)
+			doubtful |= subflow_bit(i);
+	}
+	return doubtful;
+}
+
+/* Which are in use: none that is suspect or doubtful, and none of a backup path,
+ * while there are others. */
 static void
 choose_subflows(struct group *g, uint64_t now)
 {
@@ -137,6 +164,12 @@ choose_subflows(struct group *g, uint64_t now)
 			suspect |= subflow_bit(i);
 		if (e->paths.of[g->subflows[i].path].backup)
 			backup |= subflow_bit(i);
+	}
+	uint64_t doubt = doubtful(g, suspect);
+	if ((all & ~(suspect | doubt)) != 0) {
+		for (uint64_t m = doubt & ~e->stalled; m != 0; m &= m - 1)
+			g->subflows[__builtin_ctzll(m)].ping_due = true;
+		suspect |= doubt;
 	}
 	if (suspect == all)
 		suspect = 0;
@@ -177,7 +210,7 @@ group_attach(struct group *g, uint8_t path, uint8_t slot, uint64_t now,
 		.path_due = g->env.proxy && g->env.paths.said[path],
 	};
 	g->env.carried[free_one] = 0;
-	health_begin(&g->env.health[free_one]);
+	health_begin(&g->env.health[free_one], now);
 	g->env.path_of[free_one] = path;
 	g->env.attached |= subflow_bit(free_one);
 	choose_subflows(g, now);
@@ -292,7 +325,8 @@ group_subflow_facts(struct group *g, int subflow,
 	if (!g->subflows[subflow].attached)
 		return;
 	health_look(h, facts, now);
-	if (h->suspect != suspect)
+	if (h->suspect != suspect ||
+	    (g->env.stalled & subflow_bit(subflow)) != 0)
 		choose_subflows(g, now);
 	g->env.uneven = is_uneven(&g->env, now);
 }

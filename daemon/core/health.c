@@ -6,9 +6,9 @@
 #define PATIENCE_TRIPS 3
 
 void
-health_begin(struct health *h)
+health_begin(struct health *h, uint64_t now)
 {
-	*h = (struct health){ 0 };
+	*h = (struct health){ .alive_us = now };
 }
 
 uint64_t
@@ -28,6 +28,8 @@ health_look(struct health *h, const struct group_facts *facts, uint64_t now)
 	h->facts = *facts;
 	h->looked_us = now;
 	h->given_bytes = 0;
+	if (moved)
+		h->alive_us = now;
 	if (moved || !waited || facts->waiting_bytes == 0)
 		h->moved_us = now;
 	if (moved || facts->waiting_bytes == 0)

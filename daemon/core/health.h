@@ -26,12 +26,14 @@ struct health {
 	struct group_facts facts;
 	uint64_t looked_us;		/* 0: never */
 	uint64_t moved_us;		/* when it last moved, or began to wait */
+	uint64_t alive_us;		/* when it was last seen to move, or came
+					 * up */
 	uint64_t given_bytes;		/* to it, since that look */
 	bool suspect;
 };
 
 /* A subflow that came up. */
-void health_begin(struct health *);
+void health_begin(struct health *, uint64_t now);
 
 /* Without progress for so long, while something waits, it is suspect: the larger
  * of 1 s and three round trips (protocol.md 2.5).  TCP sends what is lost again

@@ -6,7 +6,7 @@
 # there again.  Weights say where small sessions go, and a path without weight
 # has none; bulk uses both.  A reload changes both.
 #
-# RORO_LONG=1: the path is gone for 60 s, not for 4.
+# RORO_LONG=1: the path is gone for 60 s, not for 3.
 
 . "${srcdir:-.}/tests/e2e/lib.sh"
 
@@ -14,7 +14,7 @@ begin
 cable gateway lte relay eth2 4 || give_up "there is no second cable"
 on gateway ip route add "$relay4/32" via 10.77.4.2 dev lte metric 100
 steady="${srcdir:-.}/tests/e2e/steady.py"
-away=4
+away=3
 [ -z "${RORO_LONG-}" ] || away=60
 SUBFLOWS=8
 
@@ -110,7 +110,7 @@ check "and a steady one" steadily 1 1000000
 check "the backup carries nothing of them ($(share lte) %)" \
     within 0 "$(share lte)" 1
 
-steadily $((away + 4)) 200000 >"$tmp/steady" &
+steadily $((away + 3)) 200000 >"$tmp/steady" &
 client=$!
 sleep 1
 swallow

@@ -74,14 +74,20 @@ may_carry(const struct world *w, const struct link *l, int side)
 	if (side == RELAY)
 		return group_subflow_used(w->sides[side].group,
 		    l->number[side]);
+	bool other = false;
+
 	if (!is_backup(w, l))
 		return true;
-	for (size_t i = 0; i < w->nlinks; i++)
-		if (w->links[i]->state[side] == END_ATTACHED &&
-		    w->links[i]->from[side].quiet_since == 0 &&
-		    !is_backup(w, w->links[i]))
-			return false;
-	return true;
+	for (size_t i = 0; i < w->nlinks; i++) {
+		const struct link *o = w->links[i];
+
+		if (o->state[side] != END_ATTACHED || is_backup(w, o))
+			continue;
+		if (o->from[side].quiet_since != 0)	/* so may be others */
+			return true;
+		other = true;
+	}
+	return !other;
 }
 
 /* A backup may be asked and answer, no more. */
