@@ -62,9 +62,9 @@ extra_headers()
 	check_machine.c) echo dirent.h ;;
 	check_nft.c)
 		echo endian.h libmnl/libmnl.h linux/netfilter.h \
-		    linux/netfilter/nf_tables.h \
+		    linux/netfilter/nf_nat.h linux/netfilter/nf_tables.h \
 		    linux/netfilter/nf_tables_compat.h \
-		    linux/netfilter/nfnetlink.h ;;
+		    linux/netfilter/nfnetlink.h linux/netfilter/xt_TPROXY.h ;;
 	check_offload.c) echo sys/wait.h ;;
 	check_print.c) echo json-c/json.h ;;
 	check_route.c)
