@@ -181,13 +181,12 @@ on_tick(struct ev_loop *loop, ev_timer *w, int revents)
 			lookup_tell(r->entries[i].lookup, r->entries[i].up);
 }
 
-/* A relay may have servers without a way to the Internet; only of IPv6 is it
- * known that there are networks without. */
 bool
 relays_look(struct relays *r, unsigned *families)
 {
 	uint64_t now = clock_us();
 	unsigned preferred = 0, others = 0;
+	bool up = false;
 
 	for (size_t i = 0; i < r->count; i++) {
 		unsigned reached;
@@ -195,14 +194,15 @@ relays_look(struct relays *r, unsigned *families)
 		look_at(&r->entries[i], now);
 		if (!r->entries[i].up)
 			continue;
-		reached = GATE_IPV4 | r->choice.relays[i].families;
+		up = true;
+		reached = r->choice.relays[i].families;
 		if (choice_aside_us(&r->choice, i, now) == 0)
 			preferred |= reached;
 		else
 			others |= reached;
 	}
 	*families = preferred != 0 ? preferred : others;
-	return *families != 0;
+	return up;
 }
 
 /* ---- sessions ---- */
