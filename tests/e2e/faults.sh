@@ -42,11 +42,11 @@ with_faults()	# NAME=VALUE...
 }
 
 # Transfers while that is so, see transfers.py.
-transfers()	# seconds, at a time, bytes, least per cent that are whole
+transfers()	# seconds, at a time, bytes, least per cent that are whole, until
 {
 	PROBE_PREFIX=$prefix PYTHONDONTWRITEBYTECODE=1 python3 \
 	    "${srcdir:-.}/tests/e2e/transfers.py" "$1" "$2" "$3" "$4" \
-	    "${PATIENCE:-60}" || failures=$((failures + 1))
+	    "${PATIENCE:-60}" "${@:5}" || failures=$((failures + 1))
 }
 
 # Both processes are there and serve.

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: ISC
 """Transfers without end, while something happens to the daemons:
 
-    transfers.py SECONDS AT_A_TIME BYTES LEAST PATIENCE
+    transfers.py SECONDS AT_A_TIME BYTES LEAST PATIENCE [UNTIL]
 
 Each sends up to BYTES both ways at once and ends each way for itself.  Whatever
 happens, what arrives is what was sent, and an end of file comes only behind the
 last byte; a reset may come at any time, silence of PATIENCE seconds may not.
-At least LEAST per cent have to be whole at both ends."""
+At least LEAST per cent have to be whole at both ends.  None begins when SECONDS
+are over, or the file UNTIL is there."""
 
 import os
 import random
@@ -145,7 +146,8 @@ def ask(r, port, most, patience, tally, rng):
 
 
 def main():
-    seconds, at_a_time, most, least, patience = map(int, sys.argv[1:])
+    seconds, at_a_time, most, least, patience = map(int, sys.argv[1:6])
+    enough = sys.argv[6] if len(sys.argv) > 6 else ""
     seed = int(os.environ.get("SEED", time.time_ns() % 1000000))
     print(f"SEED={seed}", flush=True)
     clients, servers = Tally(), Tally()
@@ -158,7 +160,7 @@ def main():
         listener.settimeout(None)
         threading.Thread(target=accept_all, args=(listener, patience, servers),
                          daemon=True).start()
-        while time.monotonic() < end:
+        while time.monotonic() < end and not os.path.exists(enough):
             before = clients.whole
             ask(r, listener, most, patience, clients, rng)
             if clients.whole == before:         # not a flood of errors
