@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: ISC
 #
-# 20,000 connections come and go in bursts, and handshakes that never end fill
+# 8,000 connections come and go in bursts, and handshakes that never end fill
 # the backlog: nobody is kept out, and nothing is left.
 #
 # RORO_LONG=1: 100,000.

@@ -24,6 +24,10 @@ def pid_of(name):
     return int(os.environ[name.upper() + "_PID"])
 
 
+def descriptors(name):
+    return len(os.listdir(f"/proc/{pid_of(name)}/fd"))
+
+
 def resident_kib(name):
     with open(f"/proc/{pid_of(name)}/status") as f:
         return next(int(line.split()[1]) for line in f
