@@ -12,7 +12,7 @@
 . "${srcdir:-.}/tests/e2e/faults.sh"
 
 begin
-seconds=2
+seconds=1
 [ -z "${RORO_LONG-}" ] || seconds=60
 seed=${FAIL_SEED:-$$}
 echo "FAIL_SEED=$seed"

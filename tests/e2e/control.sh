@@ -144,8 +144,13 @@ as_before()
 
 proxy_has=$(descriptors proxy)
 for name in proxy relay; do
-	python3 "$helper" hostile "$control/$name.sock"
+	python3 "$helper" hostile "$control/$name.sock" &
+	pids[hostile-$name]=$!
+done
+for name in proxy relay; do
+	wait "${pids[hostile-$name]}"
 	check "hostile clients do not harm the $name" [ $? -eq 0 ]
+	unset "pids[hostile-$name]"
 	check "which runs on" running "$name"
 done
 check "nothing is left of them" wait_for 10 as_before

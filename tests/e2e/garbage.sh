@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: ISC
 #
-# Connections that say what nobody understands, 5000 to the relay's port and
-# 5000 to the proxy's: both daemons serve as before, keep nothing of them and
+# Connections that say what nobody understands, 2000 to the relay's port and
+# 2000 to the proxy's: both daemons serve as before, keep nothing of them and
 # say little.
 #
 # RORO_LONG=1: a million.
@@ -16,7 +16,7 @@ python3 -c 'import cryptography' 2>/dev/null ||
 
 here=${srcdir:-.}/tests/e2e
 export PROBE_PREFIX=$prefix PYTHONDONTWRITEBYTECODE=1
-MANY=5000
+MANY=2000
 [ -n "${RORO_LONG-}" ] && MANY=500000
 GROWTH_KIB=1024
 sanitized && GROWTH_KIB=300000	# freed memory is kept for a while

@@ -9,7 +9,7 @@ from probe import (Mute, accept, at_once, counter, end_of, finish, main,
 
 PROXY_PORT = 1092
 MB = pattern(1 << 20)
-CLOSES = 10000 if os.environ.get("RORO_LONG") else 1000
+CLOSES = 10000 if os.environ.get("RORO_LONG") else 300
 
 
 @probe("the client ends, then comes a long answer",

@@ -36,7 +36,7 @@ differ()	# relay's, proxy's, what the relay says
 	protection=$1
 	relay_config </dev/null
 	protection=$2
-	proxy_config </dev/null
+	proxy_config <<<'connect-timeout = 2s'
 	rm -f "$tmp/relay.log" "$tmp/proxy.log"
 	start_relay
 	start_proxy_alone

@@ -10,7 +10,7 @@
 . "${srcdir:-.}/tests/e2e/faults.sh"
 
 begin
-seconds=2
+seconds=1
 [ -z "${RORO_LONG-}" ] || seconds=60
 redirect 1100-2099
 

@@ -4,7 +4,7 @@
 # The simulator's part in make check: small writes beside bulk ones, then many
 # seeds.  With RORO_UNIT_ONLY a sample of them, with RORO_LONG many more.
 
-seeds=2000
+seeds=500		# each bug of tests/sim/bugs shows in 400
 test -z "$RORO_UNIT_ONLY" || seeds=200
 test -z "$RORO_LONG" || seeds=40000
 
