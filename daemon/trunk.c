@@ -23,9 +23,6 @@
 #include "net/tcpinfo.h"
 
 #define ROUNDS 8
-#define PING_US UINT64_C(15000000)	/* of silence; NATs forget sooner or
-					 * later */
-#define PINGS 2				/* unanswered ones that are enough */
 #define LOOK_US UINT64_C(100000)	/* at the TCP of each subflow */
 #define SHED_US UINT64_C(250000)
 #define IDLE_MIN_US UINT64_C(20000)
@@ -33,6 +30,9 @@
 /* What is due but cannot leave waits for a subflow to become writable, which is
  * an event of its own; looking sooner would be spinning. */
 #define TICK_MIN_US UINT64_C(5000)
+/* A timer that is so late says that we were stopped, and not what the peer did
+ * meanwhile. */
+#define AWAY_US UINT64_C(1000000)
 
 struct trunk {
 	struct reap_entry reap;		/* first: it is freed as such */
@@ -47,6 +47,8 @@ struct trunk {
 	unsigned int up;
 	unsigned int alive;		/* of these, where the peer was heard */
 	uint64_t resume_us, expires;	/* without one of those; 0: it did */
+	uint64_t heard_us;		/* on any of them, at last */
+	uint64_t armed_us;		/* when the timer should be over */
 
 	ev_prepare prepare;
 	ev_timer timer;
@@ -179,13 +181,68 @@ earlier(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
-/* When a subflow has been silent for long enough. */
+/* The first question that was not answered yet, on any subflow; 0: none. */
 static uint64_t
-ping_due(const struct trunk *t, const struct trunk_subflow *f)
+first_asked(const struct trunk *t)
 {
-	uint64_t heard = group_heard(t->group, f->number);
+	uint64_t first = 0;
 
-	return (heard > f->pinged_us ? heard : f->pinged_us) + PING_US;
+	for (int i = 0; i < GROUP_SUBFLOWS; i++) {
+		const struct trunk_subflow *f = t->subflows[i];
+
+		if (f != NULL && f->silence.asked_us != 0 &&
+		    (first == 0 || f->silence.asked_us < first))
+			first = f->silence.asked_us;
+	}
+	return first;
+}
+
+static struct silence_facts
+silence_facts(const struct trunk *t, const struct trunk_subflow *f,
+    uint64_t asked)
+{
+	return (struct silence_facts){
+		.heard_us = group_heard(t->group, f->number),
+		.expects = group_subflow_expects(t->group, f->number),
+		.rtt_us = group_rtt_us(t->group),
+		.beside_us = asked,
+	};
+}
+
+/* When a subflow has been silent for long enough, for whatever is next. */
+static uint64_t
+silence_deadline(const struct trunk *t)
+{
+	uint64_t at = GROUP_NEVER, asked = first_asked(t);
+
+	for (int i = 0; i < GROUP_SUBFLOWS; i++) {
+		const struct trunk_subflow *f = t->subflows[i];
+
+		if (f == NULL)
+			continue;
+		struct silence_facts facts = silence_facts(t, f, asked);
+		at = earlier(at, silence_due(&f->silence, &facts));
+	}
+	return at;
+}
+
+/* When the sessions have waited for long enough.  Subflows that are there and
+ * silent are no better than none. */
+static uint64_t
+expiry(const struct trunk *t)
+{
+	uint64_t since;
+
+	if (t->alive == 0)
+		return t->expires != 0 ? t->expires : GROUP_NEVER;
+	for (int i = 0; i < GROUP_SUBFLOWS; i++) {
+		const struct trunk_subflow *f = t->subflows[i];
+
+		if (f != NULL && f->heard && !f->silence.silent)
+			return GROUP_NEVER;
+	}
+	since = first_asked(t);
+	return (since > t->heard_us ? since : t->heard_us) + t->resume_us;
 }
 
 /* Nothing is left to say, but the last of it is still under way, and closing
@@ -214,19 +271,17 @@ arm(struct trunk *t)
 {
 	uint64_t now = clock_us(), at = group_deadline(t->group);
 
-	for (int i = 0; i < GROUP_SUBFLOWS; i++)
-		if (t->subflows[i] != NULL)
-			at = earlier(at, ping_due(t, t->subflows[i]));
+	at = earlier(at, silence_deadline(t));
 	if (has_to_look(t))
 		at = earlier(at, t->look_at);
-	if (t->alive == 0 && t->expires != 0)
-		at = earlier(at, t->expires);
+	at = earlier(at, expiry(t));
 	if (budget_level(t->budget) == BUDGET_OVER)
 		at = earlier(at, now + SHED_US);
 	if (t->idle_since != 0 && !t->idle_told)
 		at = earlier(at, t->idle_since + idle_us(t));
 	if (t->changed || at < now + TICK_MIN_US)
 		at = now + TICK_MIN_US;
+	t->armed_us = at;
 	ev_timer_stop(t->loop, &t->timer);
 	if (at == GROUP_NEVER)
 		return;
@@ -297,22 +352,39 @@ close_subflow(struct trunk_subflow *f, const char *why)
 	t->callbacks->on_lost(t->user, f, why);
 }
 
-/* TCP notices a dead path by what it has to send; a silent subflow has nothing,
- * and a NAT may have forgotten it. */
 static void
-look_after(struct trunk *t, struct trunk_subflow *f, uint64_t now)
+look_after(struct trunk *t, struct trunk_subflow *f, uint64_t asked,
+    uint64_t now)
 {
-	if (group_heard(t->group, f->number) > f->pinged_us)
-		f->pings = 0;
-	if (now < ping_due(t, f))
-		return;
-	if (f->pings >= PINGS) {
+	struct silence_facts facts = silence_facts(t, f, asked);
+	bool was_silent = f->silence.silent;
+	enum silence_step step = silence_look(&f->silence, &facts, now);
+
+	if (step == SILENCE_DEAD) {
 		close_subflow(f, "no sign of life");
 		return;
 	}
-	f->pings++;
-	f->pinged_us = now;
-	group_ping(t->group, f->number, now);
+	if (step == SILENCE_ASK)
+		group_ping(t->group, f->number, now);
+	if (f->silence.silent && !was_silent &&
+	    t->callbacks->on_silent != NULL)
+		t->callbacks->on_silent(t->user, f, true);
+}
+
+/* Only what is there is closed in here, so that `t` stays. */
+static void
+look_after_all(struct trunk *t, uint64_t now)
+{
+	bool away = now > t->armed_us + AWAY_US;
+	uint64_t asked;
+
+	for (int i = 0; i < GROUP_SUBFLOWS && away; i++)
+		if (t->subflows[i] != NULL)
+			silence_pardon(&t->subflows[i]->silence, now);
+	asked = first_asked(t);
+	for (int i = 0; i < GROUP_SUBFLOWS; i++)
+		if (t->subflows[i] != NULL)
+			look_after(t, t->subflows[i], asked, now);
 }
 
 static void
@@ -325,10 +397,8 @@ on_timer(struct ev_loop *loop, ev_timer *w, int revents)
 	(void)revents;
 	t->changed = true;
 	group_tick(t->group, now);
-	for (int i = 0; i < GROUP_SUBFLOWS; i++)
-		if (t->subflows[i] != NULL)
-			look_after(t, t->subflows[i], now);
-	if (t->alive > 0 || t->expires == 0 || now < t->expires)
+	look_after_all(t, now);
+	if (now < expiry(t))
 		return;
 	t->expires = 0;
 	trunk_reset(t, WIRE_CODE_TIMEOUT);
@@ -358,6 +428,7 @@ trunk_attach(struct trunk *t, struct trunk_subflow *f)
 	/* A sign of life each way, at once: the peer's first frame says that
 	 * the group exists. */
 	group_ping(t->group, number, now);
+	silence_asked(&f->silence, now);
 	if (replaced >= 0)
 		close_subflow(t->subflows[replaced], "replaced by a newer one");
 	trunk_change(t);
@@ -368,15 +439,18 @@ void
 trunk_detach(struct trunk_subflow *f)
 {
 	struct trunk *t = f->trunk;
-	uint64_t now = clock_us();
+	uint64_t now = clock_us(), since;
 
 	if (t == NULL)
 		return;
+	if (f->heard && --t->alive == 0) {
+		since = f->silence.silent ? f->silence.asked_us : now;
+		t->expires = (since > t->heard_us ? since : t->heard_us) +
+		    t->resume_us;
+	}
 	group_detach(t->group, f->number, now);
 	t->subflows[f->number] = NULL;
 	t->up--;
-	if (f->heard && --t->alive == 0)
-		t->expires = now + t->resume_us;
 	*f = (struct trunk_subflow){ .subflow = f->subflow, .path = f->path,
 		.slot = f->slot, .rate_bps = f->rate_bps };
 	for (int i = 0; i < GROUP_SUBFLOWS; i++)	/* its share is free */
@@ -470,32 +544,8 @@ trunk_ask(struct trunk *t, uint64_t every_us)
 		t->asked = (t->asked + 1) % GROUP_SUBFLOWS;
 	while (t->subflows[t->asked] == NULL);
 	group_ping(t->group, t->asked, now);
+	silence_asked(&t->subflows[t->asked]->silence, now);
 	trunk_change(t);
-}
-
-void
-trunk_ask_all(struct trunk *t)
-{
-	for (int i = 0; i < GROUP_SUBFLOWS; i++)
-		if (t->subflows[i] != NULL)
-			group_ping(t->group, i, clock_us());
-	trunk_change(t);
-}
-
-void
-trunk_drop_silent(struct trunk *t, uint64_t since_us)
-{
-	for (int i = 0; i < GROUP_SUBFLOWS; i++)
-		if (t->subflows[i] != NULL &&
-		    group_answered(t->group, i) < since_us)
-			close_subflow(t->subflows[i],
-			    "silent, while another is not");
-}
-
-uint64_t
-trunk_rtt_us(const struct trunk *t)
-{
-	return group_rtt_us(t->group);
 }
 
 int
@@ -504,7 +554,7 @@ trunk_take(struct subflow *subflow, const uint8_t *bytes, size_t len)
 	struct trunk_subflow *f = subflow_user(subflow);
 	struct trunk *t = f->trunk;
 	const struct metrics *m = group_metrics(t->group);
-	uint64_t faults = m->protocol_errors;
+	uint64_t faults = m->protocol_errors, now = clock_us();
 	int used;
 
 	if (!f->heard) {
@@ -514,7 +564,10 @@ trunk_take(struct subflow *subflow, const uint8_t *bytes, size_t len)
 			t->callbacks->on_heard(t->user, f);
 	}
 	t->changed = true;
-	used = group_take(t->group, f->number, bytes, len, clock_us());
+	t->heard_us = now;
+	if (silence_heard(&f->silence) && t->callbacks->on_silent != NULL)
+		t->callbacks->on_silent(t->user, f, false);
+	used = group_take(t->group, f->number, bytes, len, now);
 	/* (What is wrong with the subflow itself is said when it is closed.) */
 	if (used >= 0 && m->protocol_errors != faults)
 		t->callbacks->on_fault(t->user);

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "core/group.h"
+#include "core/silence.h"
 #include "leg.h"
 #include "net/subflow.h"
 #include "pacer.h"
@@ -33,8 +34,7 @@ struct trunk_subflow {
 	struct trunk *trunk;
 	int number;
 	bool heard;
-	unsigned int pings;		/* without an answer */
-	uint64_t pinged_us;
+	struct silence silence;
 	struct pacer_subflow pacer;
 };
 
@@ -51,6 +51,9 @@ struct trunk_callbacks {
 	void (*on_fault)(void *user);
 	/* The first frames came on a subflow. */
 	void (*on_heard)(void *user, struct trunk_subflow *);
+	/* Proxy: nothing was heard on it when something should have been; or
+	 * it is heard again after that. */
+	void (*on_silent)(void *user, struct trunk_subflow *, bool silent);
 	/* The trunk has closed and detached a subflow: it was silent, or a
 	 * newer one took its place.  `why` is for the log. */
 	void (*on_lost)(void *user, struct trunk_subflow *, const char *why);
@@ -73,7 +76,8 @@ struct trunk_options {
 	struct traffic *traffic;	/* of the legs; or NULL */
 	uint32_t first_ms;		/* sessions wait that for the first
 					 * subflow */
-	uint32_t resume_ms;		/* and that when all were lost */
+	uint32_t resume_ms;		/* and that when all were lost, or
+					 * silent */
 	const struct trunk_callbacks *callbacks;
 	void *user;
 };
@@ -132,11 +136,6 @@ void trunk_tell_features(struct trunk *, const struct trunk_subflow *,
 uint64_t trunk_answered_us(const struct trunk *);
 /* Ask on one subflow, another each time, at most once in `every_us`. */
 void trunk_ask(struct trunk *, uint64_t every_us);
-/* Ask on all of them, now. */
-void trunk_ask_all(struct trunk *);
-/* Close those where nothing was answered since then. */
-void trunk_drop_silent(struct trunk *, uint64_t since_us);
-uint64_t trunk_rtt_us(const struct trunk *);	/* 0: not known */
 
 int trunk_take(struct subflow *, const uint8_t *, size_t);
 size_t trunk_fill(struct subflow *, uint8_t *, size_t);

@@ -19,9 +19,6 @@
 /* Whether a relay answers has to be known within 10 s of its silence. */
 #define ASK_US UINT64_C(3000000)
 #define SILENCE_US UINT64_C(8000000)
-/* After such a silence, the others have so long to answer, or two round trips. */
-#define OTHERS_MIN_US UINT64_C(900000)
-#define OTHERS_MAX_US UINT64_C(2000000)
 
 struct uplink {
 	struct uplink_options options;
@@ -33,8 +30,6 @@ struct uplink {
 	bool features_known;
 	bool up;			/* has it a subflow? */
 	uint64_t since_us;		/* it is so since then */
-	bool silent;			/* there are subflows, but no answer */
-	uint64_t back_us;		/* there was one again; 0: long ago */
 };
 
 static const struct config_relay *
@@ -58,6 +53,7 @@ note_up(struct uplink *u)
 
 static void on_heard(void *, struct trunk_subflow *);
 static void on_lost(void *, struct trunk_subflow *, const char *);
+static void on_silent(void *, struct trunk_subflow *, bool);
 static void on_shed(void *);
 static void on_fault(void *);
 static void on_expired(void *);
@@ -68,6 +64,7 @@ static void on_peer_drain(void *);
 static const struct trunk_callbacks trunk_callbacks = {
 	.on_heard = on_heard,
 	.on_lost = on_lost,
+	.on_silent = on_silent,
 	.on_shed = on_shed,
 	.on_fault = on_fault,
 	.on_expired = on_expired,
@@ -178,6 +175,13 @@ on_lost(void *user, struct trunk_subflow *line, const char *why)
 {
 	(void)user;
 	slots_lost(line, why);
+}
+
+static void
+on_silent(void *user, struct trunk_subflow *line, bool silent)
+{
+	(void)user;
+	slots_silent(line, silent);
 }
 
 static void
@@ -402,46 +406,15 @@ uplink_families(const struct uplink *u)
 	return u->features & (WIRE_FEATURE_IPV4 | WIRE_FEATURE_IPV6);
 }
 
-/*
- * A path that comes back does so for each subflow when TCP tries again there,
- * which may be as long after the first as the silence was; what begins now
- * would wait for that.  So the others are asked once, and those that do not
- * answer are dialed anew.
- */
-static void
-look_at_others(struct uplink *u, uint64_t now)
-{
-	uint64_t wait = 2 * trunk_rtt_us(u->trunk);
-
-	if (u->silent) {
-		u->silent = false;
-		u->back_us = now;
-		trunk_ask_all(u->trunk);
-	}
-	if (wait < OTHERS_MIN_US)
-		wait = OTHERS_MIN_US;
-	if (wait > OTHERS_MAX_US)
-		wait = OTHERS_MAX_US;
-	if (u->back_us == 0 || now < u->back_us + wait)
-		return;
-	trunk_drop_silent(u->trunk, u->back_us);
-	u->back_us = 0;
-}
-
 bool
 uplink_answers(struct uplink *u)
 {
-	uint64_t answered = trunk_answered_us(u->trunk), now = clock_us();
+	uint64_t answered = trunk_answered_us(u->trunk);
 
 	if (answered == 0 || u->closing)
 		return false;
 	trunk_ask(u->trunk, ASK_US);
-	if (now >= answered + SILENCE_US) {
-		u->silent = true;
-		return false;
-	}
-	look_at_others(u, now);
-	return true;
+	return clock_us() < answered + SILENCE_US;
 }
 
 void

@@ -343,6 +343,15 @@ group_subflow_suspect(const struct group *g, int subflow)
 	return g->env.health[subflow].suspect;
 }
 
+bool
+group_subflow_expects(const struct group *g, int subflow)
+{
+	const struct subflow_state *f = &g->subflows[subflow];
+
+	return group_subflow_busy(g, subflow) ||
+	    f->datagram_us > f->answered_us;
+}
+
 uint64_t
 group_waiting(const struct group *g, int subflow, uint64_t enough)
 {

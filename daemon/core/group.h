@@ -108,6 +108,8 @@ uint64_t group_heard(const struct group *, int subflow);
 uint64_t group_answered(const struct group *, int subflow);
 /* Does it carry anything that is not yet acknowledged? */
 bool group_subflow_busy(const struct group *, int subflow);
+/* That, or datagrams came on it after its last answer: more should come. */
+bool group_subflow_expects(const struct group *, int subflow);
 
 /* What its TCP says.  One that does not move is suspect: it gets nothing new, and
  * what it alone carries goes first to the others, until it moves.  When all are,

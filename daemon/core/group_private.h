@@ -16,7 +16,7 @@
 struct subflow_state {
 	bool attached;
 	uint8_t path, slot;
-	uint64_t heard_us, answered_us;
+	uint64_t heard_us, answered_us, datagram_us;
 	bool ping_due, pong_due, drain_due, features_due, path_due;
 	uint64_t pong_opaque;
 };

@@ -133,6 +133,8 @@ take_session_frame(struct group *g, const struct wire_header *h,
 {
 	struct session *s = numbers_find(&g->numbers, h->connection);
 
+	if (h->type <= WIRE_FIN)
+		g->subflows[subflow].datagram_us = now;
 	if (s == NULL) {
 		take_unknown(g, h, body, subflow, now);
 		return;

@@ -38,6 +38,10 @@
 
 #include "net/log.h"
 
+#ifndef TCP_RTO_MAX_MS
+#define TCP_RTO_MAX_MS 44		/* linux/tcp.h */
+#endif
+
 #define KEEPALIVE_INTERVAL_MAX_S 15
 #define KEEPALIVE_PROBES 4
 
@@ -212,6 +216,13 @@ sockopt_lowat(int fd, uint32_t bytes)
 	set_u32(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, bytes, KIND_LOWAT);
 }
 
+/* Since Linux 6.15; it is no fault of anybody's to have an older one. */
+static void
+set_rto_max(int fd, uint32_t ms)
+{
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_RTO_MAX_MS, &ms, sizeof(ms));
+}
+
 void
 sockopt_subflow(int fd, const struct sockopt_subflow *s)
 {
@@ -228,6 +239,8 @@ sockopt_subflow(int fd, const struct sockopt_subflow *s)
 	if (s->user_timeout_ms > 0)
 		set_u32(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, s->user_timeout_ms,
 		    KIND_USER_TIMEOUT);
+	if (s->user_timeout_ms > 0 && s->rto_max_ms > 0)
+		set_rto_max(fd, s->rto_max_ms);
 	if (s->mark != 0)
 		set_u32(fd, SOL_SOCKET, SO_MARK, s->mark, KIND_MARK);
 	set_keepalive(fd, s->keepalive_s);

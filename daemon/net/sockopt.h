@@ -15,6 +15,10 @@ struct sockopt_subflow {
 	const char *congestion;		/* NULL: leave it to the kernel */
 	uint32_t notsent_lowat_bytes;	/* 0: leave it */
 	uint32_t user_timeout_ms;	/* 0: leave it */
+	uint32_t rto_max_ms;		/* TCP_RTO_MAX_MS, where there is one,
+					 * and only with the user timeout: it
+					 * makes the kernel give up early
+					 * otherwise; 0: leave it */
 	uint32_t mark;			/* 0: none */
 	uint32_t buffer_bytes;		/* 0: the kernel tunes it; receiving, it
 					 * is at least what that would give */
