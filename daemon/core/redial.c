@@ -20,8 +20,8 @@
  * How long a probe may take: the kernel sends a SYN at 0, 1, 3 and 7 s, so 2 s
  * and a round trip, 3 s at most, leave no long pause between two of them.  Only
  * a path whose round trip takes most of that gets more.  Before a round trip is
- * known each attempt that got no answer doubles the time.  A relay that has not
- * been heard in this group is given all the time there is to answer a hello.
+ * known the time is doubled twice if there is no answer.  A relay that has not
+ * been heard in this group has 10 s to answer a hello.
  */
 #include "redial.h"
 
@@ -32,7 +32,9 @@
 #define FAILED_US UINT64_C(1000000)	/* between probes that failed at once */
 #define FIRST_US UINT64_C(200000)	/* before the first probe */
 #define PROBE_MIN_MS 2000
-#define PROBE_MAX_MS 3000		/* and without a round trip */
+#define PROBE_MAX_MS 3000		/* and without a round trip, */
+#define DOUBLINGS 2			/* at first */
+#define HELLO_MS 10000
 #define CALM_US UINT64_C(10000000)	/* so long a group has lived well */
 #define PATHS 256
 
@@ -375,7 +377,8 @@ dial_due(const struct redial *r, const struct slot *s)
 static uint32_t
 dial_ms(const struct redial *r, const struct path *p)
 {
-	unsigned int doublings = p->unanswered < 8 ? p->unanswered : 8;
+	unsigned int doublings = p->unanswered < DOUBLINGS ?
+	    p->unanswered : DOUBLINGS;
 	uint32_t rtt_ms = p->rtt_us / 1000, ms = PROBE_MIN_MS + rtt_ms;
 
 	if (ms > PROBE_MAX_MS)
@@ -390,7 +393,9 @@ dial_ms(const struct redial *r, const struct path *p)
 static uint32_t
 hello_ms(const struct redial *r, const struct path *p)
 {
-	return r->established ? dial_ms(r, p) : r->timeout_ms;
+	if (r->established)
+		return dial_ms(r, p);
+	return HELLO_MS < r->timeout_ms ? HELLO_MS : r->timeout_ms;
 }
 
 bool

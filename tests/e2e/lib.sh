@@ -394,6 +394,48 @@ look()		# what, expectations of topology.py...
 	    "${srcdir:-.}/tests/e2e/topology.py" "$control/proxy.sock" "$@"
 }
 
+# Sessions that go on until carried(); what happens to them meanwhile is said with
+# mark (carry.py says how).
+carry()		# how many
+{
+	: >"$tmp/marks"
+	: >"$tmp/carry.out"
+	PROBE_PREFIX=$prefix PYTHONDONTWRITEBYTECODE=1 \
+	    python3 "${srcdir:-.}/tests/e2e/carry.py" "$tmp/marks" "$1" \
+	    >"$tmp/carry.out" 2>&1 &
+	pids[carry]=$!
+	wait_for 20 grep -q ready "$tmp/carry.out" ||
+	    give_up "no session: $(cat "$tmp/carry.out")"
+	sleep 0.5
+}
+
+mark()		# cut|back|lost, seconds, what...
+{
+	local what=$1 now seconds=${2-}
+	shift $(($# > 1 ? 2 : 1))
+	read -r now _ </proc/uptime
+	echo "$what $now $seconds $*" >>"$tmp/marks"
+}
+
+# Every stream has gone on since the last mark.
+goes_on()
+{
+	local at seen
+	at=$(tail -n 1 "$tmp/marks" | cut -d ' ' -f 2)
+	read -r seen <"$tmp/marks.seen" &&
+	    [ "${seen/./}" -gt "${at/./}" ]
+}
+
+# They end now: what became of them.
+carried()
+{
+	sleep 0.5
+	mark end
+	wait "${pids[carry]}" || fail "see below"
+	unset "pids[carry]"
+	grep -v '^ready$' "$tmp/carry.out"
+}
+
 # For probes that use Mute on these hosts.
 can_mute()	# host...
 {

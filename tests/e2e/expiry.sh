@@ -1,0 +1,62 @@
+#!/bin/bash
+# SPDX-License-Identifier: ISC
+#
+# What is away for resume-timeout costs every session: both ends are reset, and
+# nothing ends well.  So it is with a link that is silent, with a relay that is,
+# and at once with a timeout of 0.
+#
+# RORO_LONG=1: with the timeout of the default.
+
+. "${srcdir:-.}/tests/e2e/lib.sh"
+
+restart()	# resume-timeout
+{
+	stop relay
+	stop proxy
+	relay_config <<<"resume-timeout = $1s"
+	proxy_config <<<"resume-timeout = $1s"
+	start_relay
+	start_proxy
+}
+
+resume=6
+[ -z "${RORO_LONG-}" ] || resume=120
+
+begin
+relay_config <<<"resume-timeout = ${resume}s"
+proxy_config <<<"resume-timeout = ${resume}s"
+start_relay
+start_proxy
+redirect 1100-2099
+
+carry 4
+mark lost $resume "7: everything is lost for longer than resume-timeout"
+on gateway nft "add table inet outage
+	add chain inet outage in { type filter hook input priority 0; }
+	add chain inet outage out { type filter hook output priority 0; }
+	add rule inet outage in tcp sport $relay_port drop
+	add rule inet outage out tcp dport $relay_port drop"
+sleep $((resume + 2))
+on gateway nft delete table inet outage
+sleep 2
+carried
+check "the proxy comes back" wait_for 10 connected
+
+carry 4
+mark clients $resume "18: the relay stands still for longer"
+kill -STOP "$(pid_of relay)"
+sleep $((resume + 2))
+kill -CONT "$(pid_of relay)"
+mark servers $resume "18: the relay goes on"
+sleep $((resume + 1))
+carried
+
+restart 0
+on gateway ss -tK "dport = :1" >/dev/null ||
+    skip "needs ss -K (INET_DIAG_DESTROY)"
+carry 4
+mark lost 0 "nobody waits with a resume-timeout of 0"
+on gateway ss -tK "dport = :$relay_port" >/dev/null
+sleep 1
+carried
+finish
