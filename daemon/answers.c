@@ -208,12 +208,65 @@ put_key(struct answers *a, struct json_object *o, const struct key *key)
 		put_null(a, o, "key");
 }
 
+/* In a word.  What is not used though it could be waits for its turn, or shares
+ * its way with what does not move. */
+static const char *
+path_state(const struct config_path *c, const struct trunk_path *now)
+{
+	if (now->up == 0)
+		return "down";
+	if (now->moving == 0 || (!now->used && !c->backup))
+		return "suspect";
+	return now->used ? "up" : "backup";
+}
+
+static void
+append_path(struct answers *a, struct json_object *array, size_t relay,
+    size_t i)
+{
+	const struct config_path *c =
+	    &a->options.config->relays[relay].paths[i];
+	struct json_object *path = json_object_new_object(), *o;
+	struct uplink_path s;
+
+	append(a, array, path);
+	if (a->failed)
+		return;
+	proxy_path_status(a->options.proxy, relay, i, &s);
+	put_text(a, path, "name", c->name);
+	if (c->interface != NULL)
+		put_text(a, path, "interface", c->interface);
+	else
+		put_null(a, path, "interface");
+	put_text(a, path, "state", path_state(c, &s.now));
+	if (s.missing != NULL)
+		put_text(a, path, "missing", s.missing);
+	else
+		put_null(a, path, "missing");
+	put_truth(a, path, "backup", c->backup);
+	put_number(a, path, "weight", c->weight);
+	o = put_object(a, path, "subflows");
+	put_number(a, o, "up", s.now.up);
+	put_number(a, o, "wanted", (uint64_t)c->express + c->bulk);
+	if (s.now.rtt_us != 0)
+		put_number(a, path, "rtt_us", s.now.rtt_us);
+	else
+		put_null(a, path, "rtt_us");
+	o = put_object(a, path, "traffic");
+	put_number(a, o, "sent_bytes", s.now.counts.sent_bytes);
+	put_number(a, o, "received_bytes", s.now.counts.received_bytes);
+	put_number(a, o, "resent_bytes", s.now.counts.resent_bytes);
+	put_number(a, o, "sent_bps", s.sent_bps);
+	put_number(a, o, "received_bps", s.received_bps);
+}
+
 /* What is known of a relay that speaks the base protocol. */
 static void
 put_nothing(struct answers *a, struct json_object *relay)
 {
 	static const char *const names[] = {
 		"up", "since_s", "aside_s", "sessions", "subflows", "families",
+		"paths",
 	};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
@@ -226,6 +279,7 @@ append_relay(struct answers *a, struct json_object *array, size_t i,
 {
 	const struct config_relay *c = &a->options.config->relays[i];
 	struct json_object *relay = json_object_new_object(), *subflows;
+	struct json_object *paths;
 	char text[ADDR_TEXT_MAX];
 	struct relays_status s;
 
@@ -253,6 +307,9 @@ append_relay(struct answers *a, struct json_object *array, size_t i,
 	put_number(a, subflows, "up", s.uplink.up);
 	put_number(a, subflows, "wanted", s.uplink.subflows);
 	put_families(a, relay, s.families);
+	paths = put_array(a, relay, "paths");
+	for (size_t k = 0; k < c->npaths; k++)
+		append_path(a, paths, i, k);
 }
 
 /* nft = yes: it is us who say what is intercepted. */

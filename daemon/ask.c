@@ -306,11 +306,42 @@ print_families(struct json_object *families)
 	}
 }
 
+/* More than its relay's line says. */
+static void
+print_path(struct json_object *path)
+{
+	struct json_object *subflows = field(path, "subflows");
+	struct json_object *traffic = field(path, "traffic");
+	char out[SHORT_MAX], in[SHORT_MAX], again[SHORT_MAX];
+
+	label("  path");
+	printf("%s", text(path, "name"));
+	if (field(path, "interface") != NULL)
+		printf(" over %s", text(path, "interface"));
+	printf(": %s, %" PRIu64 " of %" PRIu64 " subflows",
+	    text(path, "state"), number(subflows, "up"),
+	    number(subflows, "wanted"));
+	if (field(path, "missing") != NULL)
+		printf(", %s", text(path, "missing"));
+	if (field(path, "rtt_us") != NULL)
+		printf(", %.1f ms", (double)number(path, "rtt_us") / 1000);
+	putchar('\n');
+	label("");
+	printf("%s sent, %s received, %s sent again;",
+	    scaled(out, number(traffic, "sent_bytes"), "B"),
+	    scaled(in, number(traffic, "received_bytes"), "B"),
+	    scaled(again, number(traffic, "resent_bytes"), "B"));
+	printf(" now %s and %s\n",
+	    scaled(out, number(traffic, "sent_bps"), "bit/s"),
+	    scaled(in, number(traffic, "received_bps"), "bit/s"));
+}
+
 static void
 print_relay(struct json_object *relay)
 {
 	struct json_object *subflows = field(relay, "subflows");
 	struct json_object *families = field(relay, "families");
+	struct json_object *paths = field(relay, "paths");
 	char for_s[SHORT_MAX];
 
 	label("relay");
@@ -332,6 +363,8 @@ print_relay(struct json_object *relay)
 		print_families(families);
 	}
 	putchar('\n');
+	for (size_t i = 0; i < length(paths); i++)
+		print_path(element(paths, i));
 }
 
 static void

@@ -438,6 +438,14 @@ proxy_relay_status(struct proxy *p, size_t relay, struct relays_status *s)
 		};
 }
 
+void
+proxy_path_status(struct proxy *p, size_t relay, size_t path,
+    struct uplink_path *s)
+{
+	if (p->relays == NULL || !relays_path(p->relays, relay, path, s))
+		*s = (struct uplink_path){ 0 };
+}
+
 struct gateway *
 proxy_gateway(struct proxy *p)
 {

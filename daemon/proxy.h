@@ -38,6 +38,10 @@ void proxy_status(struct proxy *, struct proxy_status *);
 /* Of config->relays[relay]; with the base protocol its address only. */
 void proxy_relay_status(struct proxy *, size_t relay, struct relays_status *);
 
+/* One of its paths; zero when nothing is known of it. */
+void proxy_path_status(struct proxy *, size_t relay, size_t path,
+    struct uplink_path *);
+
 /* NULL: nothing is intercepted. */
 struct gateway *proxy_gateway(struct proxy *);
 

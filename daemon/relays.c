@@ -385,6 +385,18 @@ relays_status(struct relays *r, size_t relay, struct relays_status *s)
 	}
 }
 
+bool
+relays_path(const struct relays *r, size_t relay, size_t path,
+    struct uplink_path *p)
+{
+	const struct relay_entry *e = &r->entries[relay];
+
+	if (e->uplink == NULL)
+		return false;
+	uplink_path(e->uplink, path, p);
+	return true;
+}
+
 void
 relays_drain(struct relays *r)
 {

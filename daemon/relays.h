@@ -73,6 +73,10 @@ struct relays_status {
 /* Of config->relays[relay]. */
 void relays_status(struct relays *, size_t relay, struct relays_status *);
 
+/* One of its paths, by its present uplink.  false: there is none any more. */
+bool relays_path(const struct relays *, size_t relay, size_t path,
+    struct uplink_path *);
+
 /* Nothing new will be opened. */
 void relays_drain(struct relays *);
 /* Reset every session, both ends. */

@@ -554,6 +554,12 @@ slots_established(const struct slots *s)
 	return redial_established(s->redial);
 }
 
+const char *
+slots_missing(const struct slots *s, size_t path)
+{
+	return ways_missing(s->ways, path);
+}
+
 unsigned int
 slots_count(const struct slots *s)
 {

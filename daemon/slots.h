@@ -64,6 +64,8 @@ void slots_lost(struct trunk_subflow *, const char *why);
 
 /* Was the relay heard in this group? */
 bool slots_established(const struct slots *);
+/* Why nothing can be sent on a path, a literal; NULL: it can (ways.h). */
+const char *slots_missing(const struct slots *, size_t path);
 /* How many subflows there should be. */
 unsigned int slots_count(const struct slots *);
 

@@ -19,9 +19,17 @@
 /* Whether a relay answers has to be known within 10 s of its silence. */
 #define ASK_US UINT64_C(3000000)
 #define SILENCE_US UINT64_C(8000000)
+#define SAMPLE_US UINT64_C(1000000)
+
+struct path_history {
+	struct paths_counts before;	/* of the groups before this one */
+	struct traffic_rate rate;
+};
 
 struct uplink {
 	struct uplink_options options;
+	struct path_history *paths;
+	uint64_t sampled_us;		/* their rates */
 	struct trunk *trunk;
 	struct slots *slots;
 	bool draining, closing;		/* closing: the relay is */
@@ -144,6 +152,38 @@ make_trunk(struct uplink *u)
 	return t;
 }
 
+/* ---- what paths carry ---- */
+
+static struct paths_counts
+counts_of(const struct uplink *u, size_t path)
+{
+	const struct paths_counts *before = &u->paths[path].before;
+	struct paths_counts c = group_path_counts(trunk_group(u->trunk),
+	    (uint8_t)path);
+
+	c.sent_bytes += before->sent_bytes;
+	c.received_bytes += before->received_bytes;
+	c.resent_bytes += before->resent_bytes;
+	return c;
+}
+
+static void
+sample(struct uplink *u, uint64_t now)
+{
+	if (now < u->sampled_us + SAMPLE_US)
+		return;
+	u->sampled_us = now;
+	for (size_t i = 0; i < relay_of(u)->npaths; i++) {
+		struct paths_counts c = counts_of(u, i);
+		const struct traffic traffic = {
+			.from_bytes = c.sent_bytes,
+			.to_bytes = c.received_bytes,
+		};
+
+		traffic_sample(&u->paths[i].rate, &traffic, now);
+	}
+}
+
 /* Another group in place of one whose sessions are lost.  false: out of memory,
  * for now. */
 static bool
@@ -153,6 +193,8 @@ renew(struct uplink *u)
 
 	if (new == NULL)
 		return false;
+	for (size_t i = 0; i < relay_of(u)->npaths; i++)
+		u->paths[i].before = counts_of(u, i);
 	slots_begin(u->slots);	/* (nothing of it is up before we return) */
 	trunk_reset(u->trunk, WIRE_CODE_UNKNOWN);
 	trunk_free(u->trunk);
@@ -324,6 +366,7 @@ uplink_new(const struct uplink_options *o)
 		return NULL;
 	u->options = *o;
 	u->since_us = clock_us();
+	u->paths = calloc(relay_of(u)->npaths, sizeof(u->paths[0]));
 	u->trunk = make_trunk(u);
 	u->slots = slots_new(&(struct slots_options){
 		.loop = o->loop,
@@ -337,7 +380,7 @@ uplink_new(const struct uplink_options *o)
 		.on_refused = on_refused,
 		.user = u,
 	});
-	if (u->trunk == NULL || u->slots == NULL) {
+	if (u->paths == NULL || u->trunk == NULL || u->slots == NULL) {
 		uplink_free(u);
 		return NULL;
 	}
@@ -352,6 +395,7 @@ uplink_free(struct uplink *u)
 		return;
 	trunk_free(u->trunk);
 	slots_free(u->slots);
+	free(u->paths);
 	free(u);
 }
 
@@ -409,12 +453,13 @@ uplink_families(const struct uplink *u)
 bool
 uplink_answers(struct uplink *u)
 {
-	uint64_t answered = trunk_answered_us(u->trunk);
+	uint64_t answered = trunk_answered_us(u->trunk), now = clock_us();
 
+	sample(u, now);
 	if (answered == 0 || u->closing)
 		return false;
 	trunk_ask(u->trunk, ASK_US);
-	return clock_us() < answered + SILENCE_US;
+	return now < answered + SILENCE_US;
 }
 
 void
@@ -426,6 +471,15 @@ uplink_state(const struct uplink *u, struct uplink_state *state)
 		.sessions = group_sessions(trunk_group(u->trunk)),
 		.since_us = u->since_us,
 	};
+}
+
+void
+uplink_path(const struct uplink *u, size_t path, struct uplink_path *p)
+{
+	*p = (struct uplink_path){ .missing = slots_missing(u->slots, path) };
+	trunk_path_state(u->trunk, (uint8_t)path, &p->now);
+	p->now.counts = counts_of(u, path);
+	traffic_rates(&u->paths[path].rate, &p->sent_bps, &p->received_bps);
 }
 
 void

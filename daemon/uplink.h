@@ -13,6 +13,7 @@
 #include "core/wire.h"
 #include "keyring.h"
 #include "quota.h"
+#include "trunk.h"
 #include "net/hangup.h"
 
 struct uplink;
@@ -60,6 +61,16 @@ struct uplink_state {
 					 * uplink began */
 };
 void uplink_state(const struct uplink *, struct uplink_state *);
+
+struct uplink_path {
+	struct trunk_path now;		/* its counts are since the uplink
+					 * began */
+	const char *missing;		/* why it cannot be used, a literal, or
+					 * NULL */
+	uint64_t sent_bps, received_bps;	/* over the last ten seconds */
+};
+/* Of the relay's paths[path]. */
+void uplink_path(const struct uplink *, size_t path, struct uplink_path *);
 
 /* Carry the client `fd`.  0: it was taken, and on_gone(user, code) is called
  * once when it has ended (leg.h), not from in here.  Otherwise it is still the caller's:

@@ -82,6 +82,14 @@ check "and which process" has proxy pid "$(pid_of proxy)"
 check "its relay is up" has proxy relays.0.up true
 check "with all its subflows" has proxy relays.0.subflows \
     '{"up": 4, "wanted": 4}'
+check "its path is up" has proxy relays.0.paths.0.state up
+check "with all of them" has proxy relays.0.paths.0.subflows \
+    '{"up": 4, "wanted": 4}'
+check "nothing is missing" has proxy relays.0.paths.0.missing null
+check "it has carried something" \
+    at_least proxy relays.0.paths.0.traffic.sent_bytes 100
+check "both ways" at_least proxy relays.0.paths.0.traffic.received_bytes 100
+check "a round trip is known" at_least proxy relays.0.paths.0.rtt_us 1
 check "and its key" has proxy relays.0.key "$("$roroctl" keyid "$tmp/proxy.key")"
 check "sessions are counted" wait_for 5 has proxy sessions.total 2
 check "and gone" wait_for 5 has proxy sessions.open 0

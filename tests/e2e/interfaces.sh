@@ -1,0 +1,140 @@
+#!/bin/bash
+# SPDX-License-Identifier: ISC
+#
+# Interfaces of paths come and go, and their addresses.  One that is not there
+# at the start is no error; when it comes it is used at once.  What is deleted,
+# down or without its address is left at once, before TCP could notice, and
+# sessions go on over the other path.
+
+. "${srcdir:-.}/tests/e2e/lib.sh"
+
+begin
+control=$tmp
+steady="${srcdir:-.}/tests/e2e/steady.py"
+SUBFLOWS=4
+
+# The second way to the relay, from the source address 10.77.4.1.
+plug_in()
+{
+	cable gateway lte relay eth2 4 &&
+	on gateway ip route add "$relay4/32" via 10.77.4.2 dev lte metric 100
+}
+
+PROXY_PATH="interface = \"wan\" }
+    path \"lte\" { interface = \"lte\" source = \"10.77.4.1\"" \
+    proxy_config </dev/null
+
+path()		# wan|lte, field
+{
+	"$roroctl" -s "$tmp/proxy.sock" status -f json 2>/dev/null |
+	    python3 -c '
+import json, sys
+name, field = sys.argv[1:]
+for path in json.load(sys.stdin)["relays"][0]["paths"]:
+    if path["name"] == name:
+        print(path[field])
+' "$1" "$2"
+}
+
+is()		# wan|lte, state
+{
+	[ "$(path "$1" state)" = "$2" ]
+}
+
+says()		# wan|lte, what is missing
+{
+	[ "$(path "$1" missing)" = "$2" ]
+}
+
+start_at=
+begin_to_wait()
+{
+	start_at=$(date +%s%N)
+}
+
+# How long ago, in milliseconds.
+since()
+{
+	echo $((($(date +%s%N) - start_at) / 1000000))
+}
+
+# A session that goes on, while a command is run; no pause is longer than that.
+meanwhile()	# most seconds, command...
+{
+	local most=$1 status client
+	shift
+	on client python3 "$steady" run "$server4" 1100 3 200000 \
+	    >"$tmp/steady" 2>"$tmp/gap" &
+	client=$!
+	sleep 0.7
+	"$@" || fail "cannot do that: $*"
+	begin_to_wait
+	wait_for 5 "${expected[@]}" ||
+	    fail "the proxy does not see it (${expected[*]})"
+	echo "    seen after $(since) ms"
+	wait $client
+	status=$?
+	sed 's/^/    /' "$tmp/steady" "$tmp/gap"
+	check "the session goes on" [ "$status" -eq 0 ]
+	check "without a long pause" \
+	    awk -v gap="$(tail -n 1 "$tmp/gap")" -v most="$most" \
+	    'BEGIN { exit !(gap + 0 < most + 0) }'
+}
+
+start server server python3 "$steady" serve 1100
+wait_for 10 listening server 1100 || give_up "there is no server"
+relay_config </dev/null
+start_relay
+start_proxy
+redirect 1100
+
+check "one that is not there is down" is lte down
+check "and is said to be missing" says lte "there is no such interface"
+check "which is logged once" [ "$(grep -c 'path "lte"' "$tmp/proxy.log")" -eq 1 ]
+check "sessions use the other" on client python3 "$steady" small "$server4" \
+    1100 3 1000
+
+# The promise: notices within half a second, and the handshake.
+expected=(is lte up)
+meanwhile 1 plug_in
+connected_there()
+{
+	[ "$(sockets gateway established "src 10.77.4.1 and dport = :$relay_port")" \
+	    -eq 4 ]
+}
+check "all of its subflows are there" wait_for 2 connected_there
+
+# Whatever was on it is sent again by the other, at once: TCP alone would need a
+# second to be suspect.
+expected=(is wan down)
+meanwhile 1 on gateway ip link set wan down
+check "it is known why" says wan "its interface is down"
+expected=(is wan up)
+wan_returns()
+{
+	on gateway ip link set wan up &&
+	on gateway ip route replace default via 10.77.2.2
+}
+meanwhile 1 wan_returns
+
+expected=(is lte down)
+meanwhile 1 on gateway ip addr del 10.77.4.1/24 dev lte
+check "it is known why" says lte "its address is not there"
+expected=(is lte up)
+address_returns()
+{
+	on gateway ip addr add 10.77.4.1/24 dev lte &&
+	on gateway ip route replace "$relay4/32" via 10.77.4.2 dev lte metric 100
+}
+meanwhile 1 address_returns
+
+expected=(is lte down)
+meanwhile 1 on gateway ip link del lte
+expected=(is lte up)
+meanwhile 1 plug_in
+
+# The last address of a path that has none configured.
+expected=(is wan down)
+meanwhile 1 on gateway ip addr del "$proxy4/24" dev wan
+check "small sessions work" on client python3 "$steady" small "$server4" 1100 5 1000
+finish
