@@ -9,7 +9,8 @@
 . "${srcdir:-.}/tests/e2e/lib.sh"
 
 begin
-control=$tmp
+control=$tmp/run
+helper="${srcdir:-.}/tests/e2e/control.py"
 steady="${srcdir:-.}/tests/e2e/steady.py"
 SUBFLOWS=4
 
@@ -24,16 +25,14 @@ PROXY_PATH="interface = \"wan\" }
     path \"lte\" { interface = \"lte\" source = \"10.77.4.1\"" \
     proxy_config </dev/null
 
+# A field of path 0 (wan) or 1 (lte).
 path()		# wan|lte, field
 {
-	"$roroctl" -s "$tmp/proxy.sock" status -f json 2>/dev/null |
-	    python3 -c '
-import json, sys
-name, field = sys.argv[1:]
-for path in json.load(sys.stdin)["relays"][0]["paths"]:
-    if path["name"] == name:
-        print(path[field])
-' "$1" "$2"
+	local i=0
+	[ "$1" = wan ] || i=1
+	"$roroctl" status -f json -s "$control/proxy.sock" \
+	    >"$tmp/status.json" 2>"$tmp/ctl.log" &&
+	    python3 "$helper" field "$tmp/status.json" "relays.0.paths.$i.$2"
 }
 
 is()		# wan|lte, state
@@ -63,10 +62,10 @@ meanwhile()	# most seconds, command...
 {
 	local most=$1 status client
 	shift
-	on client python3 "$steady" run "$server4" 1100 3 200000 \
+	on client python3 "$steady" run "$server4" 1100 2 200000 \
 	    >"$tmp/steady" 2>"$tmp/gap" &
 	client=$!
-	sleep 0.7
+	sleep 0.4
 	"$@" || fail "cannot do that: $*"
 	begin_to_wait
 	wait_for 5 "${expected[@]}" ||
@@ -79,6 +78,15 @@ meanwhile()	# most seconds, command...
 	check "without a long pause" \
 	    awk -v gap="$(tail -n 1 "$tmp/gap")" -v most="$most" \
 	    'BEGIN { exit !(gap + 0 < most + 0) }'
+}
+
+# It is back, and used; what needs no session.
+returns()	# command...
+{
+	"$@" || fail "cannot do that: $*"
+	begin_to_wait
+	check "it is back" wait_for 5 "${expected[@]}"
+	echo "    seen after $(since) ms"
 }
 
 start server server python3 "$steady" serve 1100
@@ -115,7 +123,7 @@ wan_returns()
 	on gateway ip link set wan up &&
 	on gateway ip route replace default via 10.77.2.2
 }
-meanwhile 1 wan_returns
+returns wan_returns
 
 expected=(is lte down)
 meanwhile 1 on gateway ip addr del 10.77.4.1/24 dev lte
@@ -126,15 +134,17 @@ address_returns()
 	on gateway ip addr add 10.77.4.1/24 dev lte &&
 	on gateway ip route replace "$relay4/32" via 10.77.4.2 dev lte metric 100
 }
-meanwhile 1 address_returns
+returns address_returns
 
 expected=(is lte down)
 meanwhile 1 on gateway ip link del lte
 expected=(is lte up)
-meanwhile 1 plug_in
+returns plug_in
 
-# The last address of a path that has none configured.
-expected=(is wan down)
+# The address that its subflows have, where none is configured: there is another
+# one.
+expected=(logged proxy 'path "wan" bulk subflow 1: its address is gone')
 meanwhile 1 on gateway ip addr del "$proxy4/24" dev wan
+expected=(is wan up)
 check "small sessions work" on client python3 "$steady" small "$server4" 1100 5 1000
 finish
