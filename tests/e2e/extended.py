@@ -242,6 +242,11 @@ def open_session(connection, host, port, more=b""):
     return Frame(OPEN, connection, 0, tlv(1, address(host, port)) + more)
 
 
+# What a later version may say to one that does not know it yet.
+SKIPPED = Frame(0xf0, 0, 0, b"not known yet")
+SKIPPED_PART = tlv(0xf0, b"nor is this")
+
+
 # ---- establishment of a subflow ----
 
 NONE, AUTH, SEALED = range(3)
@@ -453,7 +458,7 @@ class Session:
     def send(self, subflow, frame):
         if self.opening is not None and subflow not in self.opened_on:
             self.opened_on.add(subflow)
-            subflow.send(self.opening, frame)
+            subflow.send(SKIPPED, self.opening, SKIPPED, frame)
         else:
             subflow.send(frame)
 
@@ -567,7 +572,7 @@ def proxy(options, key):
             raise Wrong("nothing is heard on the first subflow")
         subflows.append(subflow)
     return Session(subflows, 1, options, UP, DOWN,
-                   open_session(1, options.to, 80))
+                   open_session(1, options.to, 80, SKIPPED_PART))
 
 
 def relay(options, key):
@@ -586,7 +591,7 @@ def relay(options, key):
         sock.settimeout(20)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         subflow = accept(sock, answer, [key] if key else [])
-        subflow.send(ping(1))
+        subflow.send(SKIPPED, ping(1), SKIPPED)
         subflows.append(subflow)
     # The first frame of a session is its OPEN.
     selector = selectors.DefaultSelector()

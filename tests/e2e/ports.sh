@@ -1,0 +1,23 @@
+#!/bin/bash
+# SPDX-License-Identifier: ISC
+#
+# A relay that has used up its ports towards a server: who comes then is reset,
+# nobody else suffers, and when ports are free it goes on.
+
+. "${srcdir:-.}/tests/e2e/lib.sh"
+
+begin
+start_relay
+start_proxy
+redirect 1100-2099
+note_descriptors
+range=$(on relay cat /proc/sys/net/ipv4/ip_local_port_range)
+# TIME-WAIT is the server's, where sessions end first.
+on relay sh -c 'echo 50000 50019 >/proc/sys/net/ipv4/ip_local_port_range'
+probe ports
+on relay sh -c "echo $range >/proc/sys/net/ipv4/ip_local_port_range"
+check "the relay says why" wait_for 5 logged relay \
+    "Cannot assign requested address"
+probe halfclose server_first
+check "nothing is left" wait_for 10 settled
+finish
