@@ -159,7 +159,7 @@ proxy_has_defaults(void **state)
 	assert_int_equal(c->memory_limit_bytes, 0);
 	assert_int_equal(c->window_bytes, 0);
 	assert_int_equal(c->connect_timeout_ms, 30000);
-	assert_int_equal(c->grace_ms, 10000);
+	assert_int_equal(c->grace_ms, 30000);
 	assert_int_equal(c->keepalive_s, 60);
 	assert_int_equal(c->resume_timeout_ms, 120000);
 	assert_int_equal(c->redundancy_bytes, 128 << 10);

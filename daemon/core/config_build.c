@@ -158,7 +158,7 @@ config_builder_new(const char *file)
 	}
 	b->config->log_level = CONFIG_INFO;
 	b->config->connect_timeout_ms = 30 * SECOND;
-	b->config->grace_ms = 10 * SECOND;
+	b->config->grace_ms = 30 * SECOND;
 	b->config->keepalive_s = 60;
 	b->config->resume_timeout_ms = 120 * SECOND;
 	b->config->redundancy_bytes = 128 << 10;
