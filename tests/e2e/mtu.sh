@@ -1,0 +1,104 @@
+#!/bin/bash
+# SPDX-License-Identifier: ISC
+#
+# Links that take small packets only: 1280 bytes, 576, and one in the middle that
+# swallows what is larger without a word (ICMP is filtered somewhere).  For the
+# last the kernel has to look for itself, net.ipv4.tcp_mtu_probing = 1 at both
+# ends, as rorod(8) says; there what is under way waits for a few of TCP's
+# timeouts, and arrives.
+
+. "${srcdir:-.}/tests/e2e/lib.sh"
+
+begin
+steady="${srcdir:-.}/tests/e2e/steady.py"
+large=1000000
+
+# Packets on the link are what TCP makes of them: no TSO, GSO and GRO, which is
+# what ethtool -K does.
+whole()		# host, interface
+{
+	on "$1" python3 - "$2" <<-'END'
+		import array, fcntl, socket, struct, sys
+
+		s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+		for command in 0x1f, 0x24, 0x2c:	# ETHTOOL_STSO, SGSO, SGRO
+		    value = array.array("B", struct.pack("II", command, 0))
+		    address, _ = value.buffer_info()
+		    fcntl.ioctl(s, 0x8946, struct.pack("16sP8x",	# SIOCETHTOOL
+		                sys.argv[1].encode(), address))
+	END
+}
+{ whole gateway wan && whole relay eth0; } ||
+    give_up "packets are put together"
+
+small_link()	# bytes
+{
+	on gateway ip link set wan mtu "$1" &&
+	    on relay ip link set eth0 mtu "$1"
+}
+
+# Nothing above this is carried, either way; who sends it hears nothing.
+swallow()	# bytes
+{
+	on relay nft -f - <<-END && on gateway nft -f - <<-END2
+	table inet swallow {
+		chain in {
+			type filter hook prerouting priority raw
+			iifname "eth0" meta length > $1 counter drop
+		}
+	}
+	END
+	table inet swallow {
+		chain in {
+			type filter hook prerouting priority raw
+			iifname "wan" meta length > $1 counter drop
+		}
+	}
+	END2
+}
+
+swallowed()	# host
+{
+	[ "$(on "$1" nft list table inet swallow |
+	    sed -n 's/.*counter packets \([0-9]*\) .*/\1/p')" -gt 0 ]
+}
+
+exchange()	# bytes, address
+{
+	on client python3 "$steady" small "$2" 1100 1 "$1"
+}
+
+start server server python3 "$steady" serve 1100
+wait_for 10 listening server 1100 || give_up "there is no server"
+start_relay
+redirect 1100
+
+for mtu in 1280 576; do
+	small_link $mtu || give_up "the link cannot be made small"
+	start_proxy
+	check "bytes come through a link of $mtu" exchange $large "$server4"
+	[ $mtu -lt 1280 ] ||
+	    check "and of sessions over IPv6" exchange $large "$server6"
+	stop proxy
+done
+
+small_link 1500
+for host in gateway relay; do
+	on $host sh -c 'echo 1 >/proc/sys/net/ipv4/tcp_mtu_probing'
+done
+start_proxy
+# The path grows small while all is well.
+check "bytes come through" exchange $large "$server4"
+swallow 1100 || give_up "there is no firewall"
+SECONDS=0
+check "bytes come through where large packets do not" \
+    exchange $large "$server4"
+echo "    after $SECONDS s"
+check "they were swallowed on their way" swallowed relay
+check "and on the way back" swallowed gateway
+stop proxy
+start_proxy
+SECONDS=0
+check "and by new subflows" exchange $large "$server4"
+echo "    after $SECONDS s"
+finish
