@@ -23,7 +23,7 @@
 #include "net/tcpinfo.h"
 
 #define ROUNDS 8
-#define LOOK_US UINT64_C(100000)	/* at the TCP of each subflow */
+#define LOOK_US UINT64_C(20000)	/* at the TCP of each subflow */
 #define SHED_US UINT64_C(250000)
 #define IDLE_MIN_US UINT64_C(20000)
 #define IDLE_MAX_US UINT64_C(1000000)

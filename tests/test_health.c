@@ -139,10 +139,24 @@ between_looks_it_is_given_more_and_delivers(void **state)
 	health_give(&f.h, 100000);
 	assert_int_equal(health_delay_us(&f.h, f.now), 650 * MS);
 	assert_int_equal(health_delay_us(&f.h, f.now + 50 * MS), 600 * MS);
-	assert_int_equal(health_delay_us(&f.h, f.now + 990 * MS), 50 * MS);
-	/* It is not believed for long. */
-	health_give(&f.h, 1000000);
-	assert_int_equal(health_delay_us(&f.h, f.now + 9000 * MS), 650 * MS);
+	assert_int_equal(health_delay_us(&f.h, f.now + 290 * MS), 360 * MS);
+}
+
+static void
+what_was_late_is_forgotten(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	begin(&f, 100);
+	look(&f, 0, 100);
+	health_late(&f.h, 800 * MS, f.now);
+	assert_int_equal(health_delay_us(&f.h, f.now), 850 * MS);
+	health_late(&f.h, 100 * MS, f.now);
+	assert_int_equal(health_delay_us(&f.h, f.now + 999 * MS), 850 * MS);
+	/* Though nobody looks. */
+	assert_int_equal(health_delay_us(&f.h, f.now + 1000 * MS), 450 * MS);
+	assert_int_equal(health_delay_us(&f.h, f.now + 60000 * MS), 50 * MS);
 }
 
 int
@@ -155,6 +169,7 @@ main(void)
 		cmocka_unit_test(there_is_something_to_see_until_all_has_arrived),
 		cmocka_unit_test(the_delay_is_the_way_and_the_queue),
 		cmocka_unit_test(between_looks_it_is_given_more_and_delivers),
+		cmocka_unit_test(what_was_late_is_forgotten),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

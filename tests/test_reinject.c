@@ -209,9 +209,9 @@ what_a_slow_one_would_deliver_later_goes_on_a_fast_one(void **state)
 	struct fixture *f = *state;
 	struct session *s = begin(f);
 
-	facts(f, 0, 10 * TRIP, 0);
 	give(f, s, PIECE);
 	assert_int_equal(fill(f, 0, 20000), 1);
+	facts(f, 0, 10 * TRIP, PIECE + 1000);
 	assert_int_equal(fill(f, 1, 20000), 1);
 	assert_int_equal(f->serials[0], 1);
 	/* And not the other way round. */
@@ -226,10 +226,67 @@ a_long_queue_is_slow_as_well(void **state)
 	struct fixture *f = *state;
 	struct session *s = begin(f);
 
-	facts(f, 0, TRIP, 900000);
 	give(f, s, PIECE);
 	assert_int_equal(fill(f, 0, 20000), 1);
+	facts(f, 0, TRIP, 900000);
 	assert_int_equal(fill(f, 1, 20000), 1);
+}
+
+static void
+a_slow_one_gets_nothing_that_a_fast_one_delivers_earlier(void **state)
+{
+	struct fixture *f = *state;
+	struct session *s = begin(f);
+
+	facts(f, 0, 10 * TRIP, 0);
+	give(f, s, PIECE);
+	assert_false(group_wants(f->g, 0, f->now));
+	assert_int_equal(fill(f, 0, 20000), 0);
+	assert_int_equal(fill(f, 1, 20000), 1);
+}
+
+static void
+with_much_behind_it_a_slow_one_helps(void **state)
+{
+	struct fixture *f = *state;
+	struct session *s = begin(f);
+
+	/* 45 ms later at 1 MB/s: 45 kB arrive meanwhile. */
+	facts(f, 0, 2 * TRIP - 10 * MS, 0);
+	give(f, s, 40000);
+	assert_int_equal(fill(f, 0, 20000), 0);
+	give(f, s, 15000);
+	assert_int_equal(fill(f, 0, PIECE + 1000), 1);
+}
+
+static void
+what_tcp_has_delivered_is_not_late(void **state)
+{
+	struct fixture *f = *state;
+	struct session *s = begin(f);
+
+	give(f, s, PIECE);
+	assert_int_equal(fill(f, 0, 20000), 1);
+	facts(f, 0, TRIP, 0);
+	pass(f, 900 * MS);
+	assert_int_equal(fill(f, 1, 20000), 0);
+}
+
+static void
+answers_go_where_they_arrive_soon(void **state)
+{
+	struct fixture *f = *state;
+	struct session *s = begin(f);
+	uint8_t frame[WIRE_HEADER + 3] = { 0 };
+
+	facts(f, 0, 10 * TRIP, 0);
+	wire_put_header(frame, &(struct wire_header){ .type = WIRE_DATA,
+	    .size = 3, .connection = session_number(s), .serial = 1 });
+	assert_int_equal(group_take(f->g, 0, frame, sizeof(frame), f->now),
+	    sizeof(frame));
+	pass(f, ACK_DELAY_US);
+	assert_false(group_wants(f->g, 0, f->now));
+	assert_true(group_wants(f->g, 1, f->now));
 }
 
 static void
@@ -299,6 +356,10 @@ main(void)
 		T(what_a_slow_one_would_deliver_later_goes_on_a_fast_one),
 		T(a_long_queue_is_slow_as_well),
 		T(only_so_much_is_sent_twice),
+		T(a_slow_one_gets_nothing_that_a_fast_one_delivers_earlier),
+		T(with_much_behind_it_a_slow_one_helps),
+		T(what_tcp_has_delivered_is_not_late),
+		T(answers_go_where_they_arrive_soon),
 		T(with_one_subflow_nobody_looks),
 		T(without_facts_a_second_and_three_trips_are_late),
 	};

@@ -353,7 +353,8 @@ session_fill(struct session *s, const struct session_turn *t, uint64_t now)
 
 	if (!fits || t->room - n < 2 * WIRE_CONTROL_MAX)
 		return n;
-	if (s->ack_owed || (s->asked_on & bit(t->subflow)) != 0 || opening)
+	if ((s->ack_owed && (s->env->prompt & bit(t->subflow)) != 0) ||
+	    (s->asked_on & bit(t->subflow)) != 0 || opening)
 		n += put_ack(s, t->subflow, t->out + n);
 	size_t max = t->room - n - WIRE_HEADER;
 	if (t->cut_to_room || sendq_next_len(&s->out, s->edge) <= max ||

@@ -10,10 +10,10 @@
 #include <stdlib.h>
 
 #include "group_private.h"
+#include "worth.h"
 
 #define SCAN_US UINT64_C(200000)	/* how often waiting sessions are looked
 					 * at */
-#define UNEVEN_US UINT64_C(20000)
 #define STUCK_US UINT64_C(1000000)	/* a local side that takes nothing, */
 #define STUCK_PEER_US UINT64_C(10000000)	/* and a peer */
 
@@ -119,6 +119,22 @@ group_bury(struct group *g)
 
 /* ---- subflows ---- */
 
+void
+group_compare(struct group *g, uint64_t now)
+{
+	struct session_env *e = &g->env;
+
+	e->uneven = worth_uneven(e, now);
+	e->prompt = worth_prompt(e, now);
+	e->longest_us = e->rtt_us;
+	for (uint64_t m = e->express | e->bulk; m != 0; m &= m - 1) {
+		uint64_t trip = e->health[__builtin_ctzll(m)].trip_us;
+
+		if (trip > e->longest_us)
+			e->longest_us = trip;
+	}
+}
+
 /*
  * Those of the same paths as the suspects that have not moved since either: one
  * after another would swallow the same for a second each.  They are asked, and
@@ -182,6 +198,7 @@ choose_subflows(struct group *g, uint64_t now)
 	e->express = used & ~bulk;
 	e->bulk = used & bulk;
 	e->stalled = suspect;
+	group_compare(g, now);
 	list_each(node, &e->all)
 		session_subflows_changed(list_object(node, struct session,
 		    all), now);
@@ -297,24 +314,6 @@ group_subflow_busy(const struct group *g, int subflow)
 	return g->env.carried[subflow] > 0;
 }
 
-/* Do some of those in use deliver much later than others? */
-static bool
-is_uneven(const struct session_env *e, uint64_t now)
-{
-	uint64_t least = UINT64_MAX, most = 0;
-
-	for (uint64_t m = e->express | e->bulk; m != 0; m &= m - 1) {
-		uint64_t delay = health_delay_us(
-		    &e->health[__builtin_ctzll(m)], now);
-
-		if (delay != 0 && delay < least)
-			least = delay;
-		if (delay > most)
-			most = delay;
-	}
-	return most > 0 && most - least > UNEVEN_US;
-}
-
 void
 group_subflow_facts(struct group *g, int subflow,
     const struct group_facts *facts, uint64_t now)
@@ -328,7 +327,7 @@ group_subflow_facts(struct group *g, int subflow,
 	if (h->suspect != suspect ||
 	    (g->env.stalled & subflow_bit(subflow)) != 0)
 		choose_subflows(g, now);
-	g->env.uneven = is_uneven(&g->env, now);
+	group_compare(g, now);
 }
 
 bool

@@ -49,6 +49,9 @@ subflow_bit(int subflow)
 	return UINT64_C(1) << subflow;
 }
 
+/* How subflows in use compare may have changed. */
+void group_compare(struct group *, uint64_t now);
+
 /* Free the sessions that nobody needs any more; no caller holds one of them. */
 void group_bury(struct group *);
 

@@ -4,6 +4,9 @@
 #define SECOND UINT64_C(1000000)
 #define PATIENCE_US SECOND
 #define PATIENCE_TRIPS 3
+#define MEMORY_TRIPS 8
+#define LATE_MAX_US (10 * SECOND)
+#define STILL_US (SECOND / 5)	/* and a round trip: two looks */
 
 void
 health_begin(struct health *h, uint64_t now)
@@ -27,9 +30,9 @@ health_look(struct health *h, const struct group_facts *facts, uint64_t now)
 
 	h->facts = *facts;
 	h->looked_us = now;
-	h->given_bytes = 0;
 	if (moved)
 		h->alive_us = now;
+	h->looked_bytes = h->given_bytes;
 	if (moved || !waited || facts->waiting_bytes == 0)
 		h->moved_us = now;
 	if (moved || facts->waiting_bytes == 0)
@@ -47,21 +50,82 @@ health_give(struct health *h, uint64_t bytes)
 bool
 health_idle(const struct health *h)
 {
-	return h->given_bytes == 0 && h->facts.waiting_bytes == 0;
+	return h->given_bytes == h->looked_bytes &&
+	    h->facts.waiting_bytes == 0;
 }
 
-/* What waits, as far as can be told between two looks. */
+/* What waits up to a position, as far as can be told between two looks. */
 static uint64_t
-waiting(const struct health *h, uint64_t now)
+waiting(const struct health *h, uint64_t position, uint64_t now)
 {
 	uint64_t passed = now > h->looked_us ? now - h->looked_us : 0;
-	uint64_t bytes = h->facts.waiting_bytes + h->given_bytes;
-	uint64_t left;
+	uint64_t bytes = position + h->facts.waiting_bytes, gone;
 
 	if (passed > SECOND)
 		passed = SECOND;
-	left = h->facts.rate_bytes_s * passed / SECOND;
-	return bytes > left ? bytes - left : 0;
+	gone = h->looked_bytes + h->facts.rate_bytes_s * passed / SECOND;
+	return bytes > gone ? bytes - gone : 0;
+}
+
+static uint64_t
+way_us(const struct health *h)
+{
+	return h->facts.rtt_min_us != 0 ? h->facts.rtt_min_us :
+	    h->facts.rtt_us;
+}
+
+/* How much later than it looked it has delivered of late; half of that is
+ * forgotten each second, or eight round trips, also when nobody looks. */
+static uint64_t
+late_us(const struct health *h, uint64_t now)
+{
+	uint64_t trips = MEMORY_TRIPS * way_us(h);
+	uint64_t halves = (now - h->late_at) / (trips > SECOND ? trips : SECOND);
+
+	return halves < 32 ? h->late_us >> halves : 0;
+}
+
+void
+health_late(struct health *h, uint64_t us, uint64_t now)
+{
+	if (us > LATE_MAX_US)
+		us = LATE_MAX_US;
+	if (us > late_us(h, now)) {
+		h->late_us = us;
+		h->late_at = now;
+	}
+}
+
+/* How long it has stood still beyond what is usual, and made others wait. */
+static uint64_t
+trouble_us(const struct health *h, uint64_t now)
+{
+	uint64_t still = now - h->moved_us;
+
+	if (h->facts.waiting_bytes == 0 || still <= h->facts.rtt_us + STILL_US)
+		still = 0;
+	return late_us(h, now) + still;
+}
+
+bool
+health_has_arrived(const struct health *h, uint64_t position)
+{
+	return position + h->facts.waiting_bytes <= h->looked_bytes;
+}
+
+uint64_t
+health_arrival_us(const struct health *h, uint64_t position, uint64_t since,
+    uint64_t now)
+{
+	uint64_t at = since + way_us(h) / 2, us;
+
+	if (h->facts.rate_bytes_s == 0 || health_has_arrived(h, position))
+		return 0;
+	us = waiting(h, position, now) * SECOND / h->facts.rate_bytes_s;
+	us = us > way_us(h) / 2 ? us - way_us(h) / 2 : 0;
+	if (at > now && us < at - now)
+		us = at - now;
+	return us + trouble_us(h, now);
 }
 
 /*
@@ -71,14 +135,12 @@ waiting(const struct health *h, uint64_t now)
 uint64_t
 health_delay_us(const struct health *h, uint64_t now)
 {
-	const struct group_facts *f = &h->facts;
-	uint64_t way = f->rtt_min_us != 0 ? f->rtt_min_us : f->rtt_us;
-	uint64_t drained;
+	uint64_t way = way_us(h), drained = 0;
 
 	if (way == 0)
 		return 0;
-	if (f->rate_bytes_s == 0)
-		return way / 2;
-	drained = waiting(h, now) * SECOND / f->rate_bytes_s;
-	return (drained > way ? drained : way) - way / 2;
+	if (h->facts.rate_bytes_s != 0)
+		drained = waiting(h, h->given_bytes, now) * SECOND /
+		    h->facts.rate_bytes_s;
+	return (drained > way ? drained : way) - way / 2 + trouble_us(h, now);
 }

@@ -24,11 +24,16 @@ struct group_facts {
 
 struct health {
 	struct group_facts facts;
+	uint64_t trip_us;		/* as PING saw it last; 0: never */
 	uint64_t looked_us;		/* 0: never */
 	uint64_t moved_us;		/* when it last moved, or began to wait */
 	uint64_t alive_us;		/* when it was last seen to move, or came
 					 * up */
-	uint64_t given_bytes;		/* to it, since that look */
+	uint64_t given_bytes;		/* to it, since it began */
+	uint64_t looked_bytes;		/* of these, before that look */
+	uint64_t late_us;		/* what it delivers comes so much later
+					 * than it looked, of late */
+	uint64_t late_at;
 	bool suspect;
 };
 
@@ -50,8 +55,21 @@ void health_give(struct health *, uint64_t bytes);
  * given nothing. */
 bool health_idle(const struct health *);
 
+/* What was given to it up to here, of given_bytes, has arrived.  (What TCP counts
+ * is a little more than what we do, so this is true, perhaps late.) */
+bool health_has_arrived(const struct health *, uint64_t position);
+
+/* Until that arrives, which was given at `since`, as it looks now; 0: it may
+ * have, or nothing is known. */
+uint64_t health_arrival_us(const struct health *, uint64_t position,
+    uint64_t since, uint64_t now);
+
+/* Something that it carried is late by so much. */
+void health_late(struct health *, uint64_t late_us, uint64_t now);
+
 /* How long until a byte that is given to it now arrives, as it looks: what waits
- * before it at its rate, and the way.  0: not known. */
+ * before it at its rate, the way, and for how long it has stood still or made
+ * others wait.  0: not known. */
 uint64_t health_delay_us(const struct health *, uint64_t now);
 
 #endif

@@ -161,6 +161,8 @@ take_pong(struct group *g, int subflow, uint64_t sent, uint64_t now)
 	uint64_t rtt = now - sent;
 	if (rtt == 0)
 		rtt = 1;
+	g->env.health[subflow].trip_us = rtt;
+	group_compare(g, now);
 	if (g->env.rtt_us == 0)
 		g->env.rtt_us = rtt;
 	else

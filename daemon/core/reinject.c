@@ -44,23 +44,30 @@ reinject_sent(struct session_env *env, struct datagram *d, int subflow,
 	const struct health *h = &env->health[subflow];
 	uint64_t delay = health_delay_us(h, now);
 	uint64_t trip = trip_us(env, subflow);
-	uint64_t arrives = GROUP_NEVER;
 
-	if (!again) {
-		d->first = (int8_t)subflow;
-		env->copy_credit += d->len / REINJECT_SHARE;
-		if (env->copy_credit > REINJECT_BURST)
-			env->copy_credit = REINJECT_BURST;
-	}
-	if (delay == 0 || h->facts.rate_bytes_s == 0) {
+	d->on = (int8_t)subflow;
+	d->copied_us = now;
+	d->position = h->given_bytes + d->len;
+	if (delay == 0 || h->facts.rate_bytes_s == 0)
 		d->due_us = now + UNKNOWN_US + 3 * trip;
-	} else {
-		arrives = now + delay;
-		d->due_us = arrives + trip / 2 + trip / 4 +
+	else
+		d->due_us = now + delay + trip / 2 + trip / 4 +
 		    2 * (uint64_t)h->facts.rtt_var_us + ACK_DELAY_US;
-	}
-	if (!again || arrives < d->arrives_us)
-		d->arrives_us = arrives;
+	if (again)
+		return;
+	d->first = d->on;
+	env->copy_credit += d->len / REINJECT_SHARE;
+	if (env->copy_credit > REINJECT_BURST)
+		env->copy_credit = REINJECT_BURST;
+}
+
+/* Has its last copy arrived, as far as TCP knows?  Then only its acknowledgement
+ * is missing. */
+static bool
+has_arrived(const struct session_env *env, const struct datagram *d)
+{
+	return (d->copies & bit(d->on)) != 0 &&
+	    health_has_arrived(&env->health[d->on], d->position);
 }
 
 static bool
@@ -124,7 +131,7 @@ is_late(const struct session_env *env, const struct datagram *d, int subflow,
 	uint64_t trip = trip_us(env, d->first), late;
 
 	if ((d->copies & bit(subflow)) != 0 || d->len > env->copy_credit ||
-	    now < d->due_us + (idle ? 0 : trip))
+	    now < d->due_us + (idle ? 0 : trip) || has_arrived(env, d))
 		return false;
 	late = now - d->due_us;
 	return health_delay_us(&env->health[subflow], now) <=
@@ -169,10 +176,13 @@ tail_in(const struct session_env *env, const struct session *s, int subflow,
 	    steps < STEPS; n = n->next, steps++) {
 		struct datagram *d = list_object(n, struct datagram, node);
 
+		/* (Subflows of a path share its queue.) */
 		if ((d->copies & bit(subflow)) == 0 &&
+		    (d->copies & bit(d->on)) != 0 &&
+		    env->path_of[subflow] != env->path_of[d->on] &&
 		    d->len <= env->copy_credit &&
-		    d->arrives_us != GROUP_NEVER &&
-		    d->arrives_us > now + delay + gain)
+		    health_arrival_us(&env->health[d->on], d->position,
+		    d->copied_us, now) > delay + gain)
 			return d;
 	}
 	return NULL;
@@ -215,8 +225,11 @@ reinject_next(const struct session_env *env, int subflow, bool idle,
 }
 
 void
-reinject_charge(struct session_env *env, const struct datagram *d)
+reinject_charge(struct session_env *env, const struct datagram *d,
+    uint64_t now)
 {
+	if (d->due_us <= now)
+		health_late(&env->health[d->first], now - d->due_us, now);
 	env->copy_credit -= d->len;
 	env->metrics.reinjected_datagrams++;
 	env->metrics.reinjected_bytes += d->len;

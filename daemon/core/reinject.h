@@ -22,7 +22,7 @@
 #include "session_private.h"
 
 #define REINJECT_SHARE 8		/* one byte of so many, */
-#define REINJECT_BURST (128 * 1024)	/* and so many at once */
+#define REINJECT_BURST (1024 * 1024)	/* and so many at once */
 
 /* An item was written to a subflow, whose queue is as it was before. */
 void reinject_sent(struct session_env *, struct datagram *, int subflow,
@@ -37,7 +37,8 @@ uint64_t reinject_deadline(const struct session_env *);
  * `idle`: there is nothing else that it could send now.  NULL: nothing. */
 struct datagram *reinject_next(const struct session_env *, int subflow,
     bool idle, uint64_t now, struct session **session);
-/* It was sent. */
-void reinject_charge(struct session_env *, const struct datagram *);
+/* It is about to be. */
+void reinject_charge(struct session_env *, const struct datagram *,
+    uint64_t now);
 
 #endif

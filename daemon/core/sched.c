@@ -103,6 +103,45 @@ sched_pick(struct sched *q)
 	return NULL;
 }
 
+static struct sched_entry *
+first_of(const struct list *head, sched_filter *filter, const void *arg)
+{
+	struct list *node;
+
+	list_each(node, head) {
+		struct sched_entry *e = entry_of(node);
+
+		if (e->awake && filter(e, arg))
+			return e;
+	}
+	return NULL;
+}
+
+static struct sched_entry *
+first_if(const struct sched *q, sched_filter *filter, const void *arg)
+{
+	struct sched_entry *e;
+
+	if ((e = first_of(&q->again, filter, arg)) == NULL &&
+	    (e = first_of(&q->fresh, filter, arg)) == NULL)
+		e = first_of(&q->turns, filter, arg);
+	return e;
+}
+
+struct sched_entry *
+sched_pick_if(struct sched *q, sched_filter *filter, const void *arg)
+{
+	struct sched_entry *e = sched_pick(q);
+
+	return e == NULL || filter(e, arg) ? e : first_if(q, filter, arg);
+}
+
+bool
+sched_awake_if(const struct sched *q, sched_filter *filter, const void *arg)
+{
+	return first_if(q, filter, arg) != NULL;
+}
+
 void
 sched_charge(struct sched_entry *e, uint32_t bytes)
 {

@@ -44,6 +44,11 @@ void sched_remove(struct sched_entry *);
 
 /* Who sends next, or NULL.  It stays where it is until charged. */
 struct sched_entry *sched_pick(struct sched *);
+/* The same, of those that a filter lets through, which may cost more. */
+typedef bool sched_filter(const struct sched_entry *, const void *arg);
+struct sched_entry *sched_pick_if(struct sched *, sched_filter *,
+    const void *arg);
+bool sched_awake_if(const struct sched *, sched_filter *, const void *arg);
 /* It sent so many bytes. */
 void sched_charge(struct sched_entry *, uint32_t bytes);
 

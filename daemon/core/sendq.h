@@ -26,11 +26,14 @@ struct datagram {
 	uint64_t cost_end;	/* once sent: cost of all DATA up to and with it */
 	uint64_t copies;	/* subflows that carry it, one bit each */
 	uint64_t sent_us;	/* first sent; 0: never */
-	uint64_t arrives_us;	/* as it looked when it was sent */
-	uint64_t due_us;	/* its acknowledgement, of the last copy */
+	uint64_t copied_us;	/* last sent */
+	uint64_t due_us;	/* the acknowledgement of the last copy, as it
+				 * looked when that was sent, */
+	uint64_t position;	/* which is up to here in its subflow, */
 	uint32_t off, len;	/* its bytes are data[off .. off + len) */
 	uint32_t room;		/* allocated */
-	int8_t first;		/* subflow that it was first sent on */
+	int8_t on;		/* and that is this one; */
+	int8_t first;		/* the first copy was on this one */
 	uint8_t type;		/* WIRE_OPEN, WIRE_DATA or WIRE_FIN */
 	bool twice;		/* a second copy is due at once */
 	uint8_t data[];		/* FIN: the code */

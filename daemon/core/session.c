@@ -477,7 +477,8 @@ static void
 grow_window(struct session *s, size_t len, uint64_t now)
 {
 	struct session_env *env = s->env;
-	uint64_t rtt = env->rtt_us != 0 ? env->rtt_us : ASK_MIN_US / 10;
+	uint64_t rtt = env->longest_us != 0 ? env->longest_us :
+	    ASK_MIN_US / 10;
 
 	s->period_bytes += len;
 	if (now - s->period_us < rtt)

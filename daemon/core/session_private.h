@@ -65,6 +65,8 @@ struct session_env {
 	uint64_t copy_credit;		/* bytes that may be sent again */
 	uint64_t copy_scan;		/* when `late` is looked after */
 	bool uneven;			/* some subflows take much longer */
+	uint64_t prompt;		/* those in use that do not */
+	uint64_t longest_us;		/* round trip, of any of them */
 	struct list all, ready, acks_now, acks_later, controls, busy, late,
 	    tails, opening, dead;
 	struct datagram *spare[SPARES];	/* where local sides receive */

@@ -12,9 +12,11 @@
  * very late, or instead of nothing (reinject.h).
  */
 #include "group_private.h"
+#include "worth.h"
 
 #define CUT_BEHIND 1024		/* bytes of answers; behind more, a datagram that
 				 * does not fit waits instead of being cut */
+#define COPY_ROOM (2 * WIRE_HEADER + WIRE_OPEN_MAX)
 #define CUT_OTHERS 4096		/* largest express datagram while others wait */
 
 struct room {
@@ -80,20 +82,21 @@ fill_answers(struct group *g, int subflow, struct room *r, uint64_t now)
 	g->nstrays = kept;
 }
 
-/* ACKs go where the session was last heard, or over an express subflow, where
- * nothing is queued before them.  Who asks gets one where it asked as well:
+/* ACKs go where the session was last heard, or over an express subflow of that
+ * path, where nothing is queued before them: that path lives.  When it is a long
+ * one, they go where they arrive sooner.  Who asks gets one where it asked as well:
  * other subflows may swallow whatever they are given. */
 static bool
 may_carry_ack(const struct group *g, const struct session *s, int subflow)
 {
 	if ((s->asked_on & subflow_bit(subflow)) != 0)
 		return true;
-	if (!s->ack_owed || (g->env.stalled & subflow_bit(subflow)) != 0)
+	if (!s->ack_owed || (g->env.prompt & subflow_bit(subflow)) == 0)
 		return false;
-	return (g->env.express & subflow_bit(subflow)) != 0 ||
-	    s->heard == subflow || ((s->heard < 0 ||
-	    (g->env.stalled & subflow_bit(s->heard)) != 0) &&
-	    group_subflow_used(g, subflow));
+	return s->heard == subflow || s->heard < 0 ||
+	    (g->env.prompt & subflow_bit(s->heard)) == 0 ||
+	    ((g->env.express & subflow_bit(subflow)) != 0 &&
+	    g->env.path_of[subflow] == g->env.path_of[s->heard]);
 }
 
 static void
@@ -165,10 +168,35 @@ give_number(struct group *g, struct session *s)
 	return true;
 }
 
+/* For whom, and when, a bulk subflow asks whether it should send. */
+struct choice {
+	int subflow;
+	uint64_t now;
+};
+
+static bool
+is_worth(const struct sched_entry *t, const void *arg)
+{
+	const struct choice *c = arg;
+
+	return worth_taking(list_object((struct sched_entry *)t,
+	    struct session, turn), c->subflow, c->now);
+}
+
+/* Are there subflows among which to choose with care? */
+static bool
+is_choosy(const struct session_env *e, int subflow)
+{
+	return e->uneven && (e->bulk & subflow_bit(subflow)) != 0 &&
+	    e->bulk_turns.awake <= WORTH_SESSIONS;
+}
+
 /* The turns that this subflow serves, in order of preference. */
 static struct sched_entry *
-pick(struct group *g, int subflow)
+pick(struct group *g, int subflow, uint64_t now)
 {
+	const struct choice choice = { subflow, now };
+
 	struct session_env *e = &g->env;
 	struct sched_entry *t = NULL;
 
@@ -176,7 +204,10 @@ pick(struct group *g, int subflow)
 		return NULL;
 	if (e->express & subflow_bit(subflow))
 		t = sched_pick(&e->express_turns[subflow]);
-	if (t == NULL && (e->bulk == 0 || (e->bulk & subflow_bit(subflow)) != 0))
+	if (t == NULL && is_choosy(e, subflow))
+		t = sched_pick_if(&e->bulk_turns, is_worth, &choice);
+	else if (t == NULL &&
+	    (e->bulk == 0 || (e->bulk & subflow_bit(subflow)) != 0))
 		t = sched_pick(&e->bulk_turns);
 	return t;
 }
@@ -187,7 +218,7 @@ fill_datagrams(struct group *g, int subflow, struct room *r, uint64_t now)
 	bool express = (g->env.express & subflow_bit(subflow)) != 0;
 	struct sched_entry *t;
 
-	while ((t = pick(g, subflow)) != NULL) {
+	while ((t = pick(g, subflow, now)) != NULL) {
 		struct session *s = list_object(t, struct session, turn);
 		struct sched *before = t->queue;
 		struct session_turn turn = {
@@ -237,16 +268,19 @@ fill_second_copies(struct group *g, int subflow, struct room *r, uint64_t now)
 
 /* Would fill_datagrams() or fill_second_copies()? */
 static bool
-has_datagrams(const struct group *g, int subflow)
+has_datagrams(const struct group *g, int subflow, uint64_t now)
 {
 	const struct session_env *e = &g->env;
+	const struct choice choice = { subflow, now };
 	bool express = (e->express & subflow_bit(subflow)) != 0;
 
 	if (!group_subflow_used(g, subflow))
 		return false;
 	return !list_empty(&e->doubled[subflow]) ||
 	    (express && sched_awake(&e->express_turns[subflow])) ||
-	    ((!express || e->bulk == 0) && sched_awake(&e->bulk_turns));
+	    ((!express || e->bulk == 0) && (is_choosy(e, subflow) ?
+	    sched_awake_if(&e->bulk_turns, is_worth, &choice) :
+	    sched_awake(&e->bulk_turns)));
 }
 
 /* What goes on this subflow again. */
@@ -267,15 +301,13 @@ fill_copies(struct group *g, int subflow, bool idle, struct room *r,
 	struct session *s;
 
 	while ((d = copy_due(g, subflow, idle, now, &s)) != NULL) {
-		size_t n = session_fill_copy(s, d, subflow, at(r), left(r),
-		    now);
+		size_t n;
 
-		if (n == 0)
+		if (left(r) < COPY_ROOM + d->len)
 			return;
+		reinject_charge(&g->env, d, now);
+		n = session_fill_copy(s, d, subflow, at(r), left(r), now);
 		wrote(g, subflow, r, n);
-		if ((d->copies & subflow_bit(subflow)) == 0)
-			return;		/* only its OPEN had room */
-		reinject_charge(&g->env, d);
 	}
 }
 
@@ -293,7 +325,7 @@ group_fill(struct group *g, int subflow, uint8_t *out, size_t room,
 	fill_copies(g, subflow, false, &r, now);
 	fill_datagrams(g, subflow, &r, now);
 	fill_second_copies(g, subflow, &r, now);
-	if (!has_datagrams(g, subflow))
+	if (!has_datagrams(g, subflow, now))
 		fill_copies(g, subflow, true, &r, now);
 	g->env.paths.counts[g->subflows[subflow].path].sent_bytes += r.used;
 	group_bury(g);
@@ -340,6 +372,6 @@ group_wants(const struct group *g, int subflow, uint64_t now)
 	for (size_t i = 0; i < g->nstrays; i++)
 		if (g->strays[i].subflow == subflow)
 			return true;
-	return has_datagrams(g, subflow) ||
+	return has_datagrams(g, subflow, now) ||
 	    copy_due(g, subflow, true, now, &s) != NULL;
 }

@@ -15,11 +15,19 @@
 
 #define NO_RTT_MIN UINT32_MAX	/* tcpi_min_rtt before the first sample */
 
+static uint64_t
+could_send(const struct tcp_info *info)
+{
+	return info->tcpi_rtt == 0 ? 0 : (uint64_t)info->tcpi_snd_cwnd *
+	    info->tcpi_snd_mss * 1000000 / info->tcpi_rtt;
+}
+
 bool
 tcpinfo_facts(int fd, struct group_facts *facts)
 {
 	struct tcp_info info;
 	socklen_t len = sizeof(info);
+	uint64_t allowed = 0;
 
 	/* tcpi_bytes_acked: Linux 4.1; tcpi_delivery_rate: 4.9.  What a kernel
 	 * does not know it does not fill. */
@@ -38,5 +46,11 @@ tcpinfo_facts(int fd, struct group_facts *facts)
 	if (len >= offsetof(struct tcp_info, tcpi_delivery_rate) +
 	    sizeof(info.tcpi_delivery_rate))
 		facts->rate_bytes_s = info.tcpi_delivery_rate;
+	/* While it had little to send it measured little; then what its window
+	 * allows is the better guess. */
+	if (facts->rate_bytes_s == 0 || info.tcpi_delivery_rate_app_limited)
+		allowed = could_send(&info);
+	if (allowed > facts->rate_bytes_s)
+		facts->rate_bytes_s = allowed;
 	return true;
 }

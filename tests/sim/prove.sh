@@ -6,13 +6,13 @@
 # pass.  Each bug is a patch in bugs/, with a word on what it is; it has to
 # apply without fuzz, so that a change of core cannot turn it into something
 # else unnoticed.  A line "step: N" in it means that only each Nth seed can
-# show it.
+# show it, a line "with: --race" that races have to.
 
 srcdir=${srcdir:-.}
 CC=${CC:-cc}
 seeds=${SEEDS:-400}		# it has to be found within so many
 modules='addr bucket budget exchange group health numbers paths receive reinject
-    reorder sched sendq session transmit wire'
+    reorder sched sendq session transmit wire worth'
 
 command -v patch >/dev/null || {
 	echo 'patch is missing (Debian and OpenWrt: patch)' >&2
@@ -63,12 +63,14 @@ for bug in "$srcdir"/tests/sim/bugs/*.patch; do
 	name=$(basename "$bug" .patch)
 	step=$(sed -n 's/^step: //p' "$bug")
 	step=${step:-1}
+	with=$(sed -n 's/^with: //p' "$bug")
 	last=$((seeds * step))
 	if ! plant "$bug" "$tmp/$name"; then
 		status=1
 		continue
 	fi
-	if "$tmp/$name/sim" --seeds "1-$last" --step "$step" \
+	# shellcheck disable=SC2086 # options, or none
+	if "$tmp/$name/sim" $with --seeds "1-$last" --step "$step" \
 	    >"$tmp/out" 2>&1; then
 		echo "$name: not found in $seeds seeds" >&2
 		status=1
@@ -80,7 +82,8 @@ for bug in "$srcdir"/tests/sim/bugs/*.patch; do
 	seed=${seed%%:*}
 	if test -z "$seed"; then
 		status=1	# it ended in some other way
-	elif ! "$tmp/none/sim" --seed "$seed" >"$tmp/out" 2>&1; then
+	# shellcheck disable=SC2086 # options, or none
+	elif ! "$tmp/none/sim" $with --seed "$seed" >"$tmp/out" 2>&1; then
 		echo "$name: seed $seed fails without it as well" >&2
 		cat "$tmp/out" >&2
 		status=1

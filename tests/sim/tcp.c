@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #define LOOK_US (SECOND / 10)
+#define FIRST_WINDOW UINT64_C(14480)
 #define PATIENCE_US SECOND		/* protocol.md 2.5 */
 #define PATIENCE_TRIPS 3
 
@@ -91,6 +92,15 @@ link_is_quiet(const struct world *w, const struct link *l, int side)
 	return since != 0 && w->now - since > patience + LOOK_US;
 }
 
+/* Little was sent: all that is known is the first window. */
+static uint64_t
+rate_of(const struct link_plan *plan, uint64_t acked)
+{
+	uint64_t first = FIRST_WINDOW * SECOND / rtt_us(plan);
+
+	return acked < FIRST_WINDOW ? first : plan->rate;
+}
+
 static void
 look(struct world *w, struct link *l, int side)
 {
@@ -103,7 +113,7 @@ look(struct world *w, struct link *l, int side)
 		.rtt_min_us = (uint32_t)(2 * plan->delay_us + 1),
 		.acked_bytes = d->acked,
 		.waiting_bytes = (uint32_t)(d->written - d->acked),
-		.rate_bytes_s = d->acked > 0 ? plan->rate : 0,
+		.rate_bytes_s = rate_of(plan, d->acked),
 	};
 
 	if (group_subflow_idle(group, l->number[side]))

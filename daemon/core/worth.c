@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: ISC */
+#include "worth.h"
+
+#define SECOND UINT64_C(1000000)
+
+static uint64_t
+delay_us(const struct session_env *env, int subflow, uint64_t now)
+{
+	return health_delay_us(&env->health[subflow], now);
+}
+
+bool
+worth_uneven(const struct session_env *env, uint64_t now)
+{
+	uint64_t least = UINT64_MAX, most = 0;
+
+	for (uint64_t m = env->express | env->bulk; m != 0; m &= m - 1) {
+		uint64_t delay = delay_us(env, __builtin_ctzll(m), now);
+
+		if (delay != 0 && delay < least)
+			least = delay;
+		if (delay > most)
+			most = delay;
+	}
+	return most > 0 && most - least > WORTH_UNEVEN_US;
+}
+
+uint64_t
+worth_prompt(const struct session_env *env, uint64_t now)
+{
+	uint64_t used = env->express | env->bulk, prompt = 0;
+	uint64_t best = UINT64_MAX, delay;
+
+	for (uint64_t m = used; m != 0; m &= m - 1) {
+		delay = delay_us(env, __builtin_ctzll(m), now);
+		if (delay != 0 && delay < best)
+			best = delay;
+	}
+	if (best == UINT64_MAX)
+		return used;
+	for (uint64_t m = used; m != 0; m &= m - 1) {
+		delay = delay_us(env, __builtin_ctzll(m), now);
+		if (delay != 0 && delay <= best + best / 4 + WORTH_UNEVEN_US)
+			prompt |= m & -m;
+	}
+	return prompt;
+}
+
+/* What the faster ones deliver before a byte arrives that is given to this one
+ * now. */
+static uint64_t
+lead_bytes(const struct session_env *env, int subflow, uint64_t now)
+{
+	uint64_t mine = delay_us(env, subflow, now), bytes = 0;
+
+	for (uint64_t m = env->bulk; m != 0; m &= m - 1) {
+		int i = __builtin_ctzll(m);
+		uint64_t delay = delay_us(env, i, now);
+
+		if (delay != 0 && mine > delay + WORTH_UNEVEN_US)
+			bytes += env->health[i].facts.rate_bytes_s *
+			    (mine - delay) / SECOND;
+	}
+	return bytes;
+}
+
+/* How much the session has to send, or may. */
+static uint64_t
+backlog(const struct session *s)
+{
+	const struct sendq *q = &s->out;
+	uint64_t window = s->edge > q->cost_sent ? s->edge - q->cost_sent : 0;
+	/* More than we have read is there. */
+	bool more = !q->ended &&
+	    (s->read_blocked || q->unsent_bytes >= UNSENT_MAX / 2);
+
+	if (q->lost > 0)
+		return q->lost * (uint64_t)s->env->datagram_max;
+	return more || q->unsent_bytes > window ? window : q->unsent_bytes;
+}
+
+bool
+worth_taking(const struct session *s, int subflow, uint64_t now)
+{
+	const struct session_env *env = s->env;
+	uint32_t others = env->bulk_turns.awake;
+
+	return backlog(s) >= lead_bytes(env, subflow, now) /
+	    (others > 1 ? others : 1);
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Should a bulk subflow that can send take what a session has next, or would the
+ * session be better off without it (protocol.md 2.5)?
+ *
+ * What a slow one is given now arrives late.  Meanwhile faster ones deliver so
+ * many bytes.  If the session has, or may send, no more than those, then the slow
+ * one only makes it wait: for its last bytes (Lim et al., "ECF", CoNEXT 2017), or
+ * for its window (Ferlin et al., "BLEST", IFIP Networking 2016).  With more behind
+ * it, every subflow helps.
+ *
+ * For the group and its sessions only.
+ */
+#ifndef CORE_WORTH_H
+#define CORE_WORTH_H
+
+#include "session_private.h"
+
+#define WORTH_UNEVEN_US UINT64_C(20000)	/* less is no difference */
+#define WORTH_SESSIONS 64	/* that send at once: with more of them no one's
+				 * share is worth the look */
+
+/* Do some of the subflows in use deliver much later than others? */
+bool worth_uneven(const struct session_env *, uint64_t now);
+
+/* Those that deliver about as early as the best: answers go there. */
+uint64_t worth_prompt(const struct session_env *, uint64_t now);
+
+bool worth_taking(const struct session *, int subflow, uint64_t now);
+
+#endif
