@@ -204,6 +204,7 @@ silence_facts(const struct trunk *t, const struct trunk_subflow *f,
 	return (struct silence_facts){
 		.heard_us = group_heard(t->group, f->number),
 		.expects = group_subflow_expects(t->group, f->number),
+		.moved_us = group_subflow_moved(t->group, f->number),
 		.rtt_us = group_rtt_us(t->group),
 		.beside_us = asked,
 	};

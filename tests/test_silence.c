@@ -121,6 +121,41 @@ the_others_are_asked_when_one_has_no_answer(void **state)
 }
 
 static void
+a_question_that_waits_behind_what_moves_is_no_silence(void **state)
+{
+	(void)state;
+	facts.expects = true;
+	expect_next(SILENCE_ASK, 1500 * MS);
+	for (int i = 0; i < 120; i++) {		/* longer than to be dead */
+		now += SECOND / 2;
+		facts.moved_us = now;
+		assert_int_not_equal(silence_look(&silence, &facts, now),
+		    SILENCE_DEAD);
+		assert_false(silence.silent);
+	}
+	expect_next(SILENCE_NOTHING, 3 * SECOND);
+	assert_true(silence.silent);
+}
+
+static void
+an_acknowledgement_alone_is_no_answer(void **state)
+{
+	enum silence_step step;
+
+	(void)state;
+	expect_next(SILENCE_ASK, 15 * SECOND);
+	facts.moved_us = now + 600 * MS;	/* the question itself */
+	expect_next(SILENCE_NOTHING, 3600 * MS);
+	assert_true(silence.silent);
+	do {
+		next(&step);
+		facts.moved_us = now + 600 * MS;	/* and the next */
+		assert_true(silence.silent);
+	} while (step == SILENCE_ASK);
+	assert_int_equal(step, SILENCE_DEAD);
+}
+
+static void
 another_question_counts_too(void **state)
 {
 	(void)state;
@@ -153,6 +188,8 @@ main(void)
 		TEST(patience_is_four_round_trips),
 		TEST(one_that_stays_silent_is_dead_thirty_seconds_after_the_question),
 		TEST(the_others_are_asked_when_one_has_no_answer),
+		TEST(a_question_that_waits_behind_what_moves_is_no_silence),
+		TEST(an_acknowledgement_alone_is_no_answer),
 		TEST(another_question_counts_too),
 		TEST(who_was_away_himself_does_not_judge),
 	};

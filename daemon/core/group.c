@@ -336,6 +336,12 @@ group_subflow_idle(const struct group *g, int subflow)
 	return health_idle(&g->env.health[subflow]);
 }
 
+uint64_t
+group_subflow_moved(const struct group *g, int subflow)
+{
+	return g->env.health[subflow].alive_us;
+}
+
 bool
 group_subflow_suspect(const struct group *g, int subflow)
 {

@@ -118,6 +118,8 @@ void group_subflow_facts(struct group *, int subflow,
     const struct group_facts *, uint64_t now);
 /* Would another look say anything? */
 bool group_subflow_idle(const struct group *, int subflow);
+/* When it last moved. */
+uint64_t group_subflow_moved(const struct group *, int subflow);
 bool group_subflow_suspect(const struct group *, int subflow);
 
 /* Bytes that wait for this subflow's turns and were given to none yet; it stops

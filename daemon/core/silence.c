@@ -6,6 +6,10 @@
  * When one subflow has no answer for half of the patience, the others of the
  * group are asked: if the link is gone it is known of all of them, and not one
  * after another.  Whoever was heard since needs no question.
+ *
+ * On a slow link a question may wait for long behind what was sent before it.
+ * While TCP moves there it is not silent, but that is no answer: the kernel of
+ * a daemon that stands still acknowledges, too, for a while.
  */
 #include "silence.h"
 
@@ -50,6 +54,12 @@ silence_pardon(struct silence *s, uint64_t now)
 		s->asked_us = s->again_us = now;
 }
 
+static uint64_t
+waiting_since(const struct silence *s, const struct silence_facts *f)
+{
+	return s->asked_us > f->moved_us ? s->asked_us : f->moved_us;
+}
+
 uint64_t
 silence_due(const struct silence *s, const struct silence_facts *f)
 {
@@ -62,9 +72,10 @@ silence_due(const struct silence *s, const struct silence_facts *f)
 			due = earlier(due, f->beside_us + patience / 2);
 		return due;
 	}
-	due = earlier(s->again_us + SILENCE_IDLE_US,
-	    s->asked_us + SILENCE_DEAD_US);
-	return s->silent ? due : earlier(due, s->asked_us + patience);
+	due = s->again_us + SILENCE_IDLE_US;
+	if (s->silent)
+		return earlier(due, s->asked_us + SILENCE_DEAD_US);
+	return earlier(due, waiting_since(s, f) + patience);
 }
 
 enum silence_step
@@ -76,9 +87,12 @@ silence_look(struct silence *s, const struct silence_facts *f, uint64_t now)
 		silence_asked(s, now);
 		return SILENCE_ASK;
 	}
-	if (now - s->asked_us >= silence_patience_us(f->rtt_us))
+	if (!s->silent && now >= waiting_since(s, f) +
+	    silence_patience_us(f->rtt_us)) {
 		s->silent = true;
-	if (now - s->asked_us >= SILENCE_DEAD_US)
+		s->asked_us = waiting_since(s, f);
+	}
+	if (s->silent && now - s->asked_us >= SILENCE_DEAD_US)
 		return SILENCE_DEAD;
 	if (now - s->again_us < SILENCE_IDLE_US)
 		return SILENCE_NOTHING;

@@ -28,6 +28,7 @@ struct silence_facts {
 	uint64_t heard_us;	/* when the last bytes came */
 	bool expects;		/* more should: it carries something that is not
 				 * acknowledged, or was in the middle of it */
+	uint64_t moved_us;	/* when its TCP last saw anything acknowledged */
 	uint64_t rtt_us;	/* 0: not known */
 	uint64_t beside_us;	/* the first question on another subflow that
 				 * has no answer yet; 0: none */
@@ -35,8 +36,8 @@ struct silence_facts {
 
 enum silence_step { SILENCE_NOTHING, SILENCE_ASK, SILENCE_DEAD };
 
-/* How long after a question it is silent: the larger of 3 s and four round
- * trips. */
+/* How long after a question it is silent, or after TCP last moved, if that is
+ * later: the larger of 3 s and four round trips. */
 uint64_t silence_patience_us(uint64_t rtt_us);
 
 /* It was asked for another reason. */
