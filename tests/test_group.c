@@ -1417,6 +1417,64 @@ a_path_is_doubtful_as_a_whole(void **state)
 	assert_true(group_subflow_used(f->g[PROXY], 1));
 }
 
+/* Subflow 1 is another path's; both have their round trips. */
+static void
+make_paths(struct fixture *f, uint32_t first_us, uint32_t second_us)
+{
+	struct group_facts facts = { .acked_bytes = 1, .rate_bytes_s = 1 << 20 };
+	int replaced;
+
+	for (int e = 0; e < 2; e++) {
+		group_detach(f->g[e], 1, f->now);
+		assert_int_equal(group_attach(f->g[e], 1, 0, f->now,
+		    &replaced), 1);
+	}
+	settle(f);
+	facts.rtt_us = facts.rtt_min_us = first_us;
+	group_subflow_facts(f->g[PROXY], 0, &facts, f->now);
+	facts.rtt_us = facts.rtt_min_us = second_us;
+	group_subflow_facts(f->g[PROXY], 1, &facts, f->now);
+}
+
+/* Of 8 sessions, how many write their first bytes to subflow 1? */
+static int
+count_on_second(struct fixture *f)
+{
+	int n = 0;
+
+	for (int i = 0; i < 8; i++) {
+		give(f, open_session(f), "x", 1);
+		n += fill(f, PROXY, 1) > 0;
+		fill(f, PROXY, 0);
+		f->len[PROXY][0] = f->len[PROXY][1] = 0;
+	}
+	return n;
+}
+
+static void
+small_sessions_go_where_they_arrive_first(void **state)
+{
+	struct fixture *f = *state;
+
+	make_paths(f, 600000, 50000);
+	group_path(f->g[PROXY], 1, &(struct wire_path){ false, 1 }, f->now);
+	fill(f, PROXY, 1);
+	f->len[PROXY][1] = 0;
+	assert_int_equal(count_on_second(f), 8);
+}
+
+static void
+small_sessions_go_by_weight_where_that_is_alike(void **state)
+{
+	struct fixture *f = *state;
+
+	make_paths(f, 50000, 55000);
+	group_path(f->g[PROXY], 1, &(struct wire_path){ false, 33 }, f->now);
+	fill(f, PROXY, 1);
+	f->len[PROXY][1] = 0;
+	assert_int_equal(count_on_second(f), 2);
+}
+
 static void
 what_a_suspect_carried_and_has_left_is_not_sent_again(void **state)
 {
@@ -1503,6 +1561,8 @@ main(void)
 		T(a_path_is_not_told_by_the_relay),
 		T(an_unused_path_is_asked_when_all_others_are_silent),
 		T(a_path_is_doubtful_as_a_whole),
+		T(small_sessions_go_where_they_arrive_first),
+		T(small_sessions_go_by_weight_where_that_is_alike),
 		T(a_forgotten_group_resets_its_sessions),
 		T(sessions_that_end_without_a_subflow_leave_nothing),
 		T(who_holds_nothing_is_not_shed),

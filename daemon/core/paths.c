@@ -29,16 +29,6 @@ paths_set(struct paths *p, uint8_t path, const struct wire_path *is)
 	return true;
 }
 
-/* Would it arrive earlier on `a` than on `b`, both of one path? */
-static bool
-earlier(const struct paths_subflow *a, const struct paths_subflow *b)
-{
-	if (a->delay_us != b->delay_us)
-		return b->delay_us == 0 ||
-		    (a->delay_us != 0 && a->delay_us < b->delay_us);
-	return a->carried_bytes < b->carried_bytes;
-}
-
 /* The longest that is as good as the best, of paths with a weight or of all;
  * 0: nothing is known. */
 static uint64_t
@@ -75,7 +65,8 @@ paths_choose(struct paths *p, const struct paths_subflow *f, size_t n)
 			continue;
 		if (*b == NULL)
 			candidates[ncandidates++] = f[i].path;
-		if (*b == NULL || earlier(&f[i], *b))
+		/* A loss stops a subflow: the less is on it, the better. */
+		if (*b == NULL || f[i].carried_bytes < (*b)->carried_bytes)
 			*b = &f[i];
 	}
 	if (ncandidates == 0)
