@@ -345,8 +345,9 @@ print_relay(struct json_object *relay)
 	char for_s[SHORT_MAX];
 
 	label("relay");
-	printf("%s, %s, %s", text(relay, "name"), text(relay, "address"),
-	    strcmp(text(relay, "protocol"), "base") == 0 ? "base protocol" :
+	printf("%s, %s, %s", text(relay, "name"),
+	    field(relay, "address") != NULL ? text(relay, "address") :
+	    "address not known", strcmp(text(relay, "protocol"), "base") == 0 ? "base protocol" :
 	    text(relay, "protection"));
 	if (field(relay, "key") != NULL)
 		printf(", key %s", text(relay, "key"));
@@ -354,10 +355,15 @@ print_relay(struct json_object *relay)
 	if (subflows == NULL)
 		return;
 	label("");
-	printf("%s for %s, %" PRIu64 " of %" PRIu64 " subflows",
+	printf("%s for %s, %" PRIu64 " sessions, %" PRIu64 " of %" PRIu64
+	    " subflows",
 	    json_object_get_boolean(field(relay, "up")) ? "up" : "down",
-	    duration(for_s, number(relay, "since_s")), number(subflows, "up"),
+	    duration(for_s, number(relay, "since_s")),
+	    number(relay, "sessions"), number(subflows, "up"),
 	    number(subflows, "wanted"));
+	if (number(relay, "aside_s") > 0)
+		printf(", set aside for %s",
+		    duration(for_s, number(relay, "aside_s")));
 	if (length(families) > 0) {
 		fputs(", it reaches ", stdout);
 		print_families(families);

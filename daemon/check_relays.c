@@ -215,7 +215,9 @@ unknown_name(struct check *c, const char *name, const char *subject,
 	    subject, "%s: %s", host, gai_strerror(error));
 	char *word = check_quote(host);
 
-	check_why(item, "rorod does not start without its address");
+	check_why(item, "%s", strcmp(name, item_name) == 0 ?
+	    "nothing goes there until it is known; rorod asks for it again and "
+	    "again" : "rorod does not start without its address");
 	check_now(item, "getent ahosts %s", word);
 	free(word);
 }

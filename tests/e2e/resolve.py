@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: ISC
+"""The name server of a proxy, and what becomes of its sessions; see
+resolve.sh."""
+
+import os
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+
+import probe
+from probe import at, check, until
+from relays import (LONG, TMP, Session, cut, is_up, mend, start, status,
+                    stop, whole)
+
+OLD, NEW = os.environ["relay4"], os.environ["moved4"]
+NXDOMAIN = 3
+
+
+class Server(threading.Thread):
+    """Answers all questions alike."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.answer = None      # an address, NXDOMAIN, or None: silent
+        self.asked = 0
+        with at("gateway"):
+            self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.1", 53))
+        self.start()
+
+    def run(self):
+        while True:
+            query, client = self.socket.recvfrom(512)
+            self.asked += 1
+            if self.answer is not None:
+                self.socket.sendto(self._reply(query, self.answer), client)
+
+    @staticmethod
+    def _reply(query, answer):
+        end = query.index(b"\0", 12) + 5
+        question = query[12:end]
+        has = answer != NXDOMAIN and question[-4:-2] == b"\0\1"    # A
+        reply = query[:2] + struct.pack("!HHHHH", 0x8180 | (
+            NXDOMAIN if answer == NXDOMAIN else 0), 1, has, 0, 0) + question
+        if has:
+            reply += struct.pack("!HHHLH", 0xc00c, 1, 1, 0, 4)
+            reply += socket.inet_aton(answer)
+        return reply
+
+
+def address():
+    return status()["relay"]["address"]
+
+
+def direct():
+    """The addresses of relays that are never intercepted."""
+    return subprocess.run(["ip", "netns", "exec", probe.host_name("gateway"),
+                           "nft", "list", "set", "inet", "ro-ro-tcp",
+                           "relays4"], check=True, capture_output=True,
+                          text=True).stdout
+
+
+def silent(server):
+    begin = time.monotonic()
+    proxy = start("proxy", "gateway",
+                  f"mount --bind {TMP}/resolv.conf /etc/resolv.conf")
+    check("it starts although the name server is silent",
+          until(lambda: os.path.exists(f"{TMP}/run/proxy.sock"), 4),
+          f"{time.monotonic() - begin:.2f} s")
+    check("no address is known", address() is None)
+    check("the other relay is there", until(lambda: is_up("two"), 10))
+    check("and connections are intercepted", until(is_through, 10))
+    worst = 0
+    before = server.asked
+    end = time.monotonic() + 4
+    while time.monotonic() < end:
+        begin = time.monotonic()
+        check_session()
+        worst = max(worst, time.monotonic() - begin)
+    check("sessions go there, and nothing waits", worst < 1,
+          f"{worst:.3f} s at most")
+    check("while it asks", server.asked > before)
+    return proxy
+
+
+def is_through():
+    session = Session()
+    session.close()
+    return session.at == "two"
+
+
+def check_session():
+    session = Session()
+    if session.at != "two" or not session.close():
+        raise RuntimeError(f"a session at {session.at}")
+
+
+def found(server):
+    server.answer = OLD
+    begin = time.monotonic()
+    check("the name server answers: the relay is there",
+          until(lambda: is_up("relay"), 30),
+          f"{time.monotonic() - begin:.1f} s")
+    check("at that address", address() == f"{OLD}:1093")
+    check("which is direct", OLD in direct() and
+          os.environ["two4"] in direct())
+
+
+def moves(server, rule):
+    session = Session()
+    check("a session at that relay", session.at == "relay" and whole(session))
+    server.answer = NEW
+    cut(OLD, rule)
+    begin = time.monotonic()
+    check("it has another address: the session goes on there",
+          whole(session), f"{time.monotonic() - begin:.1f} s")
+    check("at the new address", address() == f"{NEW}:1093")
+    check("which is direct", NEW in direct())
+    check("the session ends well", session.close())
+    with open(f"{TMP}/proxy.log", encoding="utf-8") as f:
+        check("it was the same relay", "it has restarted" not in f.read())
+    mend()
+
+
+def unknown(server, proxy):
+    server.answer = NXDOMAIN
+    before = server.asked
+    os.kill(proxy, signal.SIGHUP)
+    check("a reload asks", until(lambda: server.asked > before, 10))
+    time.sleep(0.3)
+    check("the name is not known any more: the address stays",
+          address() == f"{NEW}:1093" and is_up("relay"))
+
+
+def main():
+    server = Server()
+    proxy = silent(server)
+    found(server)
+    moves(server, "drop" if LONG else "meta l4proto tcp reject with tcp reset")
+    unknown(server, proxy)
+    server.answer = None
+    before = server.asked
+    os.kill(proxy, signal.SIGHUP)
+    until(lambda: server.asked > before, 10)
+    begin = time.monotonic()
+    ended = stop("proxy", signal.SIGTERM).wait(10)
+    took = time.monotonic() - begin
+    check("it ends at once although the name server is silent",
+          ended == 0 and took < 2, f"{took:.2f} s")
+    sys.exit(1 if probe._failures else 0)
+
+
+if __name__ == "__main__":
+    main()
