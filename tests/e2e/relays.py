@@ -240,7 +240,8 @@ def main():
     check("the second is found", until(lambda: is_up("two"), 10))
     in_order()
     by_weight()
-    lost("meta l4proto tcp reject with tcp reset", "a break", 1, 2)
+    # Known when something is sent, and a relay is asked every 3 s.
+    lost("meta l4proto tcp reject with tcp reset", "a break", 3, 2)
     if LONG:
         lost("drop", "silence", 9, 30)
     about_to_end()
