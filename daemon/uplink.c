@@ -36,7 +36,8 @@ struct uplink {
 	uint32_t relay_sessions;	/* most that it takes; 0: not known */
 	uint32_t features;		/* WIRE_FEATURE_*, its latest */
 	bool features_known;
-	bool up;			/* has it a subflow? */
+	unsigned int count;		/* subflows that it has */
+	bool up;			/* is that one at least? */
 	uint64_t since_us;		/* it is so since then */
 };
 
@@ -46,11 +47,17 @@ relay_of(const struct uplink *u)
 	return &u->options.config->relays[u->options.relay];
 }
 
+/* When one is lost, another is asked whether it is still there: idle ones would
+ * not know that the relay has gone, and new sessions would go there. */
 static void
 note_up(struct uplink *u)
 {
-	bool up = trunk_up(u->trunk) > 0;
+	unsigned int count = trunk_up(u->trunk);
+	bool up = count > 0;
 
+	if (up && count < u->count)
+		trunk_ask(u->trunk, 0);
+	u->count = count;
 	if (up == u->up)
 		return;
 	u->up = up;
