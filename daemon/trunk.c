@@ -20,44 +20,15 @@
 #include "clock.h"
 #include "net/log.h"
 #include "net/reap.h"
-#include "net/tcpinfo.h"
+#include "trunk_private.h"
 
 #define ROUNDS 8
-#define LOOK_US UINT64_C(20000)	/* at the TCP of each subflow */
 #define SHED_US UINT64_C(250000)
 #define IDLE_MIN_US UINT64_C(20000)
 #define IDLE_MAX_US UINT64_C(1000000)
 /* What is due but cannot leave waits for a subflow to become writable, which is
  * an event of its own; looking sooner would be spinning. */
 #define TICK_MIN_US UINT64_C(5000)
-/* A timer that is so late says that we were stopped, and not what the peer did
- * meanwhile. */
-#define AWAY_US UINT64_C(1000000)
-
-struct trunk {
-	struct reap_entry reap;		/* first: it is freed as such */
-	struct ev_loop *loop;
-	struct group *group;
-	struct budget *budget;
-	struct leg_host host;
-	const struct trunk_callbacks *callbacks;
-	void *user;
-
-	struct trunk_subflow *subflows[GROUP_SUBFLOWS];	/* not ours */
-	unsigned int up;
-	unsigned int alive;		/* of these, where the peer was heard */
-	uint64_t resume_us, expires;	/* without one of those; 0: it did */
-	uint64_t heard_us;		/* on any of them, at last */
-	uint64_t armed_us;		/* when the timer should be over */
-
-	ev_prepare prepare;
-	ev_timer timer;
-	bool proxy, changed, draining, idle_told, drain_told, dead;
-	uint64_t idle_since;		/* while draining; 0: it is not */
-	uint64_t look_at;	/* the subflows' TCP, next */
-	int asked;		/* the subflow that was, by trunk_ask() */
-	uint64_t asked_us;
-};
 
 void
 trunk_change(struct trunk *t)
@@ -69,72 +40,6 @@ static void
 on_leg_change(struct leg_host *host)
 {
 	trunk_change(list_object(host, struct trunk, host));
-}
-
-/* ---- pacing ---- */
-
-/* Enough to tell a burst from a keystroke. */
-#define WAITING_BYTES 65536
-
-static void
-pace(struct trunk *t)
-{
-	struct pacer_item items[GROUP_SUBFLOWS];
-	unsigned int n = 0;
-
-	for (int i = 0; i < GROUP_SUBFLOWS; i++) {
-		struct trunk_subflow *f = t->subflows[i];
-
-		if (f == NULL || f->rate_bps == 0)
-			continue;
-		items[n++] = (struct pacer_item){
-			.memory = &f->pacer,
-			.fd = subflow_fd(f->subflow),
-			.path = f->path,
-			.express = f->slot < WIRE_SLOT_BULK,
-			.rate_bps = f->rate_bps,
-			.waiting_bytes = group_waiting(t->group, i,
-			    WAITING_BYTES),
-		};
-	}
-	if (n > 0)
-		pacer_look(items, n, clock_us());
-}
-
-/* ---- what TCP says ---- */
-
-static void
-look_at_tcp(struct trunk *t)
-{
-	uint64_t now = clock_us();
-	struct group_facts facts;
-
-	if (now < t->look_at)
-		return;
-	t->look_at = now + LOOK_US;
-	for (int i = 0; i < GROUP_SUBFLOWS; i++) {
-		const struct trunk_subflow *f = t->subflows[i];
-
-		if (f == NULL || group_subflow_idle(t->group, i) ||
-		    !tcpinfo_facts(subflow_fd(f->subflow), &facts))
-			continue;
-		bool suspect = group_subflow_suspect(t->group, i);
-		facts.waiting_bytes += (uint32_t)subflow_pending(f->subflow);
-		group_subflow_facts(t->group, i, &facts, now);
-		if (group_subflow_suspect(t->group, i) != suspect)
-			log_debug("path %u: subflow %u %s", f->path, f->slot,
-			    suspect ? "moves again" : "does not move");
-	}
-}
-
-/* Only while there is something to see. */
-static bool
-has_to_look(const struct trunk *t)
-{
-	for (int i = 0; i < GROUP_SUBFLOWS; i++)
-		if (t->subflows[i] != NULL && !group_subflow_idle(t->group, i))
-			return true;
-	return false;
 }
 
 /* ---- the turn ---- */
@@ -181,71 +86,6 @@ earlier(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
-/* The first question that was not answered yet, on any subflow; 0: none. */
-static uint64_t
-first_asked(const struct trunk *t)
-{
-	uint64_t first = 0;
-
-	for (int i = 0; i < GROUP_SUBFLOWS; i++) {
-		const struct trunk_subflow *f = t->subflows[i];
-
-		if (f != NULL && f->silence.asked_us != 0 &&
-		    (first == 0 || f->silence.asked_us < first))
-			first = f->silence.asked_us;
-	}
-	return first;
-}
-
-static struct silence_facts
-silence_facts(const struct trunk *t, const struct trunk_subflow *f,
-    uint64_t asked)
-{
-	return (struct silence_facts){
-		.heard_us = group_heard(t->group, f->number),
-		.expects = group_subflow_expects(t->group, f->number),
-		.moved_us = group_subflow_moved(t->group, f->number),
-		.rtt_us = group_rtt_us(t->group),
-		.beside_us = asked,
-	};
-}
-
-/* When a subflow has been silent for long enough, for whatever is next. */
-static uint64_t
-silence_deadline(const struct trunk *t)
-{
-	uint64_t at = GROUP_NEVER, asked = first_asked(t);
-
-	for (int i = 0; i < GROUP_SUBFLOWS; i++) {
-		const struct trunk_subflow *f = t->subflows[i];
-
-		if (f == NULL)
-			continue;
-		struct silence_facts facts = silence_facts(t, f, asked);
-		at = earlier(at, silence_due(&f->silence, &facts));
-	}
-	return at;
-}
-
-/* When the sessions have waited for long enough.  Subflows that are there and
- * silent are no better than none. */
-static uint64_t
-expiry(const struct trunk *t)
-{
-	uint64_t since;
-
-	if (t->alive == 0)
-		return t->expires != 0 ? t->expires : GROUP_NEVER;
-	for (int i = 0; i < GROUP_SUBFLOWS; i++) {
-		const struct trunk_subflow *f = t->subflows[i];
-
-		if (f != NULL && f->heard && !f->silence.silent)
-			return GROUP_NEVER;
-	}
-	since = first_asked(t);
-	return (since > t->heard_us ? since : t->heard_us) + t->resume_us;
-}
-
 /* Nothing is left to say, but the last of it is still under way, and closing
  * the subflows would catch up with it. */
 static uint64_t
@@ -272,10 +112,10 @@ arm(struct trunk *t)
 {
 	uint64_t now = clock_us(), at = group_deadline(t->group);
 
-	at = earlier(at, silence_deadline(t));
-	if (has_to_look(t))
+	at = earlier(at, trunk_silence_deadline(t));
+	if (trunk_has_to_look(t))
 		at = earlier(at, t->look_at);
-	at = earlier(at, expiry(t));
+	at = earlier(at, trunk_expiry(t));
 	if (budget_level(t->budget) == BUDGET_OVER)
 		at = earlier(at, now + SHED_US);
 	if (t->idle_since != 0 && !t->idle_told)
@@ -316,12 +156,12 @@ static void
 turn(struct trunk *t)
 {
 	shed(t);
-	look_at_tcp(t);
+	trunk_look_at_tcp(t);
 	for (int i = 0; serve_sessions(t) || i == 0; i++) {
 		t->changed = i == ROUNDS;	/* the rest next time */
 		if (t->changed)
 			break;
-		pace(t);
+		trunk_pace(t);
 		pump(t);
 	}
 	note_idle(t);
@@ -342,8 +182,8 @@ on_prepare(struct ev_loop *loop, ev_prepare *w, int revents)
 
 /* ---- time ---- */
 
-static void
-close_subflow(struct trunk_subflow *f, const char *why)
+void
+trunk_close_subflow(struct trunk_subflow *f, const char *why)
 {
 	struct trunk *t = f->trunk;
 
@@ -351,41 +191,6 @@ close_subflow(struct trunk_subflow *f, const char *why)
 	f->subflow = NULL;
 	trunk_detach(f);
 	t->callbacks->on_lost(t->user, f, why);
-}
-
-static void
-look_after(struct trunk *t, struct trunk_subflow *f, uint64_t asked,
-    uint64_t now)
-{
-	struct silence_facts facts = silence_facts(t, f, asked);
-	bool was_silent = f->silence.silent;
-	enum silence_step step = silence_look(&f->silence, &facts, now);
-
-	if (step == SILENCE_DEAD) {
-		close_subflow(f, "no sign of life");
-		return;
-	}
-	if (step == SILENCE_ASK)
-		group_ping(t->group, f->number, now);
-	if (f->silence.silent && !was_silent &&
-	    t->callbacks->on_silent != NULL)
-		t->callbacks->on_silent(t->user, f, true);
-}
-
-/* Only what is there is closed in here, so that `t` stays. */
-static void
-look_after_all(struct trunk *t, uint64_t now)
-{
-	bool away = now > t->armed_us + AWAY_US;
-	uint64_t asked;
-
-	for (int i = 0; i < GROUP_SUBFLOWS && away; i++)
-		if (t->subflows[i] != NULL)
-			silence_pardon(&t->subflows[i]->silence, now);
-	asked = first_asked(t);
-	for (int i = 0; i < GROUP_SUBFLOWS; i++)
-		if (t->subflows[i] != NULL)
-			look_after(t, t->subflows[i], asked, now);
 }
 
 static void
@@ -398,8 +203,8 @@ on_timer(struct ev_loop *loop, ev_timer *w, int revents)
 	(void)revents;
 	t->changed = true;
 	group_tick(t->group, now);
-	look_after_all(t, now);
-	if (now < expiry(t))
+	trunk_look_after(t, now);
+	if (now < trunk_expiry(t))
 		return;
 	t->expires = 0;
 	trunk_reset(t, WIRE_CODE_TIMEOUT);
@@ -431,7 +236,8 @@ trunk_attach(struct trunk *t, struct trunk_subflow *f)
 	group_ping(t->group, number, now);
 	silence_asked(&f->silence, now);
 	if (replaced >= 0)
-		close_subflow(t->subflows[replaced], "replaced by a newer one");
+		trunk_close_subflow(t->subflows[replaced],
+		    "replaced by a newer one");
 	trunk_change(t);
 	return 0;
 }
