@@ -164,8 +164,8 @@ doubtful(struct group *g, uint64_t suspect)
 
 /* Which are in use: none that is suspect or doubtful, and none of a backup path,
  * while there are others. */
-static void
-choose_subflows(struct group *g, uint64_t now)
+void
+group_choose_subflows(struct group *g, uint64_t now)
 {
 	struct session_env *e = &g->env;
 	uint64_t all = e->attached, bulk = 0, suspect = 0, backup = 0;
@@ -230,7 +230,7 @@ group_attach(struct group *g, uint8_t path, uint8_t slot, uint64_t now,
 	health_begin(&g->env.health[free_one], now);
 	g->env.path_of[free_one] = path;
 	g->env.attached |= subflow_bit(free_one);
-	choose_subflows(g, now);
+	group_choose_subflows(g, now);
 	return free_one;
 }
 
@@ -255,7 +255,7 @@ group_detach(struct group *g, int subflow, uint64_t now)
 	list_each_safe(node, after, &g->env.all)
 		session_subflow_lost(list_object(node, struct session, all),
 		    subflow, now);
-	choose_subflows(g, now);
+	group_choose_subflows(g, now);
 	group_bury(g);
 }
 
@@ -280,7 +280,7 @@ group_path(struct group *g, uint8_t path, const struct wire_path *is,
 	for (int i = 0; g->env.proxy && i < GROUP_SUBFLOWS; i++)
 		if (g->subflows[i].attached && g->subflows[i].path == path)
 			g->subflows[i].path_due = true;
-	choose_subflows(g, now);
+	group_choose_subflows(g, now);
 }
 
 bool
@@ -326,7 +326,7 @@ group_subflow_facts(struct group *g, int subflow,
 	health_look(h, facts, now);
 	if (h->suspect != suspect ||
 	    (g->env.stalled & subflow_bit(subflow)) != 0)
-		choose_subflows(g, now);
+		group_choose_subflows(g, now);
 	group_compare(g, now);
 }
 

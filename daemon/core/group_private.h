@@ -30,7 +30,7 @@ struct group {
 	struct session_env env;
 	uint32_t max_sessions;
 	struct subflow_state subflows[GROUP_SUBFLOWS];
-	bool peer_window_known, peer_draining;
+	bool peer_window_known, peer_draining, paths_changed;
 	uint32_t features, peer_features;
 	bool peer_features_new;
 
@@ -51,6 +51,9 @@ subflow_bit(int subflow)
 
 /* How subflows in use compare may have changed. */
 void group_compare(struct group *, uint64_t now);
+
+/* Which subflows are in use, after something changed that this depends on. */
+void group_choose_subflows(struct group *, uint64_t now);
 
 /* Free the sessions that nobody needs any more; no caller holds one of them. */
 void group_bury(struct group *);

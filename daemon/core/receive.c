@@ -192,8 +192,9 @@ take_frame(struct group *g, const struct wire_header *h, const uint8_t *body,
 			g->peer_features_new = true;
 		break;
 	case WIRE_PATH:
-		if (!g->env.proxy && wire_get_path(h, body, &path))
-			group_path(g, f->path, &path, now);
+		if (!g->env.proxy && wire_get_path(h, body, &path) &&
+		    paths_set(&g->env.paths, f->path, &path))
+			g->paths_changed = true;
 		break;
 	default:
 		if (h->type < WIRE_OPTIONAL)
@@ -234,6 +235,10 @@ group_take(struct group *g, int subflow, const uint8_t *bytes, size_t len,
 	}
 	g->env.paths.counts[g->subflows[subflow].path].received_bytes +=
 	    (uint64_t)(in.pos - bytes);
+	if (g->paths_changed) {	/* once, however often it was said */
+		g->paths_changed = false;
+		group_choose_subflows(g, now);
+	}
 	if (g->number_wanted) {
 		g->number_wanted = false;
 		wake_all(g, now);
