@@ -153,9 +153,9 @@ what_was_late_is_forgotten(void **state)
 	health_late(&f.h, 800 * MS, f.now);
 	assert_int_equal(health_delay_us(&f.h, f.now), 850 * MS);
 	health_late(&f.h, 100 * MS, f.now);
-	assert_int_equal(health_delay_us(&f.h, f.now + 999 * MS), 850 * MS);
+	assert_int_equal(health_delay_us(&f.h, f.now + 799 * MS), 850 * MS);
 	/* Though nobody looks. */
-	assert_int_equal(health_delay_us(&f.h, f.now + 1000 * MS), 450 * MS);
+	assert_int_equal(health_delay_us(&f.h, f.now + 800 * MS), 450 * MS);
 	assert_int_equal(health_delay_us(&f.h, f.now + 60000 * MS), 50 * MS);
 }
 

@@ -5,7 +5,8 @@
 #define PATIENCE_US SECOND
 #define PATIENCE_TRIPS 3
 #define MEMORY_TRIPS 8
-#define LATE_MAX_US (10 * SECOND)
+#define MEMORY_US (SECOND / 4)
+#define LATE_MAX_US SECOND	/* what takes longer is no habit */
 #define STILL_US (SECOND / 5)	/* and a round trip: two looks */
 
 void
@@ -75,12 +76,14 @@ way_us(const struct health *h)
 }
 
 /* How much later than it looked it has delivered of late; half of that is
- * forgotten each second, or eight round trips, also when nobody looks. */
+ * forgotten in a quarter of a second or eight round trips, also when nobody
+ * looks. */
 static uint64_t
 late_us(const struct health *h, uint64_t now)
 {
 	uint64_t trips = MEMORY_TRIPS * way_us(h);
-	uint64_t halves = (now - h->late_at) / (trips > SECOND ? trips : SECOND);
+	uint64_t halves = (now - h->late_at) /
+	    (trips > MEMORY_US ? trips : MEMORY_US);
 
 	return halves < 32 ? h->late_us >> halves : 0;
 }

@@ -16,7 +16,7 @@
 
 #include "session_private.h"
 
-#define WORTH_UNEVEN_US UINT64_C(20000)	/* less is no difference */
+#define WORTH_UNEVEN_US UINT64_C(40000)	/* less is no difference */
 #define WORTH_SESSIONS 64	/* that send at once: with more of them no one's
 				 * share is worth the look */
 
