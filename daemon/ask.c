@@ -13,17 +13,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/time.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #include "core/config.h"
 #include "core/request.h"
+#include "visit.h"
 
 #define VERSION 1
 #define ANSWER_S 10
-#define ANSWER_MAX ((size_t)16 << 20)
 
 struct asking {
 	const char *socket;
@@ -126,86 +122,21 @@ complain(const struct asking *a, const char *why)
 	return 1;
 }
 
-/* 0, or an exit status. */
-static int
-reach(const struct asking *a, int *fd)
-{
-	const struct timeval patience = { .tv_sec = ANSWER_S };
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	size_t len = strlen(a->socket);
-
-	if (len == 0 || len >= sizeof(address.sun_path))
-		return complain(a, "no name for a socket");
-	memcpy(address.sun_path, a->socket, len + 1);
-	*fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (*fd == -1)
-		return complain(a, strerror(errno));
-	if (setsockopt(*fd, SOL_SOCKET, SO_RCVTIMEO, &patience,
-	    sizeof(patience)) == -1 ||
-	    setsockopt(*fd, SOL_SOCKET, SO_SNDTIMEO, &patience,
-	    sizeof(patience)) == -1)
-		return complain(a, strerror(errno));
-	if (connect(*fd, (const struct sockaddr *)&address,
-	    sizeof(address)) == 0)
-		return 0;
-	if (errno != ENOENT && errno != ECONNREFUSED)
-		return complain(a, strerror(errno));
-	complain(a, "no daemon listens there");
-	return ASK_NOBODY;
-}
-
-/* The answer, allocated; NULL with errno set. */
-static char *
-receive(int fd)
-{
-	size_t size = 4096, len = 0;
-	char *text = malloc(size), *more;
-	ssize_t n;
-
-	while (text != NULL) {
-		n = recv(fd, text + len, size - len - 1, 0);
-		if (n == -1 && errno == EINTR)
-			continue;
-		if (n <= 0) {
-			text[len] = '\0';
-			if (n == 0)
-				return text;
-			if (errno == EAGAIN)
-				errno = ETIMEDOUT;
-			break;
-		}
-		len += (size_t)n;
-		if (len + 1 < size)
-			continue;
-		more = size < ANSWER_MAX ? realloc(text, size * 2) : NULL;
-		if (more == NULL) {
-			errno = ENOMEM;
-			break;
-		}
-		text = more;
-		size *= 2;
-	}
-	free(text);
-	return NULL;
-}
-
-/* The answer; NULL with an exit status. */
+/* The answer, the caller's; NULL with an exit status. */
 static char *
 exchange(const struct asking *a, int *status)
 {
-	size_t len = strlen(a->line);
-	char *text = NULL;
-	int fd = -1;
+	char *answer = visit(a->socket, a->line, ANSWER_S);
 
-	*status = reach(a, &fd);
-	if (*status == 0) {
-		if (send(fd, a->line, len, MSG_NOSIGNAL) != (ssize_t)len ||
-		    (text = receive(fd)) == NULL)
-			*status = complain(a, strerror(errno));
+	if (answer != NULL)
+		*status = 0;
+	else if (errno == ENOENT || errno == ECONNREFUSED) {
+		complain(a, "no daemon listens there");
+		*status = ASK_NOBODY;
+	} else {
+		*status = complain(a, strerror(errno));
 	}
-	if (fd != -1)
-		close(fd);
-	return text;
+	return answer;
 }
 
 /* ---- fields ---- */
