@@ -338,7 +338,7 @@ struct policies {
 	bool ipv6;
 	struct check_policy *list;
 	size_t n;
-	struct check_local *locals;
+	struct check_route *locals;	/* default routes to this machine */
 	size_t nlocals;
 };
 
@@ -361,7 +361,7 @@ read_policies(struct policies *p)
 	struct check *c = p->check;
 	struct check_listing rules, routes;
 	struct check_policy policy;
-	struct check_local local;
+	struct check_route route;
 	struct netlink_cursor cursor;
 	bool known;
 
@@ -375,9 +375,11 @@ read_policies(struct policies *p)
 		p->list[p->n++] = policy;
 	}
 	cursor = check_messages(&routes);
-	while (check_next_local(&cursor, &local)) {
-		p->locals = check_grow(p->locals, p->nlocals + 1, sizeof(local));
-		p->locals[p->nlocals++] = local;
+	while (check_next_route(&cursor, &route)) {
+		if (!route.local || !route.everything)
+			continue;
+		p->locals = check_grow(p->locals, p->nlocals + 1, sizeof(route));
+		p->locals[p->nlocals++] = route;
 	}
 	known = rules.bytes != NULL && routes.bytes != NULL;
 	if (!known)
@@ -557,25 +559,40 @@ check_leftovers(const struct policies *p)
 		check_why(item, "harmless; they go when it starts, too");
 }
 
+/* Is a packet with our mark, which rorod's route is for, sent there?  The same
+ * route made by somebody else will do, and a default route with a larger metric
+ * than that of ours, which is what the kernel gives it, does no harm. */
+static bool
+diverts(const struct check_route *r, bool ipv6)
+{
+	uint32_t ours = ipv6 ? 1024 : 0;	/* IP6_RT_PRIO_USER */
+
+	return !r->local && (!r->everything || r->metric <= ours);
+}
+
 /* What somebody else has put where rorod wants to put its own. */
 static void
 check_foreign(const struct policies *p)
 {
 	uint32_t table = p->check->config->intercept.route_table;
+	struct check_listing routes;
+	struct check_route route;
 	struct check_item *item;
+	struct netlink_cursor cursor;
+	bool found = false;
 
-	for (size_t i = 0; i < p->nlocals; i++) {
-		if (p->locals[i].ours || p->locals[i].table != table)
-			continue;
-		item = check_add(&p->check->report, CHECK_ERROR, "routing",
-		    family_text(p), "table %" PRIu32 " has a route of somebody "
-		    "else", table);
-		check_why(item, "rorod does not start; route-table chooses "
-		    "another, route = off leaves routing to you");
-		check_now(item, "ip %sroute del local default dev lo table %"
-		    PRIu32, family_option(p), table);
+	check_table_routes(&p->check->machine, p->ipv6, table, &routes);
+	cursor = check_messages(&routes);
+	while (!found && check_next_route(&cursor, &route))
+		found = route.table == table && diverts(&route, p->ipv6);
+	check_free_listing(&routes);
+	if (!found)
 		return;
-	}
+	item = check_add(&p->check->report, CHECK_ERROR, "routing",
+	    family_text(p), "table %" PRIu32 " has a route of somebody else",
+	    table);
+	check_why(item, "what TPROXY has marked goes there, or rorod does not "
+	    "start; route-table chooses another");
 }
 
 struct naming {
@@ -630,7 +647,8 @@ check_routing(struct check *c)
 			check_policies(&p);
 		else if (c->daemon.pid == 0 && c->daemon.other == 0)
 			check_leftovers(&p);
-		if (c->config != NULL && check_is_tproxy(c) && !wanted)
+		if (c->config != NULL && check_is_tproxy(c) &&
+		    c->config->intercept.route)
 			check_foreign(&p);
 		free_policies(&p);
 	}

@@ -60,8 +60,9 @@ check_list_name(enum check_list list)
 	return lists[list].name;
 }
 
+/* `table` 0: routes of all tables, but only those of type local. */
 static void
-put_head(struct nlmsghdr *h, enum check_list list)
+put_head(struct nlmsghdr *h, enum check_list list, uint32_t table)
 {
 	uint8_t family = lists[list].family;
 
@@ -77,7 +78,10 @@ put_head(struct nlmsghdr *h, enum check_list list)
 		    sizeof(*head));
 		head->rtm_family = family;
 		/* Without NETLINK_GET_STRICT_CHK (Linux 4.20) all are shown. */
-		head->rtm_type = RTN_LOCAL;
+		if (table == 0)
+			head->rtm_type = RTN_LOCAL;
+		else
+			mnl_attr_put_u32(h, RTA_TABLE, table);
 		break;
 	}
 	case RTM_GETADDR: {
@@ -96,7 +100,7 @@ put_head(struct nlmsghdr *h, enum check_list list)
 }
 
 static int
-ask(int fd, enum check_list list, uint32_t seq)
+ask(int fd, enum check_list list, uint32_t table, uint32_t seq)
 {
 	union request m = { 0 };
 	struct nlmsghdr *h = mnl_nlmsg_put_header(m.bytes);
@@ -104,7 +108,7 @@ ask(int fd, enum check_list list, uint32_t seq)
 	h->nlmsg_type = lists[list].type;
 	h->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
 	h->nlmsg_seq = seq;
-	put_head(h, list);
+	put_head(h, list, table);
 	return netlink_send(fd, h, h->nlmsg_len);
 }
 
@@ -149,12 +153,13 @@ take(struct check_listing *l, struct netlink_cursor c, uint32_t seq,
 }
 
 static int
-dump(int fd, enum check_list list, uint32_t seq, struct check_listing *l)
+dump(int fd, enum check_list list, uint32_t table, uint32_t seq,
+    struct check_listing *l)
 {
 	union netlink_buffer buffer;
 	int64_t deadline_ms = netlink_now_ms() + TIMEOUT_MS;
 	bool interrupted = false;
-	int result = ask(fd, list, seq);
+	int result = ask(fd, list, table, seq);
 
 	l->bytes = check_alloc(0);	/* there, if empty */
 	l->len = 0;
@@ -182,19 +187,14 @@ read_recorded(const struct check_machine *m, enum check_list list,
 		l->error = -errno;
 }
 
-void
-check_listing(const struct check_machine *m, enum check_list list,
-    struct check_listing *l)
+static void
+read_kernel(enum check_list list, uint32_t table, struct check_listing *l)
 {
 	const int one = 1;
 	uint32_t seq = 0;
 	int fd;
 
 	*l = (struct check_listing){ 0 };
-	if (check_is_recorded(m)) {
-		read_recorded(m, list, l);
-		return;
-	}
 	fd = netlink_open(lists[list].protocol, 0);
 	if (fd < 0) {
 		l->error = fd;
@@ -203,9 +203,29 @@ check_listing(const struct check_machine *m, enum check_list list,
 	(void)setsockopt(fd, SOL_NETLINK, NETLINK_GET_STRICT_CHK, &one,
 	    sizeof(one));
 	do
-		l->error = dump(fd, list, ++seq, l);
+		l->error = dump(fd, list, table, ++seq, l);
 	while (l->error == -EAGAIN && seq < ATTEMPTS);
 	close(fd);
+}
+
+void
+check_listing(const struct check_machine *m, enum check_list list,
+    struct check_listing *l)
+{
+	*l = (struct check_listing){ 0 };
+	if (check_is_recorded(m))
+		read_recorded(m, list, l);
+	else
+		read_kernel(list, 0, l);
+}
+
+void
+check_table_routes(const struct check_machine *m, bool ipv6, uint32_t table,
+    struct check_listing *l)
+{
+	*l = (struct check_listing){ 0 };
+	if (!check_is_recorded(m))
+		read_kernel(ipv6 ? CHECK_LOCAL6 : CHECK_LOCAL4, table, l);
 }
 
 void

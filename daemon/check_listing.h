@@ -7,6 +7,7 @@
 #ifndef CHECK_LISTING_H
 #define CHECK_LISTING_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -38,6 +39,11 @@ const char *check_list_name(enum check_list);
 void check_listing(const struct check_machine *, enum check_list,
     struct check_listing *);
 void check_free_listing(struct check_listing *);
+
+/* The routes of one table, of whatever type: none, if there is no such table or
+ * the machine was recorded. */
+void check_table_routes(const struct check_machine *, bool ipv6,
+    uint32_t table, struct check_listing *);
 
 /* All of its messages. */
 struct netlink_cursor check_messages(const struct check_listing *);

@@ -97,22 +97,27 @@ check_next_policy(struct netlink_cursor *c, struct check_policy *p)
 }
 
 bool
-check_next_local(struct netlink_cursor *c, struct check_local *l)
+check_next_route(struct netlink_cursor *c, struct check_route *r)
 {
 	struct netlink_cursor attributes;
 	const struct nlattr *a;
 	struct rtmsg head;
 
-	do {
-		if (!next_message(c, RTM_NEWROUTE, &head, sizeof(head),
-		    &attributes))
-			return false;
-		*l = (struct check_local){ .table = head.rtm_table,
-			.ours = head.rtm_protocol == ROUTE_PROTOCOL };
-		while ((a = netlink_attribute(&attributes)) != NULL)
-			if (mnl_attr_get_type(a) == RTA_TABLE)
-				l->table = u32_of(a);
-	} while (head.rtm_type != RTN_LOCAL || head.rtm_dst_len != 0);
+	if (!next_message(c, RTM_NEWROUTE, &head, sizeof(head), &attributes))
+		return false;
+	*r = (struct check_route){ .table = head.rtm_table,
+		.everything = head.rtm_dst_len == 0,
+		.local = head.rtm_type == RTN_LOCAL,
+		.ours = head.rtm_protocol == ROUTE_PROTOCOL };
+	while ((a = netlink_attribute(&attributes)) != NULL)
+		switch (mnl_attr_get_type(a)) {
+		case RTA_TABLE:
+			r->table = u32_of(a);
+			break;
+		case RTA_PRIORITY:
+			r->metric = u32_of(a);
+			break;
+		}
 	return true;
 }
 

@@ -23,12 +23,14 @@ struct check_policy {
 /* The next one of a listing; false: there is none. */
 bool check_next_policy(struct netlink_cursor *, struct check_policy *);
 
-/* A route that delivers everything here. */
-struct check_local {
+struct check_route {
 	uint32_t table;
-	bool ours;
+	uint32_t metric;		/* the least wins */
+	bool everything;		/* it is a default route */
+	bool local;			/* what it is for is delivered here */
+	bool ours;			/* rorod made it */
 };
-bool check_next_local(struct netlink_cursor *, struct check_local *);
+bool check_next_route(struct netlink_cursor *, struct check_route *);
 
 struct check_address {
 	uint32_t index;			/* of the interface */

@@ -135,13 +135,13 @@ read_routes(struct netlink_cursor all)
 {
 	struct netlink_cursor c;
 	struct check_policy p;
-	struct check_local l;
+	struct check_route r;
 	struct check_address a;
 
 	for (c = all; check_next_policy(&c, &p);)
 		assert(p.mark != 0 &&
 		    strlen(p.interface) < sizeof(p.interface));
-	for (c = all; check_next_local(&c, &l);)
+	for (c = all; check_next_route(&c, &r);)
 		continue;
 	for (c = all; check_next_address(&c, &a);)
 		assert(a.address.family == 4 || a.address.family == 6);
