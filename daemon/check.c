@@ -10,6 +10,9 @@
 
 #include "check_print.h"
 #include "check_private.h"
+#include "visit.h"
+
+#define PATIENCE_S 3		/* with a daemon that is asked how it is */
 
 struct options {
 	const char *file;	/* NULL: the default */
@@ -65,12 +68,35 @@ parse(int n, char *const arguments[], struct options *o)
 	return optind == n + 1;
 }
 
+/* It takes a request and says nothing. */
+static bool
+hangs(const struct check *c)
+{
+	const char *socket = c->config != NULL ? c->config->control : NULL;
+	char *answer;
+	bool silent;
+
+	if (socket == NULL || check_is_recorded(&c->machine))
+		return false;
+	answer = visit(socket, "status\n", PATIENCE_S);
+	silent = answer == NULL && errno == ETIMEDOUT;
+	free(answer);
+	return silent;
+}
+
 static void
 check_running(struct check *c)
 {
 	static const char name[] = "daemon";
+	struct check_item *item;
 
-	if (c->daemon.pid != 0)
+	if (c->daemon.pid != 0 && hangs(c)) {
+		item = check_add(&c->report, CHECK_ERROR, name, NULL,
+		    "rorod runs as process %ld and does not answer",
+		    c->daemon.pid);
+		check_why(item, "it hangs, and so does what it carries");
+		check_restart(c, item);
+	} else if (c->daemon.pid != 0)
 		check_add(&c->report, CHECK_OK, name, NULL,
 		    "rorod runs as process %ld", c->daemon.pid);
 	else if (c->daemon.other != 0)

@@ -307,6 +307,22 @@ check "it does not start with the first" \
 on gateway ip route flush table 2025
 on gateway ip -6 route flush table 2025
 
+# ---- it hangs ----
+
+control=$tmp/run
+proxy_config </dev/null
+start_proxy
+check_proxy
+check "a daemon that answers is well" item_is ok daemon
+kill -STOP "$(pid_of proxy)"
+check_proxy
+check "one that does not, hangs" item_is error daemon
+check "... and a command mends it" grep -q '"kill [0-9]*"' "$tmp/check.json"
+kill -CONT "$(pid_of proxy)"
+stop proxy
+control=off
+proxy_config </dev/null
+
 # ---- listeners ----
 
 start squatter gateway socat TCP6-LISTEN:$proxy_port,fork OPEN:/dev/null
