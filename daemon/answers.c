@@ -482,6 +482,20 @@ put_bypass(struct answers *a, struct json_object *o, const struct gateway *g)
 		append_text(a, array, addr_prefix_format(&c->bypass[i], text));
 }
 
+/* The list that an operator sees has these as well. */
+static bool
+is_configured(const struct answers *a, const struct addr_prefix *p)
+{
+	const struct config_intercept *c = &a->options.config->intercept;
+
+	for (size_t i = 0; i < c->nbypass; i++)
+		if (c->bypass[i].family == p->family &&
+		    c->bypass[i].length == p->length &&
+		    memcmp(c->bypass[i].ip, p->ip, sizeof(p->ip)) == 0)
+			return true;
+	return false;
+}
+
 /* NULL, or why not. */
 static const char *
 command(struct answers *a, struct json_object *o, const struct request *r)
@@ -501,6 +515,8 @@ command(struct answers *a, struct json_object *o, const struct request *r)
 		break;
 	case REQUEST_BYPASS_DEL:
 		error = gateway_bypass_del(g, &r->prefix);
+		if (error == -ENOENT && is_configured(a, &r->prefix))
+			return "it is in the configuration, and stays";
 		break;
 	case REQUEST_BYPASS_LIST:
 		put_bypass(a, o, g);

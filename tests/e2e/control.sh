@@ -11,7 +11,8 @@ begin
 port=1100
 helper=${srcdir:-.}/tests/e2e/control.py
 control=$tmp/run
-intercept='mode = tproxy interfaces = { "lan" } private = intercept'
+intercept='mode = tproxy interfaces = { "lan" } private = intercept
+bypass = "192.0.2.0/24"'
 
 ctl()		# relay|proxy, command...
 {
@@ -131,6 +132,10 @@ check "the other, too" exits 0 ctl proxy bypass del "$server6/128"
 check "and connections go through the relay again" goes R
 check "what is not there cannot be taken back" exits 1 \
     ctl proxy bypass del "$server4/32"
+exits 0 ctl proxy bypass list
+check "the list has what is configured" said "192.0.2.0/24"
+check "which cannot be taken back" exits 1 ctl proxy bypass del 192.0.2.0/24
+check "for a reason" said "it is in the configuration"
 check "what is no prefix is told at once" exits 2 \
     ctl proxy bypass add "$server4/8"
 
