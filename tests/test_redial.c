@@ -436,6 +436,33 @@ a_machine_without_a_way_is_tried_each_second(void **state)
 	assert_int_equal(seen.gave_up, 0);
 }
 
+/* The first of them waits for an answer to its hello, and the way has gone. */
+static void
+who_cannot_follow_is_not_tried_all_the_time(void **state)
+{
+	struct redial_action a;
+	unsigned int dials = 0;
+	bool speaks = false;
+
+	(void)state;
+	begin(1, 5);
+	for (uint64_t until = now + 10 * SECOND; now < until; now += MS)
+		for (int i = 0; redial_next(redial, now, &a); i++) {
+			assert_true(i < 10);
+			if (a.order == REDIAL_DIAL && speaks) {
+				redial_failed(redial, a.slot, REDIAL_LOCAL,
+				    now, chance());
+				dials++;
+			} else if (a.order == REDIAL_DIAL) {
+				redial_connected(redial, a.slot, RTT);
+			} else if (a.order == REDIAL_HELLO) {
+				speaks = true;
+			}
+		}
+	assert_true(speaks);
+	assert_in_range(dials, 3 * 4, 3 * 20);
+}
+
 static void
 what_is_heard_again_is_not_replaced(void **state)
 {
@@ -626,6 +653,7 @@ main(void)
 		TEST(back_off_grows_to_three_seconds),
 		TEST(a_link_that_is_back_is_found),
 		TEST(a_machine_without_a_way_is_tried_each_second),
+		TEST(who_cannot_follow_is_not_tried_all_the_time),
 		TEST(what_is_heard_again_is_not_replaced),
 		TEST(a_silent_subflow_beside_others_is_replaced),
 		TEST(a_dead_path_is_probed_while_another_lives),

@@ -49,7 +49,8 @@ struct slot {
 	uint8_t path;
 	enum attempt attempt;
 	bool up, heard, silent;
-	uint64_t due_us;		/* not before, while the path lives */
+	uint64_t due_us;		/* not before, while the path lives, */
+	uint64_t follow_us;		/* or while another speaks on it */
 	uint32_t back_off_ms;
 };
 
@@ -216,6 +217,10 @@ redial_failed(struct redial *r, size_t slot, enum redial_failure why,
 		return;
 	if (!redial_path_alive(r, s->path)) {
 		probe_failed(r, &r->paths[s->path], why, now, chance);
+		if (furthest(r, s->path) == ATTEMPT_SPEAKING) {
+			s->follow_us = now + about(s->back_off_ms, chance);
+			s->back_off_ms = doubled(s->back_off_ms);
+		}
 		return;
 	}
 	s->due_us = now + about(s->back_off_ms, chance);
@@ -245,7 +250,7 @@ path_lives(struct redial *r, uint8_t path, uint64_t now)
 	p->back_off_ms = BACK_OFF_MIN_MS;
 	for (size_t i = 0; i < r->count; i++)
 		if (r->slots[i].path == path) {
-			r->slots[i].due_us = now;
+			r->slots[i].due_us = r->slots[i].follow_us = now;
 			r->slots[i].back_off_ms = BACK_OFF_MIN_MS;
 		}
 }
@@ -323,7 +328,7 @@ redial_hurry(struct redial *r, uint8_t path, uint64_t now)
 	r->paths[path].back_off_ms = BACK_OFF_MIN_MS;
 	for (size_t i = 0; i < r->count; i++)
 		if (r->slots[i].path == path)
-			r->slots[i].due_us = now;
+			r->slots[i].due_us = r->slots[i].follow_us = now;
 }
 
 bool
@@ -368,7 +373,7 @@ dial_due(const struct redial *r, const struct slot *s)
 	case ATTEMPT_NONE:
 		return later(p->due_us, r->begin_us);
 	case ATTEMPT_SPEAKING:
-		return 1;		/* at once: they follow */
+		return later(s->follow_us, 1);	/* at once: they follow */
 	default:
 		return REDIAL_NEVER;
 	}
