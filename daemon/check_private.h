@@ -72,6 +72,7 @@ void check_keys(struct check *);
 void check_interfaces(struct check *);
 void check_forwarding(struct check *);
 void check_bridges(struct check *);
+
 void check_routing(struct check *);
 
 void check_kernel(struct check *);

@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * TPROXY's rule and route.  Seen on Linux 6.18:
+ *
+ *  - Without the rule or its route, all that TPROXY has marked is lost.
+ *  - src_valid_mark drops IPv4 packets that a rule of routing brings here by
+ *    their mark alone.  With the interface in the rule they come, whatever
+ *    rp_filter is.
+ */
+#include "check_private.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "check_listing.h"
+#include "check_route.h"
+#include "nft/route.h"
+#include "nft/ruleset.h"
+
+struct policies {
+	struct check *check;
+	bool ipv6;
+	struct check_policy *list;
+	size_t n;
+	struct check_route *locals;	/* default routes to this machine */
+	size_t nlocals;
+};
+
+static const char *
+family_option(const struct policies *p)
+{
+	return p->ipv6 ? "-6 " : "";
+}
+
+static const char *
+family_text(const struct policies *p)
+{
+	return p->ipv6 ? "IPv6" : "IPv4";
+}
+
+/* false: they cannot be seen, which is said. */
+static bool
+read_policies(struct policies *p)
+{
+	struct check *c = p->check;
+	struct check_listing rules, routes;
+	struct check_policy policy;
+	struct check_route route;
+	struct netlink_cursor cursor;
+	bool known;
+
+	check_listing(&c->machine, p->ipv6 ? CHECK_POLICY6 : CHECK_POLICY4,
+	    &rules);
+	check_listing(&c->machine, p->ipv6 ? CHECK_LOCAL6 : CHECK_LOCAL4,
+	    &routes);
+	cursor = check_messages(&rules);
+	while (check_next_policy(&cursor, &policy)) {
+		p->list = check_grow(p->list, p->n + 1, sizeof(policy));
+		p->list[p->n++] = policy;
+	}
+	cursor = check_messages(&routes);
+	while (check_next_route(&cursor, &route)) {
+		if (!route.local || !route.everything)
+			continue;
+		p->locals = check_grow(p->locals, p->nlocals + 1, sizeof(route));
+		p->locals[p->nlocals++] = route;
+	}
+	known = rules.bytes != NULL && routes.bytes != NULL;
+	if (!known)
+		check_add(&c->report, CHECK_SKIPPED, "routing",
+		    family_text(p), "%s", strerror(rules.error != 0 ?
+		    -rules.error : -routes.error));
+	check_free_listing(&rules);
+	check_free_listing(&routes);
+	return known;
+}
+
+static void
+free_policies(struct policies *p)
+{
+	free(p->list);
+	free(p->locals);
+}
+
+static bool
+delivers(const struct policies *p, uint32_t table)
+{
+	for (size_t i = 0; i < p->nlocals; i++)
+		if (p->locals[i].table == table)
+			return true;
+	return false;
+}
+
+/* The rule that a packet with our mark from this interface meets; first those
+ * that name it.  Where we do not know the interfaces the name is empty, and the
+ * first rule has to do. */
+static const struct check_policy *
+policy_of(const struct policies *p, const char *name)
+{
+	uint32_t mark = p->check->config->intercept.mark;
+	const struct check_policy *any = NULL;
+
+	for (size_t i = 0; i < p->n; i++) {
+		const struct check_policy *one = &p->list[i];
+
+		if ((mark & one->mask) != one->mark || one->mark == 0)
+			continue;
+		if (name[0] == '\0' || strcmp(one->interface, name) == 0)
+			return one;
+		if (one->interface[0] == '\0' && any == NULL)
+			any = one;
+	}
+	return any;
+}
+
+/* "iif NAME fwmark MARK/MASK lookup TABLE pref PRIORITY"; the caller's. */
+static char *
+rule_text(const char *name, const struct check_policy *p)
+{
+	char *word = check_quote(name);
+	char *text = check_format("%s%s%sfwmark 0x%" PRIx32 "/0x%" PRIx32
+	    " lookup %" PRIu32 " pref %" PRIu32, name[0] != '\0' ? "iif " : "",
+	    name[0] != '\0' ? word : "", name[0] != '\0' ? " " : "", p->mark,
+	    p->mask, p->table, p->priority);
+
+	free(word);
+	return text;
+}
+
+/* What rorod would add by itself, and so remove, has its number. */
+static const char *
+whose(bool ours)
+{
+	static char text[24];
+
+	if (!ours)
+		return "";
+	snprintf(text, sizeof(text), " protocol %d", ROUTE_PROTOCOL);
+	return text;
+}
+
+static void
+add_rule(const struct policies *p, struct check_item *item, const char *name)
+{
+	const struct config_intercept *i = &p->check->config->intercept;
+	const struct check_policy wanted = { .mark = i->mark, .mask = i->mark,
+		.table = i->route_table, .priority = i->route_priority };
+	char *text = rule_text(name, &wanted);
+
+	check_now(item, "ip %srule add %s%s", family_option(p), text,
+	    whose(i->route));
+	free(text);
+}
+
+/* Is a packet with a mark not taken for one that came the wrong way? */
+static bool
+minds_marks(const struct check *c, const char *name)
+{
+	uint64_t all = 0, one = 0;
+
+	check_number(&c->machine, &all,
+	    "/proc/sys/net/ipv4/conf/all/src_valid_mark");
+	check_number(&c->machine, &one,
+	    "/proc/sys/net/ipv4/conf/%s/src_valid_mark", name);
+	return all != 0 || one != 0;
+}
+
+static void
+check_policy(const struct policies *p, const char *name)
+{
+	struct check *c = p->check;
+	const struct check_policy *policy = policy_of(p, name);
+	char *subject = check_format("%s%s%s", name, name[0] != '\0' ? ", " :
+	    "", family_text(p));
+	struct check_item *item;
+
+	if (policy == NULL) {
+		item = check_add(&c->report, CHECK_ERROR, "routing", subject,
+		    "no rule for what TPROXY has marked");
+		check_why(item, "it is lost");
+		add_rule(p, item, name);
+	} else if (!delivers(p, policy->table)) {
+		item = check_add(&c->report, CHECK_ERROR, "routing", subject,
+		    "no local route in table %" PRIu32, policy->table);
+		check_why(item, "what TPROXY has marked is lost");
+		check_now(item, "ip %sroute add local default dev lo table %"
+		    PRIu32 "%s", family_option(p), policy->table,
+		    whose(c->config->intercept.route));
+	} else if (!p->ipv6 && policy->interface[0] == '\0' &&
+	    minds_marks(c, name)) {
+		item = check_add(&c->report, CHECK_ERROR, "routing", subject,
+		    "src_valid_mark is on, and the rule does not name the "
+		    "interface");
+		check_why(item, "the kernel drops what TPROXY has marked "
+		    "(WireGuard and Tailscale turn it on)");
+		if (name[0] != '\0')
+			add_rule(p, item, name);
+		else
+			check_sysctl(item, "0",
+			    "net/ipv4/conf/all/src_valid_mark");
+	} else {
+		check_add(&c->report, CHECK_OK, "routing", subject,
+		    "what TPROXY has marked comes to table %" PRIu32,
+		    policy->table);
+	}
+	free(subject);
+}
+
+/* What a daemon left that was killed.  Without a table that marks packets it
+ * does nothing. */
+static void
+check_leftovers(const struct policies *p)
+{
+	struct check_item *item = NULL;
+	struct check_report *r = &p->check->report;
+	static const char found[] = "rorod does not run, and its rules of "
+	    "routing are there";
+
+	for (size_t i = 0; i < p->n; i++) {
+		char *text;
+
+		if (!p->list[i].ours)
+			continue;
+		if (item == NULL)
+			item = check_add(r, CHECK_WARNING, "routing",
+			    family_text(p), "%s", found);
+		text = rule_text(p->list[i].interface, &p->list[i]);
+		check_now(item, "ip %srule del %s%s", family_option(p), text,
+		    whose(true));
+		free(text);
+	}
+	for (size_t i = 0; i < p->nlocals; i++) {
+		if (!p->locals[i].ours)
+			continue;
+		if (item == NULL)
+			item = check_add(r, CHECK_WARNING, "routing",
+			    family_text(p), "%s", found);
+		check_now(item, "ip %sroute del local default dev lo table %"
+		    PRIu32 "%s", family_option(p), p->locals[i].table,
+		    whose(true));
+	}
+	if (item != NULL)
+		check_why(item, "harmless; they go when it starts, too");
+}
+
+/* Is a packet with our mark, which rorod's route is for, sent there?  The same
+ * route made by somebody else will do, and a default route with a larger metric
+ * than that of ours, which is what the kernel gives it, does no harm. */
+static bool
+diverts(const struct check_route *r, bool ipv6)
+{
+	uint32_t ours = ipv6 ? 1024 : 0;	/* IP6_RT_PRIO_USER */
+
+	return !r->local && (!r->everything || r->metric <= ours);
+}
+
+/* What somebody else has put where rorod wants to put its own. */
+static void
+check_foreign(const struct policies *p)
+{
+	uint32_t table = p->check->config->intercept.route_table;
+	struct check_listing routes;
+	struct check_route route;
+	struct check_item *item;
+	struct netlink_cursor cursor;
+	bool found = false;
+
+	check_table_routes(&p->check->machine, p->ipv6, table, &routes);
+	cursor = check_messages(&routes);
+	while (!found && check_next_route(&cursor, &route))
+		found = route.table == table && diverts(&route, p->ipv6);
+	check_free_listing(&routes);
+	if (!found)
+		return;
+	item = check_add(&p->check->report, CHECK_ERROR, "routing",
+	    family_text(p), "table %" PRIu32 " has a route of somebody else",
+	    table);
+	check_why(item, "what TPROXY has marked goes there, or rorod does not "
+	    "start; route-table chooses another");
+}
+
+struct naming {
+	const struct policies *policies;
+	const char *pattern;
+};
+
+static bool
+check_matching(void *user, const char *name)
+{
+	const struct naming *n = user;
+
+	if (ruleset_interface_is(n->pattern, name))
+		check_policy(n->policies, name);
+	return false;
+}
+
+static void
+check_policies(struct policies *p)
+{
+	const struct config_intercept *intercept = &p->check->config->intercept;
+
+	if (intercept->ninterfaces == 0)
+		check_policy(p, "");
+	for (size_t i = 0; i < intercept->ninterfaces; i++) {
+		struct naming n = { p, intercept->interfaces[i] };
+
+		if (strchr(n.pattern, '*') == NULL)
+			check_policy(p, n.pattern);
+		else
+			check_each(&p->check->machine, "/sys/class/net",
+			    check_matching, &n);
+	}
+}
+
+void
+check_routing(struct check *c)
+{
+	bool wanted = c->config != NULL && check_is_tproxy(c) &&
+	    (c->daemon.pid != 0 || !c->config->intercept.route);
+
+	if (!check_is_proxy(c))
+		return;
+	for (int ipv6 = 0; ipv6 <= 1; ipv6++) {
+		struct policies p = { .check = c, .ipv6 = ipv6 != 0 };
+
+		if (ipv6 && !check_exists(&c->machine, "/proc/net/if_inet6"))
+			continue;
+		if (!read_policies(&p))
+			;
+		else if (wanted)
+			check_policies(&p);
+		else if (c->daemon.pid == 0 && c->daemon.other == 0)
+			check_leftovers(&p);
+		if (c->config != NULL && check_is_tproxy(c) &&
+		    c->config->intercept.route)
+			check_foreign(&p);
+		free_policies(&p);
+	}
+}
