@@ -2,6 +2,7 @@
 #include "check_route.h"
 
 #include <net/if.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -47,12 +48,44 @@ next_message(struct netlink_cursor *c, uint16_t type, void *head, size_t size,
 	return false;
 }
 
+/* Are connections that come in, and have a mark, perhaps sent elsewhere by a
+ * rule with this head?  Not by those that only jump, nor by the kernel's for
+ * what is local. */
+static bool
+may_divert(const struct fib_rule_hdr *head)
+{
+	return head->action != FR_ACT_GOTO && head->action != FR_ACT_NOP &&
+	    head->table != RT_TABLE_LOCAL;
+}
+
+/* Nor by those that are for something else, and those that take no default
+ * route. */
+static bool
+leaves_tcp_alone(const struct nlattr *a)
+{
+	switch (mnl_attr_get_type(a)) {
+	case FRA_OIFNAME:
+	case FRA_UID_RANGE:
+	case FRA_L3MDEV:
+	case FRA_TUN_ID:
+		return true;
+	case FRA_SUPPRESS_PREFIXLEN:
+		return u32_of(a) != UINT32_MAX;
+	case FRA_IP_PROTO:
+		return u8_of(a) != IPPROTO_TCP;
+	default:
+		return false;
+	}
+}
+
 static void
 read_policy(struct netlink_cursor c, struct check_policy *p)
 {
 	const struct nlattr *a;
 
-	while ((a = netlink_attribute(&c)) != NULL)
+	while ((a = netlink_attribute(&c)) != NULL) {
+		if (leaves_tcp_alone(a))
+			p->diverts = false;
 		switch (mnl_attr_get_type(a)) {
 		case FRA_IIFNAME: {
 			size_t len = mnl_attr_get_payload_len(a);
@@ -78,6 +111,7 @@ read_policy(struct netlink_cursor c, struct check_policy *p)
 			p->ours = u8_of(a) == ROUTE_PROTOCOL;
 			break;
 		}
+	}
 }
 
 bool
@@ -86,13 +120,18 @@ check_next_policy(struct netlink_cursor *c, struct check_policy *p)
 	struct netlink_cursor a;
 	struct fib_rule_hdr head;
 
-	do {
-		*p = (struct check_policy){ 0 };
-		if (!next_message(c, RTM_NEWRULE, &head, sizeof(head), &a))
-			return false;
-		p->table = head.table;
-		read_policy(a, p);
-	} while (head.action != FR_ACT_TO_TBL || p->mark == 0);
+	*p = (struct check_policy){ 0 };
+	if (!next_message(c, RTM_NEWRULE, &head, sizeof(head), &a))
+		return false;
+	p->table = head.table;
+	p->diverts = may_divert(&head);
+	read_policy(a, p);
+	if (head.action != FR_ACT_TO_TBL)
+		p->table = 0;
+	if (head.flags & FIB_RULE_INVERT) {
+		p->interface[0] = '\0';
+		p->mark = p->mask = 0;
+	}
 	return true;
 }
 

@@ -12,12 +12,15 @@
 #include "core/addr.h"
 #include "nft/netlink.h"
 
-/* A rule that looks into a routing table for packets with a mark. */
+/* A rule of routing.  One that says `not` has neither interface nor mark, since
+ * it may be for all others. */
 struct check_policy {
 	char interface[16];		/* "": from anywhere */
-	uint32_t mark, mask;
-	uint32_t table;
+	uint32_t mark, mask;		/* 0: whatever it is */
+	uint32_t table;			/* where it looks; 0: it does not */
 	uint32_t priority;
+	bool diverts;			/* what it is for, TCP from outside to
+					 * the Internet among it, ends there */
 	bool ours;			/* rorod made it */
 };
 /* The next one of a listing; false: there is none. */

@@ -6,6 +6,9 @@
  *  - src_valid_mark drops IPv4 packets that a rule of routing brings here by
  *    their mark alone.  With the interface in the rule they come, whatever
  *    rp_filter is.
+ *  - What a rule before that sends elsewhere, a source of the LAN to one of
+ *    several uplinks for instance, is lost as well: a packet that TPROXY has
+ *    given a socket is not forwarded.
  */
 #include "check_private.h"
 
@@ -105,7 +108,8 @@ policy_of(const struct policies *p, const char *name)
 	for (size_t i = 0; i < p->n; i++) {
 		const struct check_policy *one = &p->list[i];
 
-		if ((mark & one->mask) != one->mark || one->mark == 0)
+		if ((mark & one->mask) != one->mark || one->mark == 0 ||
+		    one->table == 0)
 			continue;
 		if (name[0] == '\0' || strcmp(one->interface, name) == 0)
 			return one;
@@ -167,6 +171,37 @@ minds_marks(const struct check *c, const char *name)
 	return all != 0 || one != 0;
 }
 
+/* A rule that comes before `own`, which delivers here, and takes some of what it
+ * is for.  NULL: that is not there, and would be rorod's. */
+static void
+check_precedence(const struct policies *p, const char *name,
+    const struct check_policy *own)
+{
+	const struct config_intercept *i = &p->check->config->intercept;
+	uint32_t table = own != NULL ? own->table : i->route_table;
+	const struct check_policy *one = p->list, *end = p->list + p->n;
+	struct check_item *item;
+	char *subject;
+
+	for (; one < end && one != own; one++)
+		if (one->diverts && !one->ours && one->table != table &&
+		    (i->mark & one->mask) == one->mark &&
+		    (one->interface[0] == '\0' ||
+		    strcmp(one->interface, name) == 0))
+			break;
+	if (one == end || one == own ||
+	    (own == NULL && one->priority > i->route_priority))
+		return;
+	subject = check_format("%s%s%s", name, name[0] != '\0' ? ", " : "",
+	    family_text(p));
+	item = check_add(&p->check->report, CHECK_WARNING, "routing", subject,
+	    "a rule with priority %" PRIu32 " comes before that for what TPROXY "
+	    "has marked", one->priority);
+	check_why(item, "connections that it leads elsewhere are lost%s",
+	    i->route ? "; route-priority chooses a smaller one" : "");
+	free(subject);
+}
+
 static void
 check_policy(const struct policies *p, const char *name)
 {
@@ -176,6 +211,7 @@ check_policy(const struct policies *p, const char *name)
 	    "", family_text(p));
 	struct check_item *item;
 
+	check_precedence(p, name, policy);
 	if (policy == NULL) {
 		item = check_add(&c->report, CHECK_ERROR, "routing", subject,
 		    "no rule for what TPROXY has marked");
@@ -206,6 +242,13 @@ check_policy(const struct policies *p, const char *name)
 		    policy->table);
 	}
 	free(subject);
+}
+
+/* Before rorod's own is there. */
+static void
+check_coming(const struct policies *p, const char *name)
+{
+	check_precedence(p, name, NULL);
 }
 
 /* What a daemon left that was killed.  Without a table that marks packets it
@@ -284,57 +327,62 @@ check_foreign(const struct policies *p)
 struct naming {
 	const struct policies *policies;
 	const char *pattern;
+	void (*look)(const struct policies *, const char *name);
 };
 
 static bool
-check_matching(void *user, const char *name)
+look_at_matching(void *user, const char *name)
 {
 	const struct naming *n = user;
 
 	if (ruleset_interface_is(n->pattern, name))
-		check_policy(n->policies, name);
+		n->look(n->policies, name);
 	return false;
 }
 
+/* The interfaces of the clients; "" if it is not known which they are. */
 static void
-check_policies(struct policies *p)
+each_interface(const struct policies *p,
+    void (*look)(const struct policies *, const char *name))
 {
 	const struct config_intercept *intercept = &p->check->config->intercept;
 
 	if (intercept->ninterfaces == 0)
-		check_policy(p, "");
+		look(p, "");
 	for (size_t i = 0; i < intercept->ninterfaces; i++) {
-		struct naming n = { p, intercept->interfaces[i] };
+		struct naming n = { p, intercept->interfaces[i], look };
 
 		if (strchr(n.pattern, '*') == NULL)
-			check_policy(p, n.pattern);
+			look(p, n.pattern);
 		else
 			check_each(&p->check->machine, "/sys/class/net",
-			    check_matching, &n);
+			    look_at_matching, &n);
 	}
 }
 
 void
 check_routing(struct check *c)
 {
-	bool wanted = c->config != NULL && check_is_tproxy(c) &&
-	    (c->daemon.pid != 0 || !c->config->intercept.route);
+	bool tproxy = c->config != NULL && check_is_tproxy(c);
+	bool route = tproxy && c->config->intercept.route;
 
 	if (!check_is_proxy(c))
 		return;
 	for (int ipv6 = 0; ipv6 <= 1; ipv6++) {
 		struct policies p = { .check = c, .ipv6 = ipv6 != 0 };
+		bool known;
 
 		if (ipv6 && !check_exists(&c->machine, "/proc/net/if_inet6"))
 			continue;
-		if (!read_policies(&p))
-			;
-		else if (wanted)
-			check_policies(&p);
-		else if (c->daemon.pid == 0 && c->daemon.other == 0)
+		known = read_policies(&p);
+		if (known && tproxy && (c->daemon.pid != 0 || !route))
+			each_interface(&p, check_policy);
+		else if (known && tproxy)
+			each_interface(&p, check_coming);
+		if (known && (c->daemon.pid == 0 && c->daemon.other == 0) &&
+		    (route || !tproxy))
 			check_leftovers(&p);
-		if (c->config != NULL && check_is_tproxy(c) &&
-		    c->config->intercept.route)
+		if (route)
 			check_foreign(&p);
 		free_policies(&p);
 	}

@@ -307,6 +307,37 @@ check "it does not start with the first" \
 on gateway ip route flush table 2025
 on gateway ip -6 route flush table 2025
 
+# ---- rules of routing that come before its own ----
+
+on gateway ip rule add pref 100 from 10.77.1.0/24 lookup 77
+on gateway ip -6 rule add pref 50 not fwmark 0x1 lookup 77
+for rule in "pref 51 fwmark 0x1 lookup 77" "pref 52 iif wan lookup 77" \
+    "pref 53 lookup main suppress_prefixlength 0" \
+    "pref 54 ipproto udp lookup 77" "pref 200 lookup main"; do
+	# shellcheck disable=SC2086 # words
+	on gateway ip rule add $rule
+done
+for running in no yes; do
+	[ "$running" = no ] || start_proxy
+	check_proxy
+	check "running: $running: one may take packets from TPROXY" \
+	    item_is warning routing 'lan, IPv4'
+	check "... which has that priority" \
+	    grep -q 'a rule with priority 100 comes' "$tmp/check.json"
+	check "... and another of IPv6" \
+	    grep -q 'a rule with priority 50 comes' "$tmp/check.json"
+done
+on gateway ip rule del pref 100 from 10.77.1.0/24
+on gateway ip -6 rule del pref 50
+check_proxy
+check "others do not" item_is ok routing lan
+stop proxy
+check_proxy
+check "... and would not" item_is none routing lan
+for priority in 51 52 53 54 200; do
+	on gateway ip rule del pref "$priority"
+done
+
 # ---- it hangs ----
 
 control=$tmp/run
