@@ -136,7 +136,8 @@ ruleset_interface_is(const char *pattern, const char *name)
 	size_t len = strlen(pattern);
 
 	if (len > 0 && pattern[len - 1] == '*')
-		return strncmp(pattern, name, len - 1) == 0;
+		return strncmp(pattern, name, len - 1) == 0 &&
+		    strcmp(name, "lo") != 0;
 	return strcmp(pattern, name) == 0;
 }
 

@@ -170,7 +170,8 @@ struct ruleset_refusal {
 int ruleset_refuse(struct batch *, void *buffer, size_t size,
     const struct ruleset_refusal *);
 
-/* Does a name of a plan stand for this interface? */
+/* Does a name of a plan stand for this interface?  One with a `*` never stands
+ * for lo: a rule of routing for that would be for what leaves this machine. */
 bool ruleset_interface_is(const char *pattern, const char *name);
 
 #endif

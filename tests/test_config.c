@@ -1063,6 +1063,9 @@ error_says_where_what_was_expected_and_what_was_found(void **state)
 		    "test.conf:2: intercept interfaces: expected the name of "
 		    "an interface, 1 to 15 letters, digits or _.-, or its "
 		    "beginning and *, found '*'" },
+		{ "intercept {\ninterfaces = lo\n",
+		    "test.conf:2: intercept interfaces: expected an interface "
+		    "with clients, found 'lo'" },
 		{ "intercept {\ninterfaces = fifteen-letters*\n",
 		    "test.conf:2: intercept interfaces: expected the name of "
 		    "an interface, 1 to 15 letters, digits or _.-, or its "

@@ -878,6 +878,8 @@ a_pattern_stands_for_names_that_begin_so(void **state)
 	assert_true(ruleset_interface_is("wg*", "wg0"));
 	assert_true(ruleset_interface_is("wg*", "wg"));
 	assert_false(ruleset_interface_is("wg*", "w"));
+	assert_false(ruleset_interface_is("l*", "lo"));
+	assert_true(ruleset_interface_is("l*", "lo0"));
 	assert_true(ruleset_interface_is("eth0.10", "eth0.10"));
 	assert_false(ruleset_interface_is("eth0.1", "eth0.10"));
 	assert_false(ruleset_interface_is("eth0.10", "eth0.1"));

@@ -145,7 +145,9 @@ set_interface(struct config_builder *b, const struct key *k, void *field,
 	return config_store_text(b, field, value);
 }
 
-/* "wlan*" stands for all that begin so. */
+/* Of clients: "wlan*" stands for all that begin so.  The loopback has none, and
+ * what leaves this machine, marked as ours, seems to come from it to rules of
+ * routing. */
 static int
 set_interfaces(struct config_builder *b, const struct key *k, void *field,
     const char *value)
@@ -162,6 +164,8 @@ set_interfaces(struct config_builder *b, const struct key *k, void *field,
 	if (!good)
 		return expected(b, k, "the name of an interface, 1 to 15 "
 		    "letters, digits or _.-, or its beginning and *", value);
+	if (strcmp(value, "lo") == 0)
+		return expected(b, k, "an interface with clients", value);
 	return config_store_text(b, field, value);
 }
 
