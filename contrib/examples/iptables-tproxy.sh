@@ -128,6 +128,18 @@ remove_routing()	# -4|-6
 
 add_routing()	# -4|-6
 {
+	ip "$1" rule show lookup "$table" pref "$priority" |
+	    sed -n 's/.* iif \([^ ]*\).*/\1/p' |
+	    while read -r interface; do
+		case " $lan_interfaces " in
+		*" $interface "*) ;;
+		*)
+			ip "$1" rule del iif "$interface" \
+			    fwmark "$mark/$mark" lookup "$table" \
+			    pref "$priority"
+			;;
+		esac
+	done
 	ip "$1" route replace local default dev lo table "$table"
 	for interface in $lan_interfaces; do
 		ip "$1" rule show iif "$interface" lookup "$table" |

@@ -89,6 +89,9 @@ def catches(name, port):
     example(name, "start", "other lan")
     is_(f"{name}: of two, it is", f"proxy {server4} 80",
         asked("client", server4, 80))
+    example(name, "start")
+    check(f"{name}: without the other again, nothing is left of it",
+          same(once, without_comments(rules())))
     example(name, "stop")
     for family, server, _ in FAMILIES:
         is_(f"{name}, {family}: stopped, connections are direct",
