@@ -9,6 +9,7 @@ from probe import (accept, end_of, error_of, finish, main, name_of, probe,
                    reset)
 
 HOST_UNREACHABLE, PROHIBITED, DROPPED, DENIED = 90, 91, 92, 93
+PORT_UNREACHABLE, NO_ROUTE = 94, 95
 TIMEOUT = 2             # connect-timeout of the relay
 REFUSED = "ECONNRESET"  # by whichever call of the client comes next
 
@@ -46,6 +47,18 @@ def closed_port_ended(route):
 @probe("a host that is unreachable", REFUSED, direct="EHOSTUNREACH")
 def unreachable(route):
     return use(route, route.base + HOST_UNREACHABLE)
+
+
+@probe("a port that is unreachable, by an ICMP error", REFUSED,
+       direct="ECONNREFUSED")
+def port_unreachable(route):
+    return use(route, route.base + PORT_UNREACHABLE)
+
+
+@probe("a network that is unreachable, by an ICMP error", REFUSED,
+       direct="ENETUNREACH")
+def no_route_there(route):
+    return use(route, route.base + NO_ROUTE)
 
 
 @probe("a port that a firewall prohibits", REFUSED, direct=None)

@@ -17,6 +17,8 @@ on server nft -f - <<-END || give_up "the server has no firewall"
 			tcp dport { 1190, 2190 } reject with icmpx host-unreachable
 			tcp dport { 1191, 2191 } reject with icmpx admin-prohibited
 			tcp dport 1192 drop
+			tcp dport { 1194, 2194 } reject with icmpx port-unreachable
+			tcp dport { 1195, 2195 } reject with icmpx no-route
 		}
 	}
 END

@@ -57,7 +57,8 @@ class Judge:
         self.count = collections.Counter()
         self.kinds = collections.Counter()
         self.bytes = self.sessions = 0
-        self.longest = {"return": (0, 0, ""), "otherwise": (0, 0, "")}
+        self.longest = {"return": (0, 0, ""), "otherwise": (0, 0, ""),
+                        "end": (0, 0, "")}
         self.away = [self._away(i) for i in range(len(RELAYS))]
 
     # ---- what the diary says ----
@@ -114,6 +115,35 @@ class Judge:
             if run[1] - run[0] > self.resume_timeout - 1 and run[0] < end and \
                     run[0] + self.resume_timeout - 1 < end and run[1] > begin:
                 return True
+        return False
+
+    def back(self, relay, entry):
+        """When what the entry took away could be reached again."""
+        at = entry.end
+        for a, b in self.away[relay]:
+            if a < at + RETURN and b > at:
+                at = b
+        return at
+
+    def overdue(self, relay, session, record):
+        """The sessions of what has died end when its successor is met, those
+        that a proxy leaves behind after resume-timeout."""
+        for entry in self.diary:
+            if entry.begin < session["t0"] + 1 or entry.begin > record["t1"]:
+                continue
+            if f"relay{relay}" in entry.lost:
+                due = self.back(relay, entry)
+            elif "proxy" in entry.lost:
+                due = entry.end
+                if record["side"] == "server":
+                    due += self.resume_timeout
+            else:
+                continue
+            late = record["t1"] - due
+            if late > self.longest["end"][0]:
+                self.longest["end"] = (late, self.limit(due, due) / 2,
+                                       f"session {session['id']}")
+            return late > self.limit(due, due)
         return False
 
     # ---- sessions ----
@@ -199,6 +229,10 @@ class Judge:
         for record in (client, server):
             if record is not None:
                 self.bytes += record["got"]
+                if via in (0, 1) and self.overdue(via, session, record):
+                    self.fail(session, f"{record['side']}: ended too late, at "
+                              f"{record['t1']:.2f}, begun at "
+                              f"{session['t0']:.2f}")
                 for gap in record["gaps"]:
                     self.judge_gap(session, via, *gap)
 

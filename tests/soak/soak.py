@@ -227,10 +227,11 @@ transfers: {verdict.sessions} ({dict(verdict.kinds)}), {verdict.bytes} bytes
   as meant: {count["as meant"]}, cut by a fault: {count["cut"]} """
               f"""({ {k: v for k, v in count.items() if k.startswith("E")} })
 faults: {dict(sorted(kinds.items()))}""")
-        for kind, text in (("return", "after a way was back"),
-                           ("otherwise", "while there was a way")):
+        for kind, text in (("return", "silence after a way was back"),
+                           ("otherwise", "silence while there was a way"),
+                           ("end", "life after that of its relay or proxy")):
             gap, rule, who = verdict.longest[kind]
-            print(f"longest silence {text}: {gap:.2f} s ({who}; the rule: "
+            print(f"longest {text}: {gap:.2f} s ({who}; the rule: "
                   f"{rule:.2f} s)")
         for daemon in self.daemons.all:
             name = daemon.name
