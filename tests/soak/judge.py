@@ -127,7 +127,10 @@ class Judge:
 
     def overdue(self, relay, session, record):
         """The sessions of what has died end when its successor is met, those
-        that a proxy leaves behind after resume-timeout."""
+        that a proxy leaves behind after resume-timeout.  A client that thinks
+        does not look."""
+        if record["side"] == "client" and session["kind"] in ("idle", "tiny"):
+            return False
         for entry in self.diary:
             if entry.begin < session["t0"] + 1 or entry.begin > record["t1"]:
                 continue

@@ -142,6 +142,16 @@ def weather(rng, seconds):
         at += rng.uniform(3, 20)
 
 
+def fixed_weather(text):
+    """From words."""
+    events = []
+    for part in text.split(","):
+        number, rate, delay, loss = part.split()
+        events.append(Event(LEAD, "weather", 0, {
+            "path": int(number), "rate": rate, "delay": delay, "loss": loss}))
+    return events
+
+
 def make(seed, seconds):
     rng = random.Random(seed)
     events = [*faults(rng, seconds), *weather(rng, seconds)]

@@ -12,7 +12,9 @@ and servers that know every byte; and faults from a plan that the seed makes
 left: no session, descriptor, memory, rule or route.
 
 --plan prints the plan and ends; --only takes these faults alone (names of
-plan.py with commas); --keep leaves the logs, as a failure does.
+plan.py with commas); --weather "0 20Mbit 50ms 0%, 1 2Mbit 5ms 8%" is all that
+happens then (path, rate, delay and loss, one way); --keep leaves the logs, as a
+failure does.
 """
 
 import argparse
@@ -112,10 +114,7 @@ class Soak:
                     self.stop.set()
 
     def trouble(self):
-        events = plan.make(self.options.seed, self.options.seconds)
-        if self.options.only:
-            events = [e for e in events
-                      if e.kind in self.options.only.split(",")]
+        events = events_of(self.options)
         watcher = threading.Thread(target=self.watch)
         watcher.start()
         self.begin = time.monotonic()
@@ -262,6 +261,15 @@ faults: {dict(sorted(kinds.items()))}""")
         self.report()
 
 
+def events_of(options):
+    if options.weather:
+        return plan.fixed_weather(options.weather)
+    events = plan.make(options.seed, options.seconds)
+    if options.only:
+        events = [e for e in events if e.kind in options.only.split(",")]
+    return events
+
+
 def skip(why):
     print(f"skipped: {why}")
     sys.exit(77)
@@ -277,6 +285,7 @@ def parse():
     parser.add_argument("--build", default=os.environ.get("top_builddir", "."))
     parser.add_argument("--at-a-time", type=int, default=24)
     parser.add_argument("--only")
+    parser.add_argument("--weather")
     parser.add_argument("--log-level", default="info")
     parser.add_argument("--plan", action="store_true")
     parser.add_argument("--keep", action="store_true")
@@ -311,7 +320,7 @@ def main():
     options = parse()
     if options.plan:
         print(plan.options(options.seed))
-        for event in plan.make(options.seed, options.seconds):
+        for event in events_of(options):
             print(event)
         return 0
     prepare(options)
