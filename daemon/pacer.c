@@ -4,8 +4,8 @@
  *
  * What is unacknowledged says nothing: it has left.  What waits in our queues
  * and in the socket does, beyond the few segments of a keystroke or an ACK,
- * which leave at any rate.  A subflow stays busy for a moment after that, so
- * that shares do not change with each acknowledgement.
+ * which leave soon even with the share of an idle one.  A subflow stays busy for
+ * a moment after that, so that shares do not change with each acknowledgement.
  *
  * Restarting BBR.  BBR knows the rate of a path by what it has measured in the
  * last rounds.  A subflow that carries short objects only measures too little
@@ -28,7 +28,8 @@
 #include "net/sockopt.h"
 
 #define ITEMS 64
-#define BURST_BYTES (4 * 1448)		/* as good as nothing */
+#define BURST_BYTES (4 * 1448)		/* as good as nothing, */
+#define BURST_PART 4			/* if it leaves in so much of a second */
 #define EXPRESS_HOLD_US 20000
 #define BULK_HOLD_US 200000
 #define RESTART_US 3000000		/* well before BBR's ten seconds */
@@ -40,8 +41,11 @@ look(struct pacer_item *p, uint64_t now)
 {
 	struct pacer_subflow *m = p->memory;
 	uint64_t hold = p->express ? EXPRESS_HOLD_US : BULK_HOLD_US;
+	uint64_t burst = BURST_BYTES;
 
-	if (p->waiting_bytes + sockopt_unsent(p->fd) > BURST_BYTES)
+	if (m->pacing / BURST_PART < burst)
+		burst = m->pacing / BURST_PART;
+	if (p->waiting_bytes + sockopt_unsent(p->fd) > burst)
 		m->busy_us = now;
 	return m->busy_us != 0 && now - m->busy_us < hold;
 }

@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -78,6 +79,30 @@ a_lone_burst_gets_nearly_all(void **state)
 	assert_true(s[0].bytes_per_s > MOST / 10 * 8);
 }
 
+/* Who sends next waits for as long as that takes. */
+static void
+a_segment_of_an_idle_one_leaves_soon_on_a_slow_link(void **state)
+{
+	static const uint64_t rates[] = { 1000000, 3000000, 20000000 };
+
+	(void)state;
+	for (size_t k = 0; k < 3; k++) {
+		struct pacing_share s[4];
+		uint64_t sum = 0;
+
+		memcpy(s, path, sizeof(s));
+		s[2].busy = s[3].busy = true;
+		pacing_divide(rates[k], s, 4);
+		for (size_t i = 0; i < 4; i++) {
+			assert_true(s[i].bytes_per_s > 1448 * 2);
+			sum += s[i].bytes_per_s;
+		}
+		assert_true(sum <= rates[k] / 8);
+		assert_true(s[2].bytes_per_s + s[3].bytes_per_s >
+		    rates[k] / 8 * 85 / 100);
+	}
+}
+
 static void
 nobody_gets_nothing(void **state)
 {
@@ -102,6 +127,8 @@ main(void)
 		cmocka_unit_test(a_lone_download_gets_nearly_all),
 		cmocka_unit_test(
 		    a_lone_burst_gets_nearly_all),
+		cmocka_unit_test(
+		    a_segment_of_an_idle_one_leaves_soon_on_a_slow_link),
 		cmocka_unit_test(nobody_gets_nothing),
 	};
 

@@ -2,6 +2,7 @@
 #include "pacing.h"
 
 #define HEADROOM_PERCENT 95
+#define LEAST 14480
 
 enum situation { ALL_IDLE, EXPRESS_ONLY, BULK_TOO, NSITUATIONS };
 
@@ -39,17 +40,39 @@ weight(const struct pacing_share *s, enum situation situation)
 	    weights[situation].bulk_idle;
 }
 
+/* A segment in a tenth of a second, as far as an eighth of the rate goes. */
+static uint64_t
+least(uint64_t total, size_t n)
+{
+	uint64_t part = total / 8 / n;
+
+	return part < LEAST ? part : LEAST;
+}
+
 void
 pacing_divide(uint64_t rate_bps, struct pacing_share s[], size_t n)
 {
 	const uint64_t total = rate_bps / 800 * HEADROOM_PERCENT;
 	const enum situation situation = situation_of(s, n);
-	uint64_t sum = 0;
+	uint64_t sum = 0, left = total, rest = 0;
 
 	for (size_t i = 0; i < n; i++)
 		sum += weight(&s[i], situation);
 	for (size_t i = 0; i < n; i++) {
-		s[i].bytes_per_s = total * weight(&s[i], situation) / sum;
+		uint32_t w = weight(&s[i], situation);
+
+		s[i].bytes_per_s = 0;
+		if (total * w / sum < least(total, n)) {
+			s[i].bytes_per_s = least(total, n);
+			left -= s[i].bytes_per_s;
+		} else {
+			rest += w;
+		}
+	}
+	for (size_t i = 0; i < n; i++) {
+		if (s[i].bytes_per_s == 0 && rest > 0)
+			s[i].bytes_per_s = left * weight(&s[i], situation) /
+			    rest;
 		if (s[i].bytes_per_s == 0)
 			s[i].bytes_per_s = 1;
 	}
