@@ -948,7 +948,7 @@ the_second_copy_s_subflow_may_die(void **state)
 static void
 make_backup(struct fixture *f)
 {
-	const struct wire_path backup = { true, 100 };
+	const struct wire_path backup = { .backup = true, .weight = 100 };
 	int replaced;
 
 	group_path(f->g[PROXY], 1, &backup, f->now);
@@ -958,7 +958,7 @@ make_backup(struct fixture *f)
 		    &replaced), 1);
 	}
 	assert_int_equal(fill(f, PROXY, 1), WIRE_CONTROL_MAX +
-	    WIRE_HEADER + 2);		/* PING and PATH */
+	    WIRE_HEADER + 6);		/* PING and PATH */
 	settle(f);
 }
 
@@ -1014,13 +1014,13 @@ static void
 a_path_is_told_again_when_it_changes(void **state)
 {
 	struct fixture *f = *state;
-	struct wire_path path = { false, 100 };
+	struct wire_path path = { .weight = 100 };
 
 	make_backup(f);
 	group_path(f->g[PROXY], 1, &path, f->now);
 	assert_true(group_wants(f->g[PROXY], 1, f->now));
 	assert_int_equal(fill(f, PROXY, 0), 0);
-	assert_int_equal(fill(f, PROXY, 1), WIRE_HEADER + 2);
+	assert_int_equal(fill(f, PROXY, 1), WIRE_HEADER + 6);
 	assert_false(group_subflow_used(f->g[RELAY], 1));
 	deliver(f, PROXY, 1);
 	assert_true(group_subflow_used(f->g[RELAY], 1));
@@ -1047,6 +1047,133 @@ a_path_is_not_told_by_the_relay(void **state)
 	    1);
 	say(f, RELAY, WIRE_PATH, 0, 0, backup, 2);
 	assert_true(group_subflow_used(f->g[PROXY], 0));
+}
+
+static void
+the_rate_of_a_path_is_told(void **state)
+{
+	struct fixture *f = *state;
+	struct wire_path path = { .weight = 100, .receive_kbit = 20000 };
+
+	assert_int_equal(group_path_news(f->g[RELAY]), -1);
+	group_path(f->g[PROXY], 0, &path, f->now);
+	settle(f);
+	assert_int_equal(group_path_news(f->g[RELAY]), 0);
+	assert_int_equal(group_path_said(f->g[RELAY], 0).receive_kbit, 20000);
+	path.receive_kbit = 0;
+	group_path(f->g[PROXY], 0, &path, f->now);
+	settle(f);
+	assert_int_equal(group_path_news(f->g[RELAY]), 0);
+	assert_int_equal(group_path_said(f->g[RELAY], 0).receive_kbit, 0);
+	assert_int_equal(group_path_news(f->g[RELAY]), -1);
+}
+
+/* Subflow 1 is another path's. */
+static void
+add_path(struct fixture *f)
+{
+	int replaced;
+
+	for (int e = 0; e < 2; e++) {
+		group_detach(f->g[e], 1, f->now);
+		assert_int_equal(group_attach(f->g[e], 1, 0, f->now,
+		    &replaced), 1);
+	}
+	settle(f);
+}
+
+/* The proxy has lost a path, and the relay sees nothing of that. */
+static void
+what_was_on_a_lost_path_goes_at_once(void **state)
+{
+	struct fixture *f = *state;
+
+	add_path(f);
+	struct session *p = open_session(f);
+	give(f, p, "?", 1);
+	settle(f);
+	struct session *r = accept_session(f);
+	group_detach(f->g[RELAY], 0, f->now);	/* so it goes on the other */
+	give(f, r, "under way", 9);
+	assert_true(fill(f, RELAY, 1) > 0);
+	f->len[RELAY][1] = 0;
+	int replaced;
+	assert_int_equal(group_attach(f->g[RELAY], 0, 0, f->now, &replaced),
+	    0);
+	fill(f, RELAY, 0);
+	f->len[RELAY][0] = 0;
+
+	group_detach(f->g[PROXY], 1, f->now);
+	assert_true(group_wants(f->g[PROXY], 0, f->now));
+	assert_int_equal(fill(f, PROXY, 0), WIRE_HEADER + 1);
+	deliver(f, PROXY, 0);
+	assert_false(group_subflow_used(f->g[RELAY], 1));
+	assert_true(fill(f, RELAY, 0) > 0);
+	deliver(f, RELAY, 0);
+	assert_takes(f, p, "under way");
+	assert_false(says(f, PROXY, WIRE_LOST, 0, 1));	/* it was said once */
+}
+
+static void
+a_path_that_was_lost_is_used_when_it_answers(void **state)
+{
+	static const uint8_t one = 1;
+	struct fixture *f = *state;
+
+	add_path(f);
+	f->now += MS;
+	fill(f, RELAY, 1);		/* what was asked before says nothing */
+	group_ping(f->g[RELAY], 1, f->now);
+	fill(f, RELAY, 1);
+	f->now += MS;
+	say(f, PROXY, WIRE_LOST, 0, 0, &one, 1);
+	assert_false(group_subflow_used(f->g[RELAY], 1));
+	deliver(f, RELAY, 1);
+	fill(f, PROXY, 1);
+	deliver(f, PROXY, 1);
+	assert_false(group_subflow_used(f->g[RELAY], 1));
+
+	fill(f, RELAY, 1);		/* it was asked again */
+	deliver(f, RELAY, 1);
+	fill(f, PROXY, 1);
+	deliver(f, PROXY, 1);
+	assert_true(group_subflow_used(f->g[RELAY], 1));
+}
+
+static void
+a_path_that_is_back_was_not_lost(void **state)
+{
+	struct fixture *f = *state;
+	int replaced;
+
+	add_path(f);
+	group_detach(f->g[PROXY], 1, f->now);
+	assert_int_equal(group_attach(f->g[PROXY], 1, 0, f->now, &replaced),
+	    1);
+	assert_false(group_wants(f->g[PROXY], 0, f->now));
+
+	/* Another one of it, which the proxy lost after that, is there. */
+	assert_int_equal(group_attach(f->g[PROXY], 1, 1, f->now, &replaced),
+	    2);
+	group_detach(f->g[PROXY], 1, f->now);
+	assert_false(group_wants(f->g[PROXY], 0, f->now));
+}
+
+static void
+loss_of_all_paths_is_not_believed(void **state)
+{
+	struct fixture *f = *state;
+	static const uint8_t paths[] = { 0, 1 };
+
+	add_path(f);
+	say(f, PROXY, WIRE_LOST, 0, 0, &paths[0], 1);
+	assert_false(group_subflow_used(f->g[RELAY], 0));
+	say(f, PROXY, WIRE_LOST, 0, 0, &paths[1], 1);
+	assert_true(group_subflow_used(f->g[RELAY], 0));
+	assert_true(group_subflow_used(f->g[RELAY], 1));
+	/* Nor what a relay says. */
+	say(f, RELAY, WIRE_LOST, 0, 0, &paths[1], 1);
+	assert_true(group_subflow_used(f->g[PROXY], 1));
 }
 
 static void
@@ -1457,10 +1584,31 @@ small_sessions_go_where_they_arrive_first(void **state)
 	struct fixture *f = *state;
 
 	make_paths(f, 600000, 50000);
-	group_path(f->g[PROXY], 1, &(struct wire_path){ false, 1 }, f->now);
+	group_path(f->g[PROXY], 1, &(struct wire_path){ .weight = 1 }, f->now);
 	fill(f, PROXY, 1);
 	f->len[PROXY][1] = 0;
 	assert_int_equal(count_on_second(f), 8);
+}
+
+/* Both take as long for a byte. */
+static void
+a_burst_goes_where_its_last_byte_arrives_first(void **state)
+{
+	struct fixture *f = *state;
+	static const uint8_t burst[50000];
+
+	make_paths(f, 50000, 50000);
+	group_path_rate(f->g[PROXY], 0, 125000);
+	group_path_rate(f->g[PROXY], 1, 2500000);
+	for (int i = 0; i < 4; i++) {
+		struct session *c = open_session(f);
+
+		settle(f);
+		give(f, c, burst, sizeof(burst));
+		assert_int_equal(fill(f, PROXY, 0), 0);
+		assert_true(fill(f, PROXY, 1) > sizeof(burst));
+		f->len[PROXY][1] = 0;
+	}
 }
 
 static void
@@ -1469,7 +1617,7 @@ small_sessions_go_by_weight_where_that_is_alike(void **state)
 	struct fixture *f = *state;
 
 	make_paths(f, 50000, 55000);
-	group_path(f->g[PROXY], 1, &(struct wire_path){ false, 33 }, f->now);
+	group_path(f->g[PROXY], 1, &(struct wire_path){ .weight = 33 }, f->now);
 	fill(f, PROXY, 1);
 	f->len[PROXY][1] = 0;
 	assert_int_equal(count_on_second(f), 2);
@@ -1559,9 +1707,15 @@ main(void)
 		T(a_backup_carries_nothing_while_another_path_lives),
 		T(a_path_is_told_again_when_it_changes),
 		T(a_path_is_not_told_by_the_relay),
+		T(the_rate_of_a_path_is_told),
+		T(what_was_on_a_lost_path_goes_at_once),
+		T(a_path_that_was_lost_is_used_when_it_answers),
+		T(a_path_that_is_back_was_not_lost),
+		T(loss_of_all_paths_is_not_believed),
 		T(an_unused_path_is_asked_when_all_others_are_silent),
 		T(a_path_is_doubtful_as_a_whole),
 		T(small_sessions_go_where_they_arrive_first),
+		T(a_burst_goes_where_its_last_byte_arrives_first),
 		T(small_sessions_go_by_weight_where_that_is_alike),
 		T(a_forgotten_group_resets_its_sessions),
 		T(sessions_that_end_without_a_subflow_leave_nothing),

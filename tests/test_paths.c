@@ -22,7 +22,7 @@ set_up(void **state)
 static void
 weigh(uint8_t path, uint8_t weight)
 {
-	paths_set(&paths, path, &(struct wire_path){ false, weight });
+	paths_set(&paths, path, &(struct wire_path){ .weight = weight });
 }
 
 /* A subflow of each path, with these delays in milliseconds: how many of 1000
@@ -37,7 +37,7 @@ assert_shares(const uint64_t delays[3], int one, int two, int three)
 		f[i] = (struct paths_subflow){ .subflow = i, .path = i,
 			.delay_us = delays[i] * MS };
 	for (int i = 0; i < 1000; i++) {
-		int chosen = paths_choose(&paths, f, 3);
+		int chosen = paths_choose(&paths, f, 3, 0);
 
 		assert_in_range(chosen, 0, 2);
 		got[chosen]++;
@@ -51,7 +51,7 @@ static void
 none_is_chosen_of_none(void **state)
 {
 	(void)state;
-	assert_int_equal(paths_choose(&paths, NULL, 0), -1);
+	assert_int_equal(paths_choose(&paths, NULL, 0, 0), -1);
 }
 
 static void
@@ -62,6 +62,69 @@ burst_goes_where_it_arrives_first(void **state)
 	weigh(1, 1);
 	assert_shares((const uint64_t[]){ 300, 25, 900 }, 0, 1000, 0);
 	assert_shares((const uint64_t[]){ 0, 0, 900 }, 0, 0, 1000);
+}
+
+/* Which of a path of 20 Mbit/s and one of 1 Mbit/s has most of 100 bursts? */
+static int
+rather(uint64_t burst_bytes, uint64_t fast_us, uint64_t slow_us, bool configured)
+{
+	const uint64_t rates[] = { 2500000, 125000 };
+	struct paths_subflow f[] = {
+		{ .subflow = 0, .path = 0, .delay_us = fast_us },
+		{ .subflow = 1, .path = 1, .delay_us = slow_us },
+	};
+	int got[2] = { 0 };
+
+	paths_init(&paths);
+	for (int i = 0; i < 2; i++)
+		/* What was measured counts only where nothing else is known. */
+		if (configured) {
+			paths.rate_bytes_s[i] = rates[i];
+			f[i].rate_bytes_s = rates[!i];
+		} else {
+			f[i].rate_bytes_s = rates[i];
+		}
+	for (int i = 0; i < 100; i++)
+		got[paths_choose(&paths, f, 2, burst_bytes)]++;
+	assert_true(got[0] == 0 || got[1] == 0 || got[0] == got[1]);
+	return got[0] == got[1] ? 2 : got[1] > got[0];
+}
+
+static void
+last_byte_of_a_burst_counts(void **state)
+{
+	(void)state;
+	for (int configured = 0; configured < 2; configured++) {
+		/* 40 ms and 800 ms for 100 kB. */
+		assert_int_equal(rather(100000, 300 * MS, 300 * MS,
+		    configured), 0);
+		assert_int_equal(rather(100000, 900 * MS, 30 * MS,
+		    configured), 2);
+		assert_int_equal(rather(100000, 600 * MS, 30 * MS,
+		    configured), 0);
+		/* 0.4 ms and 8 ms for 1 kB. */
+		assert_int_equal(rather(1000, 300 * MS, 300 * MS,
+		    configured), 2);
+		assert_int_equal(rather(1000, 300 * MS, 30 * MS,
+		    configured), 1);
+		/* The longest burst that there can be. */
+		assert_int_equal(rather(UINT32_MAX, 300 * MS, 30 * MS,
+		    configured), 0);
+	}
+}
+
+static void
+burst_takes_no_time_where_no_rate_is_known(void **state)
+{
+	const struct paths_subflow f[] = {
+		{ .subflow = 0, .path = 0, .delay_us = 100 * MS },
+		{ .subflow = 1, .path = 1, .delay_us = 40 * MS,
+		    .rate_bytes_s = 1000000 },
+	};
+
+	(void)state;
+	assert_int_equal(paths_choose(&paths, f, 2, 1000), 1);
+	assert_int_equal(paths_choose(&paths, f, 2, 100000), 0);
 }
 
 static void
@@ -88,9 +151,9 @@ shares_are_even_at_any_time(void **state)
 	weigh(9, 80);
 	weigh(200, 20);
 	for (int i = 0; i < 1000; i++)	/* the other one is away */
-		assert_int_equal(paths_choose(&paths, f, 1), 4);
+		assert_int_equal(paths_choose(&paths, f, 1, 0), 4);
 	for (int i = 0; i < 10; i++)
-		got += paths_choose(&paths, f, 2) == 5;
+		got += paths_choose(&paths, f, 2, 0) == 5;
 	assert_int_equal(got, 2);
 }
 
@@ -106,7 +169,7 @@ path_without_weight_is_chosen_only_alone(void **state)
 	assert_shares((const uint64_t[]){ 10, 500, 20 }, 1000, 0, 0);
 	assert_shares((const uint64_t[]){ 100, 500, 100 }, 500, 0, 500);
 	assert_int_equal(paths_choose(&paths,
-	    &(struct paths_subflow){ .subflow = 3, .path = 1 }, 1), 3);
+	    &(struct paths_subflow){ .subflow = 3, .path = 1 }, 1, 0), 3);
 }
 
 static void
@@ -119,19 +182,19 @@ subflow_of_a_path_is_the_quietest_that_is_as_good(void **state)
 	};
 
 	(void)state;
-	assert_int_equal(paths_choose(&paths, f, 3), 3);
+	assert_int_equal(paths_choose(&paths, f, 3, 0), 3);
 	f[2].delay_us = f[1].delay_us = 0;	/* not known */
-	assert_int_equal(paths_choose(&paths, f, 3), 1);
+	assert_int_equal(paths_choose(&paths, f, 3, 0), 1);
 	f[0].delay_us = 0;
-	assert_int_equal(paths_choose(&paths, f, 3), 1);
+	assert_int_equal(paths_choose(&paths, f, 3, 0), 1);
 	f[0].carried_bytes = 8;
-	assert_int_equal(paths_choose(&paths, f, 3), 3);
+	assert_int_equal(paths_choose(&paths, f, 3, 0), 3);
 }
 
 static void
 only_what_changes_something_is_said(void **state)
 {
-	struct wire_path path = { false, 100 };
+	struct wire_path path = { .weight = 100 };
 
 	(void)state;
 	assert_false(paths_set(&paths, 7, &path));
@@ -139,9 +202,27 @@ only_what_changes_something_is_said(void **state)
 	path.backup = true;
 	assert_true(paths_set(&paths, 7, &path));
 	assert_false(paths_set(&paths, 7, &path));
-	path = (struct wire_path){ false, 100 };
+	path = (struct wire_path){ .weight = 100 };
 	assert_true(paths_set(&paths, 7, &path));
 	assert_true(paths.said[7]);
+}
+
+static void
+news_of_a_path_are_given_once(void **state)
+{
+	struct wire_path path = { .weight = 100, .receive_kbit = 20000 };
+
+	(void)state;
+	assert_int_equal(paths_news(&paths), -1);
+	assert_true(paths_set(&paths, 255, &path));
+	assert_false(paths_set(&paths, 255, &path));
+	path.receive_kbit = 0;
+	assert_true(paths_set(&paths, 255, &path));
+	path.backup = true;
+	assert_true(paths_set(&paths, 3, &path));
+	assert_int_equal(paths_news(&paths), 3);
+	assert_int_equal(paths_news(&paths), 255);
+	assert_int_equal(paths_news(&paths), -1);
 }
 
 #define T(name) cmocka_unit_test_setup(name, set_up)
@@ -152,11 +233,14 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		T(none_is_chosen_of_none),
 		T(burst_goes_where_it_arrives_first),
+		T(last_byte_of_a_burst_counts),
+		T(burst_takes_no_time_where_no_rate_is_known),
 		T(paths_that_are_about_as_good_share_by_weight),
 		T(shares_are_even_at_any_time),
 		T(path_without_weight_is_chosen_only_alone),
 		T(subflow_of_a_path_is_the_quietest_that_is_as_good),
 		T(only_what_changes_something_is_said),
+		T(news_of_a_path_are_given_once),
 	};
 
 	return cmocka_run_group_tests_name("paths", tests, NULL, NULL);

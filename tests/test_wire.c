@@ -127,7 +127,13 @@ put_features(uint8_t *out)
 static size_t
 put_path(uint8_t *out)
 {
-	return wire_put_path(out, &(struct wire_path){ true, 25 });
+	return wire_put_path(out, &(struct wire_path){ true, 25, 20000 });
+}
+
+static size_t
+put_lost(uint8_t *out)
+{
+	return wire_put_lost(out, 200);
 }
 
 static size_t
@@ -191,9 +197,12 @@ static const struct {
 	{ put_features, { WIRE_FEATURES, 0, 4, 0, 0 },
 	    { 0x80, 0x00, 0x00, 0x04, 0x00, 0x00, 0x00, 0x00,
 	    0x00, 0x00, 0x00, 0x00, 0x80, 0x00, 0x00, 0x02 } },
-	{ put_path, { WIRE_PATH, 0, 2, 0, 0 },
-	    { 0x81, 0x00, 0x00, 0x02, 0x00, 0x00, 0x00, 0x00,
-	    0x00, 0x00, 0x00, 0x00, 0x01, 0x19 } },
+	{ put_path, { WIRE_PATH, 0, 6, 0, 0 },
+	    { 0x81, 0x00, 0x00, 0x06, 0x00, 0x00, 0x00, 0x00,
+	    0x00, 0x00, 0x00, 0x00, 0x01, 0x19, 0x00, 0x00, 0x4e, 0x20 } },
+	{ put_lost, { WIRE_LOST, 0, 1, 0, 0 },
+	    { 0x82, 0x00, 0x00, 0x01, 0x00, 0x00, 0x00, 0x00,
+	    0x00, 0x00, 0x00, 0x00, 0xc8 } },
 };
 
 static const uint8_t prologue_bytes[WIRE_HELLO_PROLOGUE] = {
@@ -483,7 +492,7 @@ path_that_says_nothing_is_skipped(void **state)
 	static const uint8_t body[] = { 0x81, 101, 0xff };
 	static const uint8_t other[] = { 0xfe, 0 };
 	struct wire_header h = { .type = WIRE_PATH };
-	struct wire_path path = { false, 7 };
+	struct wire_path path = { .weight = 7 };
 
 	(void)state;
 	for (h.size = 0; h.size < 2; h.size++)
@@ -504,6 +513,55 @@ path_that_says_nothing_is_skipped(void **state)
 	assert_int_equal(path.weight, 0);
 	h.size = 3;
 	assert_true(wire_get_path(&h, body, &path));
+}
+
+/* Whoever says it: from 8 kbit/s to 1 Tbit/s, or nothing. */
+static void
+rate_of_a_path_is_bounded(void **state)
+{
+	static const struct {
+		uint8_t body[7];
+		uint32_t kbit;
+	} cases[] = {
+		{ { 0, 100, 0, 0, 0, 0, 9 }, 0 },
+		{ { 0, 100, 0, 0, 0, 1, 9 }, 8 },
+		{ { 0, 100, 0, 0, 0, 8, 9 }, 8 },
+		{ { 0, 100, 0, 0, 0x4e, 0x20, 9 }, 20000 },
+		{ { 0, 100, 0x3b, 0x9a, 0xca, 0x00, 9 }, 1000000000 },
+		{ { 0, 100, 0x3b, 0x9a, 0xca, 0x01, 9 }, 1000000000 },
+		{ { 0, 100, 0xff, 0xff, 0xff, 0xff, 9 }, 1000000000 },
+	};
+	struct wire_header h = { .type = WIRE_PATH };
+	struct wire_path path = { .receive_kbit = 77 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
+		for (h.size = 2; h.size <= 7; h.size++) {
+			assert_true(wire_get_path(&h, cases[i].body, &path));
+			assert_int_equal(path.receive_kbit,
+			    h.size < 6 ? 0 : cases[i].kbit);
+		}
+}
+
+static void
+lost_that_says_nothing_is_skipped(void **state)
+{
+	static const uint8_t body[] = { 5, 6 };
+	struct wire_header h = { .type = WIRE_LOST };
+	uint8_t path = 7;
+
+	(void)state;
+	assert_false(wire_get_lost(&h, NULL, &path));
+	h.size = 2;
+	h.connection = 1;
+	assert_false(wire_get_lost(&h, body, &path));
+	h.connection = 0;
+	h.type++;
+	assert_false(wire_get_lost(&h, body, &path));
+	h.type--;
+	assert_int_equal(path, 7);
+	assert_true(wire_get_lost(&h, body, &path));
+	assert_int_equal(path, 5);
 }
 
 static void
@@ -1123,6 +1181,8 @@ main(void)
 		    unknown_types_are_bad_below_0x80_and_good_from_there),
 		cmocka_unit_test(features_that_say_nothing_are_skipped),
 		cmocka_unit_test(path_that_says_nothing_is_skipped),
+		cmocka_unit_test(rate_of_a_path_is_bounded),
+		cmocka_unit_test(lost_that_says_nothing_is_skipped),
 		cmocka_unit_test(flags_and_unused_serials_are_ignored),
 		cmocka_unit_test(bad_header_is_not_handed_out),
 		cmocka_unit_test(bodies_are_big_endian),

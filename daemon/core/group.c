@@ -91,6 +91,13 @@ group_peer_window(struct group *g, uint32_t bytes)
 }
 
 void
+group_windows(struct group *g, uint32_t start_window, uint32_t window_max)
+{
+	g->env.start_window = start_window;
+	g->env.window_max = window_max;
+}
+
+void
 group_limit(struct group *g, uint32_t max_sessions)
 {
 	g->max_sessions = max_sessions;
@@ -162,13 +169,14 @@ doubtful(struct group *g, uint64_t suspect)
 	return doubtful;
 }
 
-/* Which are in use: none that is suspect or doubtful, and none of a backup path,
- * while there are others. */
+/* Which are in use: none that is suspect, doubtful or said to be lost, and none of
+ * a backup path, while there are others. */
 void
 group_choose_subflows(struct group *g, uint64_t now)
 {
 	struct session_env *e = &g->env;
 	uint64_t all = e->attached, bulk = 0, suspect = 0, backup = 0;
+	uint64_t lost = 0;
 	struct list *node;
 
 	for (uint64_t m = all; m != 0; m &= m - 1) {
@@ -180,8 +188,11 @@ group_choose_subflows(struct group *g, uint64_t now)
 			suspect |= subflow_bit(i);
 		if (e->paths.of[g->subflows[i].path].backup)
 			backup |= subflow_bit(i);
+		if (g->subflows[i].lost_us != 0)
+			lost |= subflow_bit(i);
 	}
 	uint64_t doubt = doubtful(g, suspect);
+	suspect |= lost;
 	if ((all & ~(suspect | doubt)) != 0) {
 		for (uint64_t m = doubt & ~e->stalled; m != 0; m &= m - 1)
 			g->subflows[__builtin_ctzll(m)].ping_due = true;
@@ -230,8 +241,25 @@ group_attach(struct group *g, uint8_t path, uint8_t slot, uint64_t now,
 	health_begin(&g->env.health[free_one], now);
 	g->env.path_of[free_one] = path;
 	g->env.attached |= subflow_bit(free_one);
+	for (int i = 0; i < GROUP_SUBFLOWS; i++)
+		path_set_clear(&g->subflows[i].lost_paths, path);
 	group_choose_subflows(g, now);
 	return free_one;
+}
+
+/* Proxy: a path has lost its last subflow, which the relay may not see: the link
+ * may have lost its last words. */
+static void
+tell_lost(struct group *g, uint8_t path)
+{
+	struct session_env *e = &g->env;
+
+	for (uint64_t m = e->attached; m != 0; m &= m - 1)
+		if (e->path_of[__builtin_ctzll(m)] == path)
+			return;
+	for (uint64_t m = e->attached; m != 0; m &= m - 1)
+		path_set_add(&g->subflows[__builtin_ctzll(m)].lost_paths,
+		    path);
 }
 
 void
@@ -247,6 +275,8 @@ group_detach(struct group *g, int subflow, uint64_t now)
 	g->env.express &= ~subflow_bit(subflow);
 	g->env.bulk &= ~subflow_bit(subflow);
 	g->env.carried[subflow] = 0;
+	if (g->env.proxy)
+		tell_lost(g, g->subflows[subflow].path);
 	g->env.metrics.subflows_lost++;
 	for (size_t i = 0; i < g->nstrays; i++)
 		if (g->strays[i].subflow != subflow)
@@ -281,6 +311,24 @@ group_path(struct group *g, uint8_t path, const struct wire_path *is,
 		if (g->subflows[i].attached && g->subflows[i].path == path)
 			g->subflows[i].path_due = true;
 	group_choose_subflows(g, now);
+}
+
+struct wire_path
+group_path_said(const struct group *g, uint8_t path)
+{
+	return g->env.paths.of[path];
+}
+
+int
+group_path_news(struct group *g)
+{
+	return paths_news(&g->env.paths);
+}
+
+void
+group_path_rate(struct group *g, uint8_t path, uint64_t bytes_per_s)
+{
+	g->env.paths.rate_bytes_s[path] = bytes_per_s;
 }
 
 bool

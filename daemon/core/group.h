@@ -55,6 +55,10 @@ void group_free(struct group *);
  * before the first subflow is attached. */
 void group_peer_window(struct group *, uint32_t bytes);
 
+/* What sessions that begin from now on are offered at once, and what any may be
+ * offered at most. */
+void group_windows(struct group *, uint32_t start_window, uint32_t window_max);
+
 /* Another limit of the peer's sessions, for those that begin from now on. */
 void group_limit(struct group *, uint32_t max_sessions);
 /* So many first bytes of each burst of a session go express twice from now on,
@@ -71,7 +75,9 @@ void group_redundancy(struct group *, uint32_t burst_bytes,
 int group_attach(struct group *, uint8_t path, uint8_t slot, uint64_t now,
     int *replaced);
 
-/* It is gone: what only it carried is sent again on others, before all else. */
+/* It is gone: what only it carried is sent again on others, before all else.  If
+ * it was the last one of its path, a proxy tells the relay on the others, so that
+ * it does not send there until TCP has found out. */
 void group_detach(struct group *, int subflow, uint64_t now);
 
 /* What is said about a path: by the proxy's operator, of which the relay is told.
@@ -79,6 +85,12 @@ void group_detach(struct group *, int subflow, uint64_t now);
  * path has one. */
 void group_path(struct group *, uint8_t path, const struct wire_path *,
     uint64_t now);
+/* What has been said about it; and one of which something new was said since it
+ * was given here.  -1: there is none. */
+struct wire_path group_path_said(const struct group *, uint8_t path);
+int group_path_news(struct group *);
+/* Its rate in our sending direction, bytes a second; 0: not known. */
+void group_path_rate(struct group *, uint8_t path, uint64_t bytes_per_s);
 /* Does it carry sessions, or would it? */
 bool group_subflow_used(const struct group *, int subflow);
 /* Bytes on a path, since the group began. */

@@ -13,12 +13,20 @@
 				 * burst of clients asks for that reset */
 #define STRAYS_ALIKE 16		/* there is no copy among the last ones */
 
+struct path_set {
+	uint64_t words[PATHS / 64];
+};
+
 struct subflow_state {
 	bool attached;
 	uint8_t path, slot;
 	uint64_t heard_us, answered_us, datagram_us;
 	bool ping_due, pong_due, drain_due, features_due, path_due;
 	uint64_t pong_opaque;
+	struct path_set lost_paths;	/* of which the relay has to be told
+					 * here */
+	uint64_t lost_us;		/* when the proxy said so of this one;
+					 * 0: it did not, or it lives */
 };
 
 struct stray {
@@ -47,6 +55,28 @@ static inline uint64_t
 subflow_bit(int subflow)
 {
 	return UINT64_C(1) << subflow;
+}
+
+static inline void
+path_set_add(struct path_set *set, uint8_t path)
+{
+	set->words[path / 64] |= UINT64_C(1) << path % 64;
+}
+
+static inline void
+path_set_clear(struct path_set *set, uint8_t path)
+{
+	set->words[path / 64] &= ~(UINT64_C(1) << path % 64);
+}
+
+/* -1: it is empty. */
+static inline int
+path_set_first(const struct path_set *set)
+{
+	for (int i = 0; i < PATHS / 64; i++)
+		if (set->words[i] != 0)
+			return i * 64 + __builtin_ctzll(set->words[i]);
+	return -1;
 }
 
 /* How subflows in use compare may have changed. */

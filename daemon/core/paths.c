@@ -7,6 +7,7 @@
  */
 #include "paths.h"
 
+#define SECOND UINT64_C(1000000)
 #define SLACK_US UINT64_C(2000)	/* as good: a quarter more, and so much */
 
 void
@@ -22,31 +23,63 @@ paths_set(struct paths *p, uint8_t path, const struct wire_path *is)
 {
 	struct wire_path *was = &p->of[path];
 
-	if (was->backup == is->backup && was->weight == is->weight)
+	if (was->backup == is->backup && was->weight == is->weight &&
+	    was->receive_kbit == is->receive_kbit)
 		return false;
 	*was = *is;
 	p->said[path] = true;
+	p->nnews += !p->news[path];
+	p->news[path] = true;
 	return true;
+}
+
+int
+paths_news(struct paths *p)
+{
+	for (int i = 0; p->nnews > 0 && i < PATHS; i++) {
+		if (!p->news[i])
+			continue;
+		p->news[i] = false;
+		p->nnews--;
+		return i;
+	}
+	return -1;
+}
+
+/* Until the last byte arrives; 0: not known. */
+static uint64_t
+arrival_us(const struct paths *p, const struct paths_subflow *f,
+    uint64_t burst_bytes)
+{
+	uint64_t rate = p->rate_bytes_s[f->path];
+
+	if (rate == 0)
+		rate = f->rate_bytes_s;
+	if (f->delay_us == 0 || rate == 0)
+		return f->delay_us;
+	return f->delay_us + burst_bytes * SECOND / rate;
 }
 
 /* The longest that is as good as the best, of paths with a weight or of all;
  * 0: nothing is known. */
 static uint64_t
 longest(const struct paths *p, const struct paths_subflow *f, size_t n,
-    bool weighed)
+    uint64_t burst_bytes, bool weighed)
 {
-	uint64_t best = 0;
+	uint64_t best = 0, us;
 
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
+		us = arrival_us(p, &f[i], burst_bytes);
 		if ((!weighed || p->of[f[i].path].weight > 0) &&
-		    f[i].delay_us != 0 &&
-		    (best == 0 || f[i].delay_us < best))
-			best = f[i].delay_us;
+		    us != 0 && (best == 0 || us < best))
+			best = us;
+	}
 	return best == 0 ? 0 : best + best / 4 + SLACK_US;
 }
 
 int
-paths_choose(struct paths *p, const struct paths_subflow *f, size_t n)
+paths_choose(struct paths *p, const struct paths_subflow *f, size_t n,
+    uint64_t burst_bytes)
 {
 	const struct paths_subflow *best[PATHS] = { NULL };
 	uint8_t candidates[PATHS];
@@ -56,12 +89,13 @@ paths_choose(struct paths *p, const struct paths_subflow *f, size_t n)
 
 	for (size_t i = 0; i < n; i++)
 		weighed = weighed || p->of[f[i].path].weight > 0;
-	uint64_t most = longest(p, f, n, weighed);
+	uint64_t most = longest(p, f, n, burst_bytes, weighed);
 	for (size_t i = 0; i < n; i++) {
 		const struct paths_subflow **b = &best[f[i].path];
+		uint64_t us = arrival_us(p, &f[i], burst_bytes);
 
 		if ((weighed && p->of[f[i].path].weight == 0) ||
-		    (most != 0 && (f[i].delay_us == 0 || f[i].delay_us > most)))
+		    (most != 0 && (us == 0 || us > most)))
 			continue;
 		if (*b == NULL)
 			candidates[ncandidates++] = f[i].path;

@@ -158,6 +158,11 @@ take_pong(struct group *g, int subflow, uint64_t sent, uint64_t now)
 	if (sent == 0 || sent > now)
 		return;			/* not a time that we gave */
 	g->subflows[subflow].answered_us = now;
+	if (g->subflows[subflow].lost_us != 0 &&
+	    sent >= g->subflows[subflow].lost_us) {
+		g->subflows[subflow].lost_us = 0;	/* it lives */
+		group_choose_subflows(g, now);
+	}
 	uint64_t rtt = now - sent;
 	if (rtt == 0)
 		rtt = 1;
@@ -169,12 +174,30 @@ take_pong(struct group *g, int subflow, uint64_t sent, uint64_t now)
 		g->env.rtt_us += (rtt >> 3) - (g->env.rtt_us >> 3);
 }
 
+/* What arrives from there now may have been sent before, so only an answer says
+ * that it was another subflow that was lost: one that was there before this
+ * one. */
+static void
+take_lost(struct group *g, uint8_t path, uint64_t now)
+{
+	for (uint64_t m = g->env.attached; m != 0; m &= m - 1) {
+		struct subflow_state *f = &g->subflows[__builtin_ctzll(m)];
+
+		if (f->path != path || f->lost_us != 0)
+			continue;
+		f->lost_us = now;
+		f->ping_due = true;
+		g->paths_changed = true;
+	}
+}
+
 static void
 take_frame(struct group *g, const struct wire_header *h, const uint8_t *body,
     int subflow, uint64_t now)
 {
 	struct subflow_state *f = &g->subflows[subflow];
 	struct wire_path path;
+	uint8_t lost;
 
 	switch (h->type) {
 	case WIRE_PING:
@@ -195,6 +218,10 @@ take_frame(struct group *g, const struct wire_header *h, const uint8_t *body,
 		if (!g->env.proxy && wire_get_path(h, body, &path) &&
 		    paths_set(&g->env.paths, f->path, &path))
 			g->paths_changed = true;
+		break;
+	case WIRE_LOST:
+		if (!g->env.proxy && wire_get_lost(h, body, &lost))
+			take_lost(g, lost, now);
 		break;
 	default:
 		if (h->type < WIRE_OPTIONAL)

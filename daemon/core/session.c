@@ -109,13 +109,24 @@ session_owe_ack(struct session *s, bool at_once, uint64_t now)
 	}
 }
 
-/* Of the express subflows among `set`; -1: there is none. */
+/* For what waits to be sent, of the express subflows among `set`; -1: there is
+ * none. */
 static int
-best_express(struct session_env *env, uint64_t set, uint64_t now)
+best_express(const struct session *s, uint64_t set, uint64_t now)
 {
+	struct session_env *env = s->env;
 	struct paths_subflow candidates[SUBFLOWS];
+	uint64_t rates[PATHS] = { 0 };
 	size_t n = 0;
 
+	/* Those that had little to send measured little. */
+	for (uint64_t m = env->attached; m != 0; m &= m - 1) {
+		int i = __builtin_ctzll(m);
+		uint64_t rate = env->health[i].facts.rate_bytes_s;
+
+		if (rate > rates[env->path_of[i]])
+			rates[env->path_of[i]] = rate;
+	}
 	for (uint64_t m = env->express & set; m != 0; m &= m - 1) {
 		int i = __builtin_ctzll(m);
 
@@ -123,10 +134,12 @@ best_express(struct session_env *env, uint64_t set, uint64_t now)
 			.subflow = i,
 			.path = env->path_of[i],
 			.delay_us = health_delay_us(&env->health[i], now),
+			.rate_bytes_s = rates[env->path_of[i]],
 			.carried_bytes = env->carried[i],
 		};
 	}
-	return paths_choose(&env->paths, candidates, n);
+	return paths_choose(&env->paths, candidates, n,
+	    s->out.unsent_bytes + s->out.unacked_bytes);
 }
 
 /*
@@ -145,7 +158,7 @@ lane(struct session *s, uint64_t now)
 		return &env->bulk_turns;
 	if (s->express < 0 || !(env->express >> s->express & 1) ||
 	    (s->out.unacked_bytes == 0 && s->turn.queue == NULL))
-		s->express = best_express(env, UINT64_MAX, now);
+		s->express = best_express(s, UINT64_MAX, now);
 	return &env->express_turns[s->express];
 }
 
@@ -172,7 +185,7 @@ session_double(struct session *s, struct datagram *d, int subflow,
 	if (s->twin < 0 || s->twin == subflow ||
 	    (env->express >> s->twin & 1) == 0) {
 		list_unlink(&s->doubled);
-		s->twin = best_express(env, but(subflow), now);
+		s->twin = best_express(s, but(subflow), now);
 		if (s->twin >= 0)
 			sendq_second_on(&s->out, s->twin);
 	}

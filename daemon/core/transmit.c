@@ -48,6 +48,7 @@ fill_answers(struct group *g, int subflow, struct room *r, uint64_t now)
 {
 	struct subflow_state *f = &g->subflows[subflow];
 	size_t kept = 0;
+	int path;
 
 	if (f->pong_due && left(r) >= WIRE_CONTROL_MAX) {
 		f->pong_due = false;
@@ -69,6 +70,11 @@ fill_answers(struct group *g, int subflow, struct room *r, uint64_t now)
 		f->path_due = false;
 		wrote(g, subflow, r,
 		    wire_put_path(at(r), &g->env.paths.of[f->path]));
+	}
+	while ((path = path_set_first(&f->lost_paths)) >= 0 &&
+	    left(r) >= WIRE_CONTROL_MAX) {
+		path_set_clear(&f->lost_paths, (uint8_t)path);
+		wrote(g, subflow, r, wire_put_lost(at(r), (uint8_t)path));
 	}
 	for (size_t i = 0; i < g->nstrays; i++) {
 		const struct stray *s = &g->strays[i];
@@ -367,7 +373,8 @@ group_wants(const struct group *g, int subflow, uint64_t now)
 	if (!f->attached)
 		return false;
 	if (f->pong_due || f->ping_due || f->drain_due || f->features_due ||
-	    f->path_due || owes_ack(g, subflow) || owes_control(g, subflow))
+	    f->path_due || path_set_first(&f->lost_paths) >= 0 ||
+	    owes_ack(g, subflow) || owes_control(g, subflow))
 		return true;
 	for (size_t i = 0; i < g->nstrays; i++)
 		if (g->strays[i].subflow == subflow)

@@ -245,11 +245,21 @@ size_t
 wire_put_path(uint8_t out[static WIRE_CONTROL_MAX],
     const struct wire_path *path)
 {
-	uint8_t *p = put_header(out, WIRE_PATH, 2, 0, 0);
+	uint8_t *p = put_header(out, WIRE_PATH, 6, 0, 0);
 
 	*p++ = path->backup ? PATH_BACKUP : 0;
 	*p++ = path->weight;
-	return (size_t)(p - out);
+	return (size_t)(put_be32(p, path->receive_kbit) - out);
+}
+
+static uint32_t
+bounded_rate(uint32_t kbit)
+{
+	if (kbit == 0)
+		return 0;
+	if (kbit < WIRE_RATE_MIN)
+		return WIRE_RATE_MIN;
+	return kbit < WIRE_RATE_MAX ? kbit : WIRE_RATE_MAX;
 }
 
 bool
@@ -258,13 +268,33 @@ wire_get_path(const struct wire_header *h, const uint8_t *body,
 {
 	struct cursor c = cursor_of(body, h->size);
 	uint8_t flags, weight;
+	uint32_t kbit = 0;
 
 	if (h->type != WIRE_PATH || h->connection != 0 ||
 	    !get_u8(&c, &flags) || !get_u8(&c, &weight))
 		return false;
 	path->backup = (flags & PATH_BACKUP) != 0;
 	path->weight = weight < WIRE_WEIGHT_MAX ? weight : WIRE_WEIGHT_MAX;
+	(void)get_be32(&c, &kbit);
+	path->receive_kbit = bounded_rate(kbit);
 	return true;
+}
+
+size_t
+wire_put_lost(uint8_t out[static WIRE_CONTROL_MAX], uint8_t path)
+{
+	uint8_t *p = put_header(out, WIRE_LOST, 1, 0, 0);
+
+	*p++ = path;
+	return (size_t)(p - out);
+}
+
+bool
+wire_get_lost(const struct wire_header *h, const uint8_t *body, uint8_t *path)
+{
+	struct cursor c = cursor_of(body, h->size);
+
+	return h->type == WIRE_LOST && h->connection == 0 && get_u8(&c, path);
 }
 
 size_t

@@ -23,8 +23,15 @@
  *  - type 129 is PATH, connection 0, body u8 flags (1: backup) and u8 weight, 0
  *    to 100 (more counts as 100): what the proxy's operator says about the path
  *    of the subflow that it comes on, so that the relay sends accordingly.
- *    Cut short, or from a relay, it says nothing; other flags, and bytes behind
- *    the weight, are skipped;
+ *    Then may follow a u32, what its link carries towards the proxy, in kbit/s
+ *    from 8 to 10^9 (beyond that: the nearest of these; 0, or cut short: not
+ *    known).  Without flags and weight, or from a relay, it says nothing; other
+ *    flags, and what is behind, are skipped;
+ *  - type 130 is LOST, connection 0, body u8 path: the proxy has no subflow of
+ *    this path any more, and what came up there until now is closed without
+ *    the relay being able to hear it.  It comes on subflows of other paths.
+ *    Without a body, or from a relay, it says nothing, and what is behind is
+ *    skipped;
  *  - the payloads of the handshake may be followed by bytes that an older end
  *    does not know: `length` says how long they are, the rest is skipped.
  */
@@ -65,6 +72,7 @@ enum wire_type {
 	WIRE_OPTIONAL = 0x80,	/* unknown types from here may be skipped */
 	WIRE_FEATURES = WIRE_OPTIONAL,
 	WIRE_PATH,
+	WIRE_LOST,
 };
 
 enum wire_code {		/* of RESET and FIN */
@@ -115,9 +123,13 @@ struct wire_open {
 struct wire_path {
 	bool backup;		/* used only while no other path can be */
 	uint8_t weight;		/* 0..WIRE_WEIGHT_MAX, share of what is small */
+	uint32_t receive_kbit;	/* its rate towards the proxy, kbit/s; 0: not
+				 * known */
 };
 
 #define WIRE_WEIGHT_MAX 100	/* of a path that nothing was said about */
+#define WIRE_RATE_MIN 8u	/* kbit/s */
+#define WIRE_RATE_MAX 1000000000u
 
 /* WIRE_BAD: size above WIRE_SIZE_MAX, an unknown type below WIRE_OPTIONAL, a
  * size that the type cannot have (DATA 0, FIN not 1, ACK not 4, ...), or a
@@ -141,6 +153,7 @@ size_t wire_put_features(uint8_t out[static WIRE_CONTROL_MAX],
     uint32_t features);
 size_t wire_put_path(uint8_t out[static WIRE_CONTROL_MAX],
     const struct wire_path *);
+size_t wire_put_lost(uint8_t out[static WIRE_CONTROL_MAX], uint8_t path);
 size_t wire_put_ask(uint8_t out[static WIRE_CONTROL_MAX], uint32_t connection,
     uint32_t next);
 size_t wire_put_opened(uint8_t out[static WIRE_CONTROL_MAX],
@@ -158,6 +171,9 @@ bool wire_get_features(const struct wire_header *, const uint8_t *body,
 /* A PATH that says something?  The same. */
 bool wire_get_path(const struct wire_header *, const uint8_t *body,
     struct wire_path *);
+/* A LOST that does? */
+bool wire_get_lost(const struct wire_header *, const uint8_t *body,
+    uint8_t *path);
 
 /* The TLVs of OPEN, without the header.  Returns the bytes written. */
 size_t wire_put_open(uint8_t out[static WIRE_OPEN_MAX],

@@ -50,6 +50,7 @@ frame_again(uint8_t *out, const struct frame *f)
 	const struct wire_header *h = &f->header;
 	struct wire_path path;
 	uint32_t features;
+	uint8_t lost;
 
 	switch (h->type) {
 	case WIRE_DATA:
@@ -83,6 +84,10 @@ frame_again(uint8_t *out, const struct frame *f)
 		if (!wire_get_path(h, f->body, &path))
 			return 0;
 		return wire_put_path(out, &path);
+	case WIRE_LOST:
+		if (!wire_get_lost(h, f->body, &lost))
+			return 0;
+		return wire_put_lost(out, lost);
 	case WIRE_ASK:
 		return wire_put_ask(out, h->connection, h->serial);
 	default:
@@ -105,6 +110,7 @@ frame_check(const struct frame *f, bool proxy, uint32_t datagram_max)
 		break;
 	case WIRE_OPEN:
 	case WIRE_PATH:
+	case WIRE_LOST:
 		assert(proxy);
 		break;
 	case WIRE_OPENED:

@@ -220,7 +220,8 @@ operate(struct world *w, struct cursor *in)
 			if (which & 4)
 				group_path(w->groups[PROXY], which >> 3 & 1,
 				    &(struct wire_path){ which & 1,
-				    (uint8_t)(which & 16 ? 100 : 7) },
+				    (uint8_t)(which & 16 ? 100 : 7),
+				    which & 8 ? 20000 : 0 },
 				    w->now);
 			else if (which & 2)
 				group_tell_features(w->groups[RELAY], -1,

@@ -356,10 +356,13 @@ send_frame(struct world *w, int link, uint8_t type, struct cursor *in)
 		break;
 	case WIRE_FEATURES:
 	case WIRE_PATH:
+	case WIRE_LOST:
 		h = (struct wire_header){ .type = type,
 			.size = input_u8(in) & 7,
 			.connection = input_u8(in) == 0 };
-		n = make_body(out, &h, content(0, 0));
+		if (h.size > in->end - in->pos)
+			h.size = 0;
+		n = make_body(out, &h, in->pos);
 		break;
 	case WIRE_ASK:
 		n = wire_put_ask(out, number, (uint32_t)sent);

@@ -181,6 +181,27 @@ check_path(const struct wire_header *h, const uint8_t *body)
 	assert(h->type == 0x81 && h->connection == 0 && h->size >= 2);
 	assert(path.backup == (body[0] & 1));
 	assert(path.weight == (body[1] < 100 ? body[1] : 100));
+	if (h->size < 6) {
+		assert(path.receive_kbit == 0);
+		return;
+	}
+	uint32_t kbit = (uint32_t)body[2] << 24 | (uint32_t)body[3] << 16 |
+	    (uint32_t)body[4] << 8 | body[5];
+	assert(path.receive_kbit == kbit ||
+	    (kbit > 0 && kbit < 8 && path.receive_kbit == 8) ||
+	    (kbit > 1000000000 && path.receive_kbit == 1000000000));
+}
+
+static void
+check_lost(const struct wire_header *h, const uint8_t *body)
+{
+	uint8_t path;
+
+	if (wire_get_lost(h, body, &path))
+		assert(h->type == 0x82 && h->connection == 0 && h->size >= 1 &&
+		    path == body[0]);
+	else
+		assert(h->type != 0x82 || h->connection != 0 || h->size < 1);
 }
 
 /* Those that have one encoding only come out as they came in. */
@@ -199,8 +220,11 @@ check_again(const struct wire_header *h, const uint8_t *body)
 	    h->type != WIRE_ACK && h->type != WIRE_ASK)
 		sent.serial = 0;
 	if (h->type == WIRE_OPEN || h->type == WIRE_OPENED ||
-	    h->type == WIRE_FEATURES || h->type == WIRE_PATH) {
-		assert(n <= (size_t)WIRE_HEADER + h->size);
+	    h->type == WIRE_FEATURES || h->type == WIRE_PATH ||
+	    h->type == WIRE_LOST) {
+		/* (An old PATH has no rate.) */
+		assert(n <= (size_t)WIRE_HEADER + h->size +
+		    (h->type == WIRE_PATH ? 4 : 0));
 		return;
 	}
 	wire_put_header(first, &sent);
@@ -243,6 +267,7 @@ take_frame(struct cursor *c)
 		check_opened(body, h.size);
 	check_features(&h, body);
 	check_path(&h, body);
+	check_lost(&h, body);
 	check_again(&h, body);
 	c->pos += h.size;
 	return true;
