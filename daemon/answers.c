@@ -221,6 +221,16 @@ path_state(const struct config_path *c, const struct trunk_path *now)
 }
 
 static void
+put_rate(struct answers *a, struct json_object *o, const char *name,
+    uint64_t bps)
+{
+	if (bps != 0)
+		put_number(a, o, name, bps);
+	else
+		put_null(a, o, name);
+}
+
+static void
 append_path(struct answers *a, struct json_object *array, size_t relay,
     size_t i)
 {
@@ -245,6 +255,8 @@ append_path(struct answers *a, struct json_object *array, size_t relay,
 		put_null(a, path, "missing");
 	put_truth(a, path, "backup", c->backup);
 	put_number(a, path, "weight", c->weight);
+	put_rate(a, path, "rate_bps", c->socket.rate_bps);
+	put_rate(a, path, "receive_rate_bps", c->socket.receive_bps);
 	o = put_object(a, path, "subflows");
 	put_number(a, o, "up", s.now.up);
 	put_number(a, o, "wanted", (uint64_t)c->express + c->bulk);

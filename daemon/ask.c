@@ -237,6 +237,18 @@ print_families(struct json_object *families)
 	}
 }
 
+/* And of how much, where that is known. */
+static void
+print_rate(struct json_object *now, const char *rate, struct json_object *of,
+    const char *most)
+{
+	char buffer[SHORT_MAX];
+
+	fputs(scaled(buffer, number(now, rate), "bit/s"), stdout);
+	if (field(of, most) != NULL)
+		printf(" of %s", scaled(buffer, number(of, most), "bit/s"));
+}
+
 /* More than its relay's line says. */
 static void
 print_path(struct json_object *path)
@@ -262,9 +274,11 @@ print_path(struct json_object *path)
 	    scaled(out, number(traffic, "sent_bytes"), "B"),
 	    scaled(in, number(traffic, "received_bytes"), "B"),
 	    scaled(again, number(traffic, "resent_bytes"), "B"));
-	printf(" now %s and %s\n",
-	    scaled(out, number(traffic, "sent_bps"), "bit/s"),
-	    scaled(in, number(traffic, "received_bps"), "bit/s"));
+	fputs(" now ", stdout);
+	print_rate(traffic, "sent_bps", path, "rate_bps");
+	fputs(" and ", stdout);
+	print_rate(traffic, "received_bps", path, "receive_rate_bps");
+	putchar('\n');
 }
 
 static void

@@ -253,6 +253,8 @@ on_group_idle(void *user)
 	check_idle(d);
 }
 
+static void on_path(void *, uint8_t);
+
 static const struct trunk_callbacks trunk_callbacks = {
 	.on_session = on_session,
 	.on_shed = on_shed,
@@ -260,6 +262,7 @@ static const struct trunk_callbacks trunk_callbacks = {
 	.on_lost = on_lost,
 	.on_expired = on_expired,
 	.on_idle = on_group_idle,
+	.on_path = on_path,
 };
 
 /* Those beyond what there may be are refused by us, with a word in the log; the
@@ -415,16 +418,88 @@ on_key(struct subflow *subflow, const uint8_t id[static WIRE_KEY_ID],
 	return m->peer != NULL;
 }
 
+/* Of its path: what the proxy says, if it does, but no more than its peer may
+ * have. */
+static uint64_t
+rate_of(const struct member *m)
+{
+	uint64_t most = peer_config(m->peer)->socket.rate_bps, said = 0;
+
+	if (m->group != NULL)
+		said = trunk_path_said(m->group->trunk,
+		    m->line.path).receive_kbit * UINT64_C(1000);
+	if (said == 0 || (most != 0 && most < said))
+		return most;
+	return said;
+}
+
 /* Its listener has what the largest of all peers needs. */
 static void
 tune(struct member *m)
 {
-	const struct config_socket *s = &peer_config(m->peer)->socket;
+	struct config_socket s = peer_config(m->peer)->socket;
 
-	m->line.rate_bps = s->rate_bps;
-	subflow_set_room(m->line.subflow, quota_bound_bytes(s->rate_bps), 0);
+	s.rate_bps = rate_of(m);
+	trunk_rate(&m->line, s.rate_bps);
+	subflow_set_room(m->line.subflow, quota_bound_bytes(s.rate_bps), 0);
 	sockopt_lowat(subflow_fd(m->line.subflow),
-	    tuning_subflow(s, 1).notsent_lowat_bytes);
+	    tuning_subflow(&s, 1).notsent_lowat_bytes);
+}
+
+/* All paths of a group together, as far as they have subflows; 0: that is not
+ * known. */
+static uint64_t
+rate_of_all(const struct group_entry *g)
+{
+	bool counted[PATHS] = { false };
+	uint64_t rate_bps = 0;
+	struct list *node;
+
+	list_each(node, &g->downlink->members) {
+		const struct member *m = list_object(node, struct member, list);
+
+		if (m->group != g || counted[m->line.path])
+			continue;
+		if (m->line.rate_bps == 0)
+			return 0;
+		counted[m->line.path] = true;
+		rate_bps += m->line.rate_bps;
+	}
+	return rate_bps;
+}
+
+/* After something was said about its rates. */
+static void
+tune_group(struct group_entry *g)
+{
+	const struct config *c = g->downlink->options.config;
+	const struct config_socket *s = &peer_config(g->peer)->socket;
+	uint64_t rate_bps;
+	uint32_t most;
+	struct list *node;
+
+	list_each(node, &g->downlink->members) {
+		struct member *m = list_object(node, struct member, list);
+
+		if (m->group == g)
+			tune(m);
+	}
+	rate_bps = rate_of_all(g);
+	if (rate_bps == 0)
+		rate_bps = s->rate_bps;
+	most = quota_window_max(peer_budget(g->peer), c, rate_bps,
+	    s->delay_ms);
+	group_windows(trunk_group(g->trunk),
+	    quota_window_start(most, rate_bps, s->delay_ms), most);
+	trunk_redundancy(g->trunk, c->redundancy_bytes,
+	    quota_redundancy_per_s(rate_bps));
+}
+
+static void
+on_path(void *user, uint8_t path)
+{
+	(void)path;
+	tune_group(user);
 }
 
 static bool
@@ -485,6 +560,7 @@ on_up(struct subflow *subflow, const struct wire_answer *answer)
 	strangers_remove(d->strangers, &m->stranger);
 	peer_take_subflow(m->peer);
 	m->group = g;
+	tune(m);
 	log_limited(peer_limit(m->peer, PEER_LINE_UP), LOG_LEVEL_INFO,
 	    "group %lu: subflow from %s: up", g->number,
 	    addr_format(&m->source, text));
@@ -749,9 +825,7 @@ downlink_configure(struct downlink *d, const struct config *c,
 
 		trunk_configure(g->trunk, c->keepalive_s,
 		    c->resume_timeout_ms);
-		trunk_redundancy(g->trunk, c->redundancy_bytes,
-		    quota_redundancy_per_s(peer_config(
-		    g->peer)->socket.rate_bps));
+		tune_group(g);
 		group_limit(trunk_group(g->trunk), most_sessions(d, g->peer));
 	}
 }

@@ -20,6 +20,7 @@
 #include "clock.h"
 #include "net/log.h"
 #include "net/reap.h"
+#include "net/sockopt.h"
 #include "trunk_private.h"
 
 #define ROUNDS 8
@@ -136,9 +137,12 @@ report(struct trunk *t)
 {
 	const struct trunk_callbacks *c = t->callbacks;
 	uint32_t features;
+	int path;
 
 	if (group_take_features(t->group, &features) && c->on_features != NULL)
 		c->on_features(t->user, features);
+	while (c->on_path != NULL && (path = group_path_news(t->group)) >= 0)
+		c->on_path(t->user, (uint8_t)path);
 	if (group_draining(t->group) && !t->drain_told) {
 		t->drain_told = true;
 		if (c->on_peer_drain != NULL)
@@ -227,6 +231,7 @@ trunk_attach(struct trunk *t, struct trunk_subflow *f)
 	f->number = number;
 	t->subflows[number] = f;
 	t->up++;
+	group_path_rate(t->group, f->path, f->rate_bps / 8);
 	if (!t->proxy) {	/* it was heard, or would not be up */
 		f->heard = true;
 		t->alive++;
@@ -267,10 +272,31 @@ trunk_detach(struct trunk_subflow *f)
 }
 
 void
+trunk_rate(struct trunk_subflow *f, uint64_t rate_bps)
+{
+	if (f->rate_bps == rate_bps)
+		return;
+	f->rate_bps = rate_bps;
+	if (f->trunk == NULL)
+		return;
+	group_path_rate(f->trunk->group, f->path, rate_bps / 8);
+	f->pacer.pacing = 0;		/* shares are others now */
+	if (rate_bps == 0)
+		sockopt_pacing(subflow_fd(f->subflow), UINT64_MAX);
+	trunk_change(f->trunk);
+}
+
+void
 trunk_path(struct trunk *t, uint8_t path, const struct wire_path *is)
 {
 	group_path(t->group, path, is, clock_us());
 	trunk_change(t);
+}
+
+struct wire_path
+trunk_path_said(const struct trunk *t, uint8_t path)
+{
+	return group_path_said(t->group, path);
 }
 
 void

@@ -64,6 +64,8 @@ struct trunk_callbacks {
 	void (*on_idle)(void *user);
 	/* Proxy: the relay's answers would say this now. */
 	void (*on_features)(void *user, uint32_t features);
+	/* Relay: the proxy has said something new about a path. */
+	void (*on_path)(void *user, uint8_t path);
 	/* The peer is about to end: open nothing new here; told once. */
 	void (*on_peer_drain)(void *user);
 };
@@ -108,8 +110,15 @@ int trunk_attach(struct trunk *, struct trunk_subflow *);
 /* It was closed.  Harmless when it is not attached. */
 void trunk_detach(struct trunk_subflow *);
 
+/* Another rate of its path, our way, bit/s; 0: not known.  One that is not attached
+ * has it from then on. */
+void trunk_rate(struct trunk_subflow *, uint64_t rate_bps);
+
 /* Proxy: what is said about a path (core/group.h). */
 void trunk_path(struct trunk *, uint8_t path, const struct wire_path *);
+
+/* Relay: what the proxy said of it. */
+struct wire_path trunk_path_said(const struct trunk *, uint8_t path);
 
 struct trunk_path {
 	unsigned int up;		/* subflows */

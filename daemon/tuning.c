@@ -26,5 +26,7 @@ tuning_subflow(const struct config_socket *s, unsigned int n)
 		.mark = s->mark,
 		.buffer_bytes = sockopt_buffer_bytes(s->rate_bps, s->delay_ms,
 		    n),
+		.receive_bytes = sockopt_buffer_bytes(s->receive_bps,
+		    s->delay_ms, n),
 	};
 }

@@ -99,6 +99,46 @@ rate_of(const struct uplink *u)
 	return rate_bps;
 }
 
+/* And in the other direction; what is not known of a path is taken to be as in
+ * ours. */
+static uint64_t
+receive_rate_of(const struct uplink *u)
+{
+	uint64_t rate_bps = 0;
+
+	for (size_t i = 0; i < relay_of(u)->npaths; i++) {
+		const struct config_socket *s = &relay_of(u)->paths[i].socket;
+
+		rate_bps += s->receive_bps != 0 ? s->receive_bps :
+		    s->rate_bps;
+	}
+	return rate_bps;
+}
+
+/* What sessions are offered, on all paths together. */
+struct windows {
+	uint32_t start, most;
+};
+
+static struct windows
+windows_of(const struct uplink *u)
+{
+	const struct config_relay *relay = relay_of(u);
+	uint64_t rate_bps = rate_of(u), receive_bps = receive_rate_of(u);
+	uint32_t delay_ms = 0;
+	struct windows w;
+
+	if (receive_bps > rate_bps)
+		rate_bps = receive_bps;
+	for (size_t i = 0; i < relay->npaths; i++)
+		if (relay->paths[i].socket.delay_ms > delay_ms)
+			delay_ms = relay->paths[i].socket.delay_ms;
+	w.most = quota_window_max(&u->options.quota->budget,
+	    u->options.config, rate_bps, delay_ms);
+	w.start = quota_window_start(w.most, rate_bps, delay_ms);
+	return w;
+}
+
 static void
 be_redundant(const struct uplink *u, struct trunk *t)
 {
@@ -113,7 +153,11 @@ set_paths(const struct uplink *u, struct trunk *t)
 		const struct config_path *path = &relay_of(u)->paths[i];
 
 		trunk_path(t, (uint8_t)i, &(struct wire_path){
-			.backup = path->backup, .weight = path->weight });
+			.backup = path->backup,
+			.weight = path->weight,
+			.receive_kbit = (uint32_t)
+			    (path->socket.receive_bps / 1000),
+		});
 	}
 }
 
@@ -122,14 +166,7 @@ make_trunk(struct uplink *u)
 {
 	const struct config *c = u->options.config;
 	struct quota *quota = u->options.quota;
-	uint64_t rate_bps = rate_of(u);
-	uint32_t delay_ms = 0;
-
-	for (size_t i = 0; i < relay_of(u)->npaths; i++)
-		if (relay_of(u)->paths[i].socket.delay_ms > delay_ms)
-			delay_ms = relay_of(u)->paths[i].socket.delay_ms;
-	uint32_t most = quota_window_max(&quota->budget, c, rate_bps,
-	    delay_ms);
+	const struct windows windows = windows_of(u);
 
 	struct trunk *t = trunk_new(&(struct trunk_options){
 		.loop = u->options.loop,
@@ -138,11 +175,10 @@ make_trunk(struct uplink *u)
 			.proxy = true,
 			.initial_window = quota_window_initial(&quota->budget,
 			    CONFIG_PROXY),
-			.start_window = quota_window_start(most, rate_bps,
-			    delay_ms),
-			.window_max = most,
+			.start_window = windows.start,
+			.window_max = windows.most,
 			.max_sessions = QUOTA_SESSIONS / 2,
-			.datagram_max = quota_datagram_max(rate_bps),
+			.datagram_max = quota_datagram_max(rate_of(u)),
 			.budget = &quota->budget,
 		},
 		.keepalive_s = c->keepalive_s,
@@ -415,6 +451,8 @@ uplink_configure(struct uplink *u, const struct config *c,
 	u->options.address = address;
 	trunk_configure(u->trunk, c->keepalive_s, c->resume_timeout_ms);
 	be_redundant(u, u->trunk);
+	const struct windows windows = windows_of(u);
+	group_windows(trunk_group(u->trunk), windows.start, windows.most);
 	set_paths(u, u->trunk);
 	slots_configure(u->slots, c, keys, address);
 }

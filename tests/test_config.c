@@ -390,6 +390,7 @@ every_option_of_a_proxy_is_stored(void **state)
 	    "source = 192.0.2.9\n"
 	    "mark = 0x10\n"
 	    "rate = 2Mbit\n"
+	    "receive-rate = 20Mbit\n"
 	    "delay = 600ms\n"
 	    "express = 1\n"
 	    "bulk = 3\n"
@@ -447,6 +448,8 @@ every_option_of_a_proxy_is_stored(void **state)
 	assert_int_equal(path->weight, 0);
 	assert_false(path->backup);
 	assert_true(path[1].backup);
+	assert_int_equal(path->socket.receive_bps, 20000000);
+	assert_int_equal(path[1].socket.receive_bps, 0);
 	assert_int_equal(relay->weight, 9);
 	assert_int_equal(c->choice, CONFIG_RELAYS_WEIGHT);
 	assert_string_equal(path->socket.congestion, "cubic");
@@ -711,6 +714,9 @@ paths_that_make_no_sense_are_refused(void **state)
 	refused(BASE_WITH_PATH("backup = yes"),
 	    "test.conf:8: path: backup and weight belong to protocol = "
 	    "extended, found protocol = base, whose sessions use every path");
+	refused(BASE_WITH_PATH("receive-rate = 5Mbit"),
+	    "test.conf:8: path: receive-rate belongs to protocol = extended, "
+	    "found protocol = base, which cannot tell it to the relay");
 	refused(BASE_WITH_PATH("weight = 5"),
 	    "test.conf:8: path: backup and weight belong to protocol = "
 	    "extended, found protocol = base, whose sessions use every path");
@@ -1431,7 +1437,8 @@ reload_changes_limits_timeouts_and_rules(void **state)
 	assert_difference(RELAYS("", ""), RELAYS("weight = 0", "weight = 7"),
 	    "");
 	assert_difference(RELAYS("path a {\n}\npath b {\n}", ""),
-	    RELAYS("path a {\nweight = 4\n}\npath b {\nbackup = yes\n}", ""),
+	    RELAYS("path a {\nweight = 4\nreceive-rate = 1Mbit\n}\n"
+	    "path b {\nbackup = yes\n}", ""),
 	    "");
 	assert_difference(
 	    PROXY "forward a {\nlisten = [::1]:1\ndestination = b:1\n}\n",

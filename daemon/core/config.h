@@ -52,6 +52,7 @@ struct config_socket {
 	uint32_t mark;			/* SO_MARK; 0: none */
 	uint64_t rate_bps;		/* of the link, in our sending
 					 * direction, bit/s; 0: not known */
+	uint64_t receive_bps;		/* and in the other (of a path only) */
 	uint32_t delay_ms;		/* round trip, no load; 0: not known */
 };
 

@@ -75,6 +75,10 @@ finish_path(struct config_builder *b, const struct config_relay *relay,
 			return FAIL(b, path->line, "path: backup and weight "
 			    "belong to protocol = extended, found protocol = "
 			    "base, whose sessions use every path");
+		if (path->socket.receive_bps != 0)
+			return FAIL(b, path->line, "path: receive-rate belongs "
+			    "to protocol = extended, found protocol = base, "
+			    "which cannot tell it to the relay");
 		if (path->express > 0 || path->bulk > 0)
 			return FAIL(b, path->line, "path: express and bulk "
 			    "belong to protocol = extended, found protocol = "

@@ -247,6 +247,8 @@ const struct key config_keys[] = {
 	    FIELD(struct config_path, socket.mark) },
 	{ IN_PATH("rate"), RATE,
 	    FIELD(struct config_path, socket.rate_bps) },
+	{ IN_PATH("receive-rate"), RATE, .reload = true,
+	    FIELD(struct config_path, socket.receive_bps) },
 	{ IN_PATH("delay"), TIME, .max = 60 * SECOND,
 	    FIELD(struct config_path, socket.delay_ms) },
 	{ IN_PATH("express"), NUMBER, .min = 1, .max = CONFIG_EXPRESS_MAX,

@@ -226,12 +226,15 @@ set_rto_max(int fd, uint32_t ms)
 void
 sockopt_subflow(int fd, const struct sockopt_subflow *s)
 {
+	uint32_t receive = s->receive_bytes > s->buffer_bytes ?
+	    s->receive_bytes : s->buffer_bytes;
+
 	set_nodelay(fd);
-	if (s->buffer_bytes > 0) {
-		set_receive_buffer(fd, s->buffer_bytes);
+	if (receive > 0)
+		set_receive_buffer(fd, receive);
+	if (s->buffer_bytes > 0)
 		set_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF,
 		    s->buffer_bytes + s->buffer_bytes / 2ull, KIND_SEND_BUFFER);
-	}
 	if (s->congestion != NULL)
 		set_congestion(fd, s->congestion);
 	if (s->notsent_lowat_bytes > 0)

@@ -21,7 +21,8 @@ struct sockopt_subflow {
 					 * otherwise; 0: leave it */
 	uint32_t mark;			/* 0: none */
 	uint32_t buffer_bytes;		/* 0: the kernel tunes it; receiving, it
-					 * is at least what that would give */
+					 * is at least what that would give, */
+	uint32_t receive_bytes;		/* or this where it is more */
 	uint32_t keepalive_s;		/* 0: off */
 };
 

@@ -112,10 +112,10 @@ connected_there()
 }
 check "all of its subflows are there" wait_for 2 connected_there
 
-# Whatever was on it is sent again by the other, at once: TCP alone would need a
-# second to be suspect.
+# Whatever was on it is sent again by the other, at once and at both ends, since the
+# relay is told: TCP alone would need a second to be suspect.
 expected=(is wan down)
-meanwhile 1 on gateway ip link set wan down
+meanwhile 0.4 on gateway ip link set wan down
 check "it is known why" says wan "its interface is down"
 expected=(is wan up)
 wan_returns()
@@ -126,7 +126,7 @@ wan_returns()
 returns wan_returns
 
 expected=(is lte down)
-meanwhile 1 on gateway ip addr del 10.77.4.1/24 dev lte
+meanwhile 0.4 on gateway ip addr del 10.77.4.1/24 dev lte
 check "it is known why" says lte "its address is not there"
 expected=(is lte up)
 address_returns()
@@ -137,7 +137,7 @@ address_returns()
 returns address_returns
 
 expected=(is lte down)
-meanwhile 1 on gateway ip link del lte
+meanwhile 0.4 on gateway ip link del lte
 expected=(is lte up)
 returns plug_in
 

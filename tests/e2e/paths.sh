@@ -4,7 +4,8 @@
 # A proxy with two paths to its relay.  A backup carries nothing, until the
 # other path swallows all that it is given; it gives back when that path is
 # there again.  Weights say where small sessions go, and a path without weight
-# has none; bulk uses both.  A reload changes both.
+# has none; bulk uses both.  The relay paces each path as the proxy says.  A
+# reload changes all of that.
 #
 # RORO_LONG=1: the path is gone for 60 s, not for 3.
 
@@ -16,6 +17,7 @@ on gateway ip route add "$relay4/32" via 10.77.4.2 dev lte metric 100
 steady="${srcdir:-.}/tests/e2e/steady.py"
 away=3
 [ -z "${RORO_LONG-}" ] || away=60
+control=$tmp/run
 SUBFLOWS=8
 
 # Two paths, with these options, and no byte twice on purpose.
@@ -151,5 +153,64 @@ note
 check "small sessions" small 20
 check "none is where there is no weight ($(share wan) %)" \
     within 0 "$(share wan)" 1
+# What the relay's subflows of a path may send, together, in kbit/s; 0: any of
+# them what it wants.
+paced()		# address of the proxy there
+{
+	on relay ss -tinHO state established \
+	    "( sport = :$relay_port and dst $1 )" |
+	    awk '
+	    function kbit(s) {
+		if (s ~ /G/)
+			return s * 1e6
+		if (s ~ /M/)
+			return s * 1e3
+		return s ~ /K/ ? s + 0 : s / 1e3
+	    }
+	    {
+		most = 0
+		for (i = 1; i < NF; i++)
+			if ($i == "pacing_rate" && split($(i + 1), r, "/") == 2)
+				most = kbit(r[2])
+		none = none || most == 0
+		sum += most
+	    }
+	    END { printf "%d\n", none ? 0 : sum }'
+}
+
+# 0.95 of that, as ss rounds.
+is_paced()	# address, kbit/s
+{
+	within $(($2 * 90 / 100)) "$(paced "$1")" $(($2 * 97 / 100))
+}
+
+echo "    rates:"
+check "what is not told is not paced" is_paced "$proxy4" 0
+check "on neither path" is_paced 10.77.4.1 0
+two_paths "receive-rate = 60Mbit" "receive-rate = 3Mbit"
+reload 3
+check "the relay paces the first path" \
+    wait_for 5 is_paced "$proxy4" 60000
+check "and the second one" \
+    wait_for 5 is_paced 10.77.4.1 3000
+note
+check "bulk" on client python3 "$steady" small "$server4" 1100 1 10000000
+check "the second path carries what it may ($(share lte) %)" \
+    within 1 "$(share lte)" 15
+"$roroctl" status -s "$control/proxy.sock" >"$tmp/status" 2>&1
+check "status says so" grep -q 'of 3\(\.0\)* *Mbit/s' "$tmp/status"
+RELAY_PEER="rate = 20Mbit" relay_config </dev/null
+kill -HUP "$(pid_of relay)"
+check "but no faster than the relay's own rate" \
+    wait_for 5 is_paced "$proxy4" 20000
+check "which the second one is not" is_paced 10.77.4.1 3000
+two_paths "" "receive-rate = 5Mbit"
+reload 4
+check "it goes back to that rate" wait_for 5 is_paced "$proxy4" 20000
+check "and to the second path's new one" wait_for 5 is_paced 10.77.4.1 5000
+relay_config </dev/null
+kill -HUP "$(pid_of relay)"
+check "or to none" wait_for 5 is_paced "$proxy4" 0
+check "small sessions work" small 5
 stop proxy
 finish
