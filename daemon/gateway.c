@@ -9,9 +9,7 @@
  * and the keeper is anybody's.  When the kernel says that it happened, they are
  * put back at once: without them, packets of connections that we have go to
  * servers, which reset.  What the kernel did not say the next heartbeat finds
- * out.  The same with the rules and routes of TPROXY, which anybody can change:
- * when something did, ours are installed again, which changes nothing if they
- * are there.
+ * out.
  *
  * Without nft = yes there is only the routing to look after.
  */
@@ -26,10 +24,10 @@
 
 #include "clock.h"
 #include "core/wire.h"
+#include "routing.h"
 #include "net/log.h"
 #include "nft/batch.h"
 #include "nft/bridge.h"
-#include "nft/route.h"
 #include "nft/ruleset.h"
 #include "nft/transact.h"
 #include "nft/watch.h"
@@ -44,8 +42,8 @@ static_assert(GATE_IPV4 == RULESET_IPV4 && GATE_IPV6 == RULESET_IPV6 &&
 #define BEATS_EVERY 2			/* ticks */
 #define ALIVE_MS 6000
 #define ANSWER_MS 1000			/* the kernel's */
-#define SETTLE_S 1.			/* not more often than that, routing */
-#define MEND_S 1.			/* and rules are installed again */
+#define MEND_S 1.			/* not more often than that, rules are
+					 * installed again */
 #define REFUSED_MS 5000
 #define REFUSED_MAX 1024		/* of each family */
 #define REFUSED_REST_US UINT64_C(1000000)	/* when they are full */
@@ -67,12 +65,10 @@ struct gateway {
 	uint64_t refused;
 	uint64_t refused_rest_us;	/* no more until then */
 
-	int watch_fd;			/* -1: no routing of ours */
-	ev_timer tick, settle;
-	ev_io watch;
+	struct routing *routing;	/* NULL: none of ours */
+	ev_timer tick;
 
 	int tables_fd;			/* -1: not watched */
-	bool unsettled;			/* something in routing has changed */
 	bool damaged;			/* somebody removed what is ours */
 	ev_timer mend;			/* active: not again so soon */
 	ev_io tables;
@@ -391,83 +387,6 @@ remove_table(struct gateway *g)
 		complain("cannot remove the rules", &failure);
 }
 
-/* ---- routing ---- */
-
-static bool
-has_routing(const struct gateway *g)
-{
-	return intercept(g)->mode == CONFIG_TPROXY && intercept(g)->route;
-}
-
-static int
-install_route(struct gateway *g, struct route_failure *failure)
-{
-	const struct config_intercept *c = intercept(g);
-	struct route_plan plan = {
-		.interfaces = (const char *const *)c->interfaces,
-		.ninterfaces = c->ninterfaces,
-		.mark = c->mark, .mask = c->mark,
-		.table = c->route_table,
-		.priority = c->route_priority,
-		.ipv4 = true, .ipv6 = true,
-	};
-	int error = route_install(&plan, ANSWER_MS, failure);
-
-	if (error == 0 || !failure->ipv6)
-		return error;
-	/* A kernel without IPv6 is not what stops us. */
-	if (error != -EAFNOSUPPORT && error != -EOPNOTSUPP)
-		return error;
-	plan.ipv6 = false;
-	return route_install(&plan, ANSWER_MS, failure);
-}
-
-static void
-settle(struct gateway *g)
-{
-	static struct log_limit limit = { .burst = 3 };
-	struct route_failure failure;
-
-	g->unsettled = false;
-	if (install_route(g, &failure) != 0)
-		log_limited(&limit, LOG_LEVEL_WARN, "gateway: %s",
-		    failure.text);
-	ev_timer_set(&g->settle, SETTLE_S, 0.);
-	ev_timer_start(g->options.loop, &g->settle);
-}
-
-static void
-on_settled(struct ev_loop *loop, ev_timer *w, int revents)
-{
-	struct gateway *g = w->data;
-
-	(void)loop;
-	(void)revents;
-	if (g->unsettled)
-		settle(g);
-}
-
-static void
-on_watch(struct ev_loop *loop, ev_io *w, int revents)
-{
-	struct gateway *g = w->data;
-	unsigned changed;
-	int error = watch_read(g->watch_fd, &changed);
-
-	(void)revents;
-	if (error != 0) {
-		log_warn("gateway: routes are not watched any more: %s",
-		    strerror(-error));
-		ev_io_stop(loop, w);
-		return;
-	}
-	if (changed == 0)
-		return;
-	g->unsettled = true;
-	if (!ev_is_active(&g->settle))
-		settle(g);
-}
-
 /* ---- the beat ---- */
 
 /* Intercept these families from now on, for ALIVE_MS. */
@@ -596,11 +515,10 @@ void
 gateway_configure(struct gateway *g, const struct config *c)
 {
 	struct transact_failure failure;
-	struct route_failure route;
 
 	g->options.config = c;
-	if (has_routing(g) && install_route(g, &route) != 0)
-		log_warn("gateway: %s", route.text);
+	if (g->routing != NULL)
+		routing_configure(g->routing, c);
 	if (g->transact != NULL && install_table(g, &failure) != TRANSACT_DONE)
 		complain("cannot install the rules", &failure);
 }
@@ -772,24 +690,9 @@ gateway_status(const struct gateway *g, struct gateway_status *s)
 /* ---- start and end ---- */
 
 static bool
-start_routing(struct gateway *g, char *error, size_t size)
+has_routing(const struct gateway *g)
 {
-	struct route_failure failure;
-
-	if (install_route(g, &failure) != 0) {
-		snprintf(error, size, "gateway: %s", failure.text);
-		return false;
-	}
-	if ((g->watch_fd = watch_open()) < 0) {
-		snprintf(error, size, "gateway: routes cannot be watched: %s",
-		    strerror(-g->watch_fd));
-		g->watch_fd = -1;
-		return false;
-	}
-	ev_io_init(&g->watch, on_watch, g->watch_fd, EV_READ);
-	g->watch.data = g;
-	ev_io_start(g->options.loop, &g->watch);
-	return true;
+	return intercept(g)->mode == CONFIG_TPROXY && intercept(g)->route;
 }
 
 static bool
@@ -836,19 +739,19 @@ gateway_new(const struct gateway_options *o, char *error, size_t size)
 	g->options = *o;
 	g->options.relays = NULL;	/* they are ours now */
 	g->owner = intercept(g)->nft_owner;
-	g->watch_fd = g->tables_fd = -1;
+	g->tables_fd = -1;
 	gate_init(&g->gate);
 	ev_init(&g->tick, on_tick);
-	ev_init(&g->settle, on_settled);
 	ev_init(&g->mend, on_mend);
-	g->tick.data = g->settle.data = g->mend.data = g;
+	g->tick.data = g->mend.data = g;
 	if (take_relays(g, o->relays, o->nrelays) != 0) {
 		snprintf(error, size, "%s", strerror(ENOMEM));
 		gateway_free(g);
 		return NULL;
 	}
 	/* Routing first: a packet that has a socket and no route is lost. */
-	if ((has_routing(g) && !start_routing(g, error, size)) ||
+	if ((has_routing(g) && (g->routing = routing_new(o->loop, o->config,
+	    error, size)) == NULL) ||
 	    (intercept(g)->nft && !start_rules(g, error, size))) {
 		gateway_free(g);
 		return NULL;
@@ -862,22 +765,14 @@ gateway_new(const struct gateway_options *o, char *error, size_t size)
 void
 gateway_free(struct gateway *g)
 {
-	struct route_failure failure;
-
 	if (g == NULL)
 		return;
 	ev_timer_stop(g->options.loop, &g->tick);
-	ev_timer_stop(g->options.loop, &g->settle);
 	unwatch_tables(g);
 	if (g->transact != NULL)
 		remove_table(g);
 	transact_close(g->transact);
-	if (g->watch_fd != -1) {
-		ev_io_stop(g->options.loop, &g->watch);
-		close(g->watch_fd);
-		if (route_remove(ANSWER_MS, &failure) != 0)
-			log_warn("gateway: %s", failure.text);
-	}
+	routing_free(g->routing);
 	free(g->buffer);
 	free(g->bypass);
 	free(g->extra);
