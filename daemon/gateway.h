@@ -61,9 +61,8 @@ void gateway_refused(struct gateway *, const struct addr *destination,
 void gateway_switch(struct gateway *, bool on);
 
 /* Destinations that stay direct beside those of the configuration; forgotten at
- * the end.  0, -EEXIST, -ENOENT, -ENOMEM, -ENOSPC (there are GATEWAY_BYPASS_MAX
+ * the end.  0, -EEXIST, -ENOENT, -ENOMEM, -ENOSPC (there are DIRECT_EXTRA_MAX
  * already), -EOPNOTSUPP (the rules are not ours), or the kernel's -errno. */
-#define GATEWAY_BYPASS_MAX 4096
 int gateway_bypass_add(struct gateway *, const struct addr_prefix *);
 int gateway_bypass_del(struct gateway *, const struct addr_prefix *);
 /* The `i`th of those; NULL if there are fewer. */
