@@ -9,6 +9,8 @@
                                     it has them
     failopen.py stuff N             N connections that are not read, as full as
                                     they get, likewise
+    failopen.py wait FILE           a connection that asks when there is a file,
+                                    says what it got, and removes it
     failopen.py judge FILE FROM AFTER WITHIN WAY [none]
 
 A connection has failed unless its byte is there within two seconds.  judge looks
@@ -130,6 +132,20 @@ def stuff(n):
         time.sleep(0.1)
 
 
+def wait(name):
+    with socket.create_connection((SERVERS[0][1], PORT)) as s:
+        print("connected", flush=True)
+        while not os.path.exists(name):
+            time.sleep(0.05)
+        try:
+            s.settimeout(30)
+            s.sendall(b"?")
+            print("got", s.recv(1).decode() or "nothing", flush=True)
+        except OSError as e:
+            print("got", type(e).__name__, flush=True)
+    os.unlink(name)
+
+
 # ---- the judge ----
 
 def asked_since(name, start):
@@ -182,6 +198,8 @@ def main():
         asyncio.run(ask_on(arguments[0]))
     elif what == "hold":
         hold(int(arguments[0]))
+    elif what == "wait":
+        wait(arguments[0])
     elif what == "stuff":
         stuff(int(arguments[0]))
     else:

@@ -11,32 +11,11 @@
 # depend on that is done with one of them only, but with both if RORO_LONG=1.
 
 . "${srcdir:-.}/tests/e2e/lib.sh"
+. "${srcdir:-.}/tests/e2e/asking.sh"
 . "${srcdir:-.}/tests/e2e/faults.sh"
 
 begin
 mode=${MODE:-tproxy}
-helper=${srcdir:-.}/tests/e2e/failopen.py
-
-now()
-{
-	python3 -c 'import time; print("%.4f" % time.monotonic())'
-}
-
-# After what happened at $at, within so many seconds (and twice that), new
-# connections go that way.
-then_all_go()	# D|R, within, what happened, [none], [not before]
-{
-	check "$mode: $3: $1 within $2 s${4:+, and none fails}" python3 \
-	    "$helper" judge "$tmp/asked" "$at" "${5:-0}" \
-	    "$(python3 -c "print(2 * $2)")" "$1" ${4:+"$4"}
-}
-
-end_of()	# name
-{
-	kill "$(pid_of "$1")"
-	wait "$(pid_of "$1")" 2>/dev/null
-	unset "pids[$1]"
-}
 
 clean()
 {
@@ -81,18 +60,32 @@ keep_it_small()	# host...
 	done
 }
 
+# A connection that is open while something happens is not harmed.
+open_one()
+{
+	start open client python3 "$helper" wait "$tmp/go"
+	wait_for 20 logged open connected
+}
+
+still_works()	# after what
+{
+	touch "$tmp/go"
+	wait_for 40 test ! -e "$tmp/go"
+	check "$mode: $1: what was open goes on" logged open "got R"
+	wait "$(pid_of open)"
+	unset "pids[open]"
+	rm "$tmp/open.log"
+}
+
 if command -v "${CC%% *}" >/dev/null || command -v cc >/dev/null; then
 	with_faults FAIL_STUCK_FILE="$tmp/stuck"
 fi
 keep_it_small client gateway relay server
-start server server python3 "$helper" serve 1100
-wait_for 10 listening server 1100
 intercept="mode = $mode interfaces = { \"lan\" } private = intercept"
 relay_config <<<'window = 64KiB'
 memory='memory-limit = 4MiB'
 proxy_config <<<"$memory"
-start client client python3 "$helper" ask "$tmp/asked"
-wait_for 10 test -s "$tmp/asked"
+start_asking
 
 at=$(now)
 start_proxy_alone
@@ -102,6 +95,7 @@ start_relay
 then_all_go R 4 "its relay comes" none
 
 if wanted tproxy; then
+open_one
 at=$(now)
 on relay nft add table inet deaf
 on relay nft add chain inet deaf input "{ type filter hook input priority 0; }"
@@ -110,6 +104,7 @@ then_all_go D 10 "nothing reaches the relay"
 at=$(now)
 on relay nft delete table inet deaf
 then_all_go R 15 "the way to the relay is free" none 1
+still_works "nothing reached the relay"
 fi
 
 at=$(now)
@@ -126,12 +121,15 @@ at=$(now)
 start_proxy
 then_all_go R 3 "it is back" none
 
+open_one
 at=$(now)
 hang
 then_all_go D 10 "the proxy hangs"
+[ -z "${RORO_LONG-}" ] || sleep 25
 at=$(now)
 go_on
 then_all_go R 5 "it goes on" none
+still_works "the proxy hung"
 
 if wanted tproxy; then
 proxy_config <<<"$memory max-sessions = 40"
@@ -152,7 +150,6 @@ kill -HUP "$(pid_of proxy)"
 fi
 
 if wanted redirect; then
-rm -f "$tmp/holder.log"
 start sink server python3 "$helper" sink 1101
 wait_for 20 listening server 1101
 start holder client python3 "$helper" stuff 400
