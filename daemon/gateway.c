@@ -129,6 +129,12 @@ on_tick(struct ev_loop *loop, ev_timer *w, int revents)
 		beat(g, g->families);
 }
 
+void
+gateway_look_soon(struct gateway *g)
+{
+	ev_feed_event(g->options.loop, &g->tick, EV_TIMER);
+}
+
 /* ---- changes ---- */
 
 void

@@ -47,8 +47,10 @@ void gateway_configure(struct gateway *, const struct config *);
 /* The relays have these addresses from now on; copied. */
 void gateway_relays(struct gateway *, const struct addr *, size_t n);
 
-/* Do not wait a second to look.  Cheap when nothing has changed. */
+/* Do not wait a second to look.  Cheap when nothing has changed.  From inside a
+ * callback of the relays: soon, which is from the loop. */
 void gateway_look(struct gateway *);
+void gateway_look_soon(struct gateway *);
 
 /* The relay could not reach this destination, because of `code` (enum
  * wire_code): for a few seconds, the kernel says so to whoever tries again. */

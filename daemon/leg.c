@@ -370,6 +370,9 @@ settle(struct leg *leg)
 	state = session_state(leg->session);
 	if (state == SESSION_ABORT) {
 		leg->code = session_code(leg->session);
+		if (leg->code == WIRE_CODE_RESOURCES &&
+		    !session_is_opened(leg->session))
+			leg->host->refused++;
 		end_reset(leg, leg->code != WIRE_CODE_OK ?
 		    wire_code_text(leg->code) : "reset by the far end");
 		return;

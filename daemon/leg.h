@@ -31,6 +31,9 @@ struct leg_host {
 	void (*on_change)(struct leg_host *);
 	struct list legs;		/* private */
 	size_t count;			/* legs that have not ended */
+	size_t refused;			/* by the far end before it had opened
+					 * them, for want of resources; the
+					 * owner's to clear */
 };
 
 /* `host` has its members above set. */

@@ -209,6 +209,8 @@ on_session_gone(void *user, uint8_t code)
 
 	if (code != WIRE_CODE_OK && p->gateway != NULL)
 		gateway_refused(p->gateway, &client->destination, code);
+	if (code == WIRE_CODE_RESOURCES && p->gateway != NULL)
+		gateway_look_soon(p->gateway);
 	on_client_gone(client);
 }
 
@@ -291,7 +293,8 @@ on_look(void *user, struct gate_input *in)
 	struct proxy *p = user;
 
 	in->draining = p->draining;
-	in->relay_up = relays_look(p->relays, &in->relay_families);
+	in->relay_up = relays_look(p->relays, &in->relay_families,
+	    &in->relay_full);
 	in->sessions = tally_total(p->clients);
 	in->max_sessions = p->quota.max_sessions;
 	in->held_bytes = p->quota.budget.held_bytes;

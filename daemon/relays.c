@@ -158,9 +158,11 @@ look_at(struct relay_entry *e, uint64_t now)
 	bool up = e->uplink != NULL && uplink_answers(e->uplink);
 
 	choice_tell(choice, e->number, up, now);
-	if (e->uplink != NULL)
+	if (e->uplink != NULL) {
 		choice->relays[e->number].families =
 		    uplink_families(e->uplink);
+		choice->relays[e->number].full = uplink_is_full(e->uplink);
+	}
 	if (up == e->up)
 		return;
 	e->up = up;
@@ -175,19 +177,20 @@ on_tick(struct ev_loop *loop, ev_timer *w, int revents)
 
 	(void)loop;
 	(void)revents;
-	(void)relays_look(r, &(unsigned){ 0 });
+	(void)relays_look(r, &(unsigned){ 0 }, &(bool){ false });
 	for (size_t i = 0; i < r->count; i++)
 		if (r->entries[i].uplink != NULL)
 			lookup_tell(r->entries[i].lookup, r->entries[i].up);
 }
 
 bool
-relays_look(struct relays *r, unsigned *families)
+relays_look(struct relays *r, unsigned *families, bool *full)
 {
 	uint64_t now = clock_us();
 	unsigned preferred = 0, others = 0;
 	bool up = false;
 
+	*full = true;
 	for (size_t i = 0; i < r->count; i++) {
 		unsigned reached;
 
@@ -195,6 +198,9 @@ relays_look(struct relays *r, unsigned *families)
 		if (!r->entries[i].up)
 			continue;
 		up = true;
+		if (r->choice.relays[i].full)
+			continue;
+		*full = false;
 		reached = r->choice.relays[i].families;
 		if (choice_aside_us(&r->choice, i, now) == 0)
 			preferred |= reached;
@@ -233,7 +239,7 @@ relays_open(struct relays *r, const struct wire_open *open, int fd,
 	int error = -ENETUNREACH, result, i;
 	uint32_t tried = 0;
 
-	(void)relays_look(r, &(unsigned){ 0 });
+	(void)relays_look(r, &(unsigned){ 0 }, &(bool){ false });
 	while ((i = choice_pick(&r->choice, family, tried,
 	    clock_us())) != -1) {
 		if (!r->entries[i].up && error == -EAGAIN)

@@ -56,10 +56,10 @@ int relays_open(struct relays *, const struct wire_open *, int fd,
 #define RELAYS_ADDRESSES_MAX (CONFIG_RELAYS_MAX * RESOLVER_MAX)
 size_t relays_addresses(const struct relays *, struct addr *);
 
-/* Look whether they answer.  false: none does.  `*families` is what they reach
- * together (gate.h).  To be called about once a second (it is also done
+/* Look whether they answer.  false: none does.  `*families` is what those that
+ * take more sessions reach together (gate.h); `*full`: none of them does.  To be called about once a second (it is also done
  * inside). */
-bool relays_look(struct relays *, unsigned *families);
+bool relays_look(struct relays *, unsigned *families, bool *full);
 
 struct relays_status {
 	struct addr address;		/* family 0: not known yet */

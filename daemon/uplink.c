@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "clock.h"
+#include "core/room.h"
 #include "net/log.h"
 #include "slots.h"
 #include "trunk.h"
@@ -34,6 +35,7 @@ struct uplink {
 	struct slots *slots;
 	bool draining, closing;		/* closing: the relay is */
 	uint32_t relay_sessions;	/* most that it takes; 0: not known */
+	struct room room;
 	uint32_t features;		/* WIRE_FEATURE_*, its latest */
 	bool features_known;
 	unsigned int count;		/* subflows that it has */
@@ -242,6 +244,7 @@ renew(struct uplink *u)
 	trunk_reset(u->trunk, WIRE_CODE_UNKNOWN);
 	trunk_free(u->trunk);
 	u->trunk = new;
+	u->room = (struct room){ 0 };
 	note_up(u);
 	if (u->draining)
 		trunk_drain(new);
@@ -505,6 +508,19 @@ uplink_answers(struct uplink *u)
 		return false;
 	trunk_ask(u->trunk, ASK_US);
 	return now < answered + SILENCE_US;
+}
+
+bool
+uplink_is_full(struct uplink *u)
+{
+	struct leg_host *host = trunk_host(u->trunk);
+	uint64_t now = clock_us();
+
+	if (host->refused > 0)
+		room_refused(&u->room, now);
+	host->refused = 0;
+	return room_is_full(&u->room, group_sessions(trunk_group(u->trunk)),
+	    u->relay_sessions, now);
 }
 
 void

@@ -53,6 +53,10 @@ bool uplink_answers(struct uplink *);
  * WIRE_FEATURE_IPV6. */
 unsigned uplink_families(const struct uplink *);
 
+/* Does it want no more sessions?  (core/room.h; to be called after each that it
+ * refused, or once a second.) */
+bool uplink_is_full(struct uplink *);
+
 struct uplink_state {
 	unsigned int up, subflows;	/* subflows there are, and may be */
 	size_t sessions;		/* open */

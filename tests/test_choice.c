@@ -94,6 +94,23 @@ when_the_first_is_lost_the_next_takes_all(void **state)
 }
 
 static void
+one_that_is_full_is_taken_when_there_is_no_other(void **state)
+{
+	(void)state;
+	choice.relays[0].full = true;
+	expect_counts(10, 0, 10, 0);
+	choice.relays[1].full = true;
+	comes_back(2);
+	expect_counts(10, 0, 0, 10);
+	choice.relays[2].full = true;
+	now += CHOICE_ASIDE_MIN_US;
+	expect_counts(10, 10, 0, 0);
+	choice.relays[1].full = false;
+	choice.relays[1].families = IPV6;
+	expect_counts(10, 10, 0, 0);
+}
+
+static void
 those_that_were_tried_are_left_out(void **state)
 {
 	(void)state;
@@ -285,6 +302,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(in_order_the_first_takes_all),
 		TEST(when_the_first_is_lost_the_next_takes_all),
+		TEST(one_that_is_full_is_taken_when_there_is_no_other),
 		TEST(those_that_were_tried_are_left_out),
 		TEST(by_weight_each_has_its_share_evenly),
 		TEST(the_share_of_a_lost_one_is_divided_among_the_others),

@@ -155,6 +155,18 @@ when_nearly_full_it_closes_and_opens_with_room(void **state)
 }
 
 static void
+it_is_closed_while_no_relay_takes_more(void **state)
+{
+	(void)state;
+	in.relay_full = true;
+	assert_int_equal(look(), 0);
+	assert_int_equal(gate.reason, GATE_RELAY_FULL);
+	in.relay_full = false;
+	assert_int_equal(look(), BOTH);
+	assert_int_equal(gate.reason, GATE_OPEN);
+}
+
+static void
 a_limit_of_one_session_is_full_with_one(void **state)
 {
 	(void)state;
@@ -188,6 +200,7 @@ main(void)
 		TEST(a_relay_that_comes_and_goes_is_believed_later_each_time),
 		TEST(a_relay_that_stayed_is_believed_soon_again),
 		TEST(when_nearly_full_it_closes_and_opens_with_room),
+		TEST(it_is_closed_while_no_relay_takes_more),
 		TEST(a_limit_of_one_session_is_full_with_one),
 		TEST(every_reason_has_a_text),
 	};

@@ -3,8 +3,9 @@
 
 /* What there is to say against a relay; where there is the least, the session
  * goes.  What comes first counts more than all that follows. */
-#define IS_DOWN 8u
-#define DOES_NOT_REACH 4u
+#define IS_DOWN 16u
+#define DOES_NOT_REACH 8u
+#define IS_FULL 4u
 #define IS_ASIDE 2u
 #define HAS_NO_WEIGHT 1u
 
@@ -57,6 +58,7 @@ objections(const struct choice *c, size_t relay, unsigned family,
 
 	return (r->up ? 0 : IS_DOWN) |
 	    (r->families & family ? 0 : DOES_NOT_REACH) |
+	    (r->full ? IS_FULL : 0) |
 	    (choice_aside_us(c, relay, now_us) > 0 ? IS_ASIDE : 0) |
 	    (c->by_weight && r->weight == 0 ? HAS_NO_WEIGHT : 0);
 }

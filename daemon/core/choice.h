@@ -28,6 +28,8 @@ struct choice_relay {
 	uint32_t weight;	/* 0: only while there is no other, whose is
 				 * more; of no effect in order */
 	unsigned families;	/* that it reaches, as bits */
+	bool full;		/* it takes no more sessions (room.h): only
+				 * while there is no other */
 
 	/* Private. */
 	bool up;

@@ -13,6 +13,7 @@ static const char *const reason_texts[] = {
 	[GATE_PROBATION] = "the relay has just come back",
 	[GATE_SESSIONS] = "nearly all sessions are in use",
 	[GATE_MEMORY] = "nearly all memory is in use",
+	[GATE_RELAY_FULL] = "the relay takes no more sessions",
 	[GATE_NO_FAMILY] = "the relay has neither IPv4 nor IPv6",
 	[GATE_BRIDGE] = "bridge-nf-call-iptables keeps TPROXY from working",
 };
@@ -45,9 +46,8 @@ turn(struct gate *g, bool up, uint64_t now_us)
 	g->since_us = now_us;
 }
 
-/* Full from GATE_FULL per cent on, until below GATE_ROOM. */
-static bool
-is_full(bool was, uint64_t used, uint64_t most)
+bool
+gate_is_full(bool was, uint64_t used, uint64_t most)
 {
 	return used * 100 >= most * (was ? GATE_ROOM : GATE_FULL);
 }
@@ -67,6 +67,8 @@ reason(const struct gate *g, const struct gate_input *in, uint64_t now_us)
 		return GATE_SESSIONS;
 	if (g->memory_full)
 		return GATE_MEMORY;
+	if (in->relay_full)
+		return GATE_RELAY_FULL;
 	if (in->relay_families == 0)
 		return GATE_NO_FAMILY;
 	if ((in->relay_families & ~in->blocked) == 0)
@@ -78,9 +80,9 @@ unsigned
 gate_update(struct gate *g, const struct gate_input *in, uint64_t now_us)
 {
 	turn(g, in->relay_up, now_us);
-	g->sessions_full = is_full(g->sessions_full, in->sessions,
+	g->sessions_full = gate_is_full(g->sessions_full, in->sessions,
 	    in->max_sessions);
-	g->memory_full = is_full(g->memory_full, in->held_bytes,
+	g->memory_full = gate_is_full(g->memory_full, in->held_bytes,
 	    in->limit_bytes);
 	g->reason = reason(g, in, now_us);
 	return g->reason == GATE_OPEN ? in->relay_families & ~in->blocked : 0;

@@ -32,6 +32,7 @@ enum gate_reason {
 	GATE_PROBATION,			/* one does, but not for long */
 	GATE_SESSIONS,
 	GATE_MEMORY,
+	GATE_RELAY_FULL,		/* no relay takes more sessions */
 	GATE_NO_FAMILY,			/* the relay reaches none */
 	GATE_BRIDGE,			/* `blocked` are all that it does */
 	GATE_NREASONS,
@@ -41,6 +42,7 @@ struct gate_input {
 	bool off;			/* the operator's word */
 	bool draining;
 	bool relay_up;
+	bool relay_full;		/* core/room.h */
 	unsigned relay_families;	/* that the relay reaches */
 	unsigned blocked;		/* that a bridge takes away from TPROXY
 					 * (nft/bridge.h) */
@@ -65,6 +67,10 @@ void gate_init(struct gate *);
 /* Look again; `now_us` is monotonic.  Which families may be intercepted. */
 unsigned gate_update(struct gate *, const struct gate_input *,
     uint64_t now_us);
+
+/* Is `used` too near to `most`, if it `was` before: from GATE_FULL per cent on,
+ * until below GATE_ROOM. */
+bool gate_is_full(bool was, uint64_t used, uint64_t most);
 
 /* A phrase for people: "no relay answers". */
 const char *gate_reason_text(enum gate_reason);
