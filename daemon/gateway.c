@@ -11,10 +11,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "clock.h"
 #include "core/wire.h"
 #include "direct.h"
+#include "instance.h"
 #include "refused.h"
 #include "routing.h"
 #include "table.h"
@@ -34,6 +36,7 @@ struct gateway {
 	struct refused refused;
 	struct routing *routing;	/* NULL: none of ours */
 	struct table *table;		/* NULL: the rules are not ours */
+	int claim_fd;			/* -1: likewise (instance.h) */
 
 	struct gate gate;
 	bool off;			/* the operator's word */
@@ -121,6 +124,8 @@ on_tick(struct ev_loop *loop, ev_timer *w, int revents)
 	(void)loop;
 	(void)revents;
 	g->ticks++;
+	if (g->claim_fd >= 0)
+		instance_answer(g->claim_fd);
 	look_at_bridges(g);
 	gateway_look(g);
 	/* While the gate is closed there is nothing to keep alive, but somebody
@@ -227,10 +232,33 @@ has_routing(const struct gateway *g)
 	return intercept(g)->mode == CONFIG_TPROXY && intercept(g)->route;
 }
 
+/* false: another rorod runs, with a sentence. */
+static bool
+claim(struct gateway *g, char *error, size_t size)
+{
+	pid_t other;
+
+	g->claim_fd = instance_claim(INSTANCE_NAME, &other);
+	if (g->claim_fd == -EADDRINUSE) {
+		snprintf(error, size, "gateway: another rorod runs here, as "
+		    "process %ld", (long)other);
+		return false;
+	}
+	if (g->claim_fd < 0)
+		log_warn("gateway: another rorod would not be noticed: the "
+		    "abstract socket \"" INSTANCE_NAME "\": %s",
+		    g->claim_fd == -EPERM ? "a stranger has it" :
+		    strerror(-g->claim_fd));
+	return true;
+}
+
 static bool
 start(struct gateway *g, const struct gateway_options *o, char *error,
     size_t size)
 {
+	/* Before routing, which would be taken from the other one. */
+	if (intercept(g)->nft && !claim(g, error, size))
+		return false;
 	if (direct_set_relays(&g->direct, o->relays, o->nrelays) != 0) {
 		snprintf(error, size, "%s", strerror(ENOMEM));
 		return false;
@@ -262,6 +290,7 @@ gateway_new(const struct gateway_options *o, char *error, size_t size)
 	}
 	g->options = *o;
 	g->options.relays = NULL;	/* they are ours now */
+	g->claim_fd = -1;
 	gate_init(&g->gate);
 	ev_init(&g->tick, on_tick);
 	g->tick.data = g;
@@ -284,5 +313,7 @@ gateway_free(struct gateway *g)
 	table_free(g->table);
 	routing_free(g->routing);
 	direct_free(&g->direct);
+	if (g->claim_fd >= 0)
+		close(g->claim_fd);
 	free(g);
 }

@@ -87,11 +87,9 @@ for mode in tproxy redirect; do
 		sed 's/^log-level.*/log-level = warn/' "$tmp/proxy.conf" \
 		    >"$tmp/second.conf"
 		second "another daemon listens there"
-		if [ $owner = yes ]; then
-			sed -i 's/^control.*/control = off/
-			    s/:1092/:1192/' "$tmp/second.conf"
-			second "another rorod runs here"
-		fi
+		sed -i 's/^control.*/control = off/
+		    s/:1092/:1192/' "$tmp/second.conf"
+		second "another rorod runs here, as process"
 
 		victim=$(pid_of proxy) probe kill killed
 		killed
