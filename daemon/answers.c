@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <json-c/json.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -342,27 +343,40 @@ count_bypass(const struct gateway *g)
 	return n;
 }
 
+/* What others' rules do is not known; what would become of it, is. */
+static void
+put_others_reason(struct answers *a, struct json_object *o,
+    enum gate_reason reason)
+{
+	char text[160];
+
+	snprintf(text, sizeof(text), "what the operator's rules say "
+	    "(nft = off)%s%s", reason == GATE_OPEN ? "" : ", and not ready: ",
+	    reason == GATE_OPEN ? "" : gate_reason_text(reason));
+	put_text(a, o, "reason", text);
+}
+
 static void
 put_intercepting(struct answers *a, struct json_object *o)
 {
 	const struct gateway *g = proxy_gateway(a->options.proxy);
 	struct json_object *intercepting;
 	struct gateway_status s;
-	const char *reason;
 
 	if (g == NULL) {
 		put_null(a, o, "intercepting");
 		return;
 	}
 	gateway_status(g, &s);
-	reason = gate_reason_text(s.reason);
-	if (!has_rules(a)) {
-		s.families = 0;
-		reason = "the rules are the operator's (nft = off)";
-	}
 	intercepting = put_object(a, o, "intercepting");
-	put_families(a, intercepting, s.families);
-	put_text(a, intercepting, "reason", reason);
+	if (has_rules(a)) {
+		put_families(a, intercepting, s.families);
+		put_text(a, intercepting, "reason",
+		    gate_reason_text(s.reason));
+	} else {
+		put_null(a, intercepting, "families");
+		put_others_reason(a, intercepting, s.reason);
+	}
 	put_truth(a, intercepting, "rules", s.rules);
 	put_number(a, intercepting, "bypass", count_bypass(g));
 	put_number(a, intercepting, "unreachable", s.refused);

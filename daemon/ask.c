@@ -326,7 +326,9 @@ print_intercepting(struct json_object *intercepting)
 	if (intercepting == NULL)
 		return;
 	label("intercepting");
-	if (length(families) > 0) {
+	if (families == NULL) {
+		puts(text(intercepting, "reason"));
+	} else if (length(families) > 0) {
 		print_families(families);
 		putchar('\n');
 	} else {

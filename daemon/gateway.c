@@ -62,7 +62,7 @@ beat(struct gateway *g, unsigned families)
 	table_beat(g->table, families);
 }
 
-/* What follows "are intercepted". */
+/* What follows "are intercepted", or "ready". */
 static const char *
 but_not_all(unsigned families, unsigned blocked)
 {
@@ -82,14 +82,19 @@ log_gate(enum gate_reason before, const struct gateway *g, unsigned families,
     unsigned blocked)
 {
 	static struct log_limit limit = { .burst = 20 };
+	bool ours = g->table != NULL;
 
 	if (families != 0 && families != g->families)
-		log_limited(&limit, LOG_LEVEL_INFO, "gateway: new connections "
-		    "are intercepted%s", but_not_all(families, blocked));
+		log_limited(&limit, LOG_LEVEL_INFO, "gateway: %s%s", ours ?
+		    "new connections are intercepted" :
+		    "ready for what the operator's rules intercept (nft = off)",
+		    but_not_all(families, blocked));
 	else if (families == 0 && (before != g->gate.reason ||
 	    g->families != 0))
-		log_limited(&limit, LOG_LEVEL_WARN, "gateway: new connections "
-		    "go directly: %s", gate_reason_text(g->gate.reason));
+		log_limited(&limit, LOG_LEVEL_WARN, "gateway: %s: %s", ours ?
+		    "new connections go directly" :
+		    "not ready for what the operator's rules intercept "
+		    "(nft = off)", gate_reason_text(g->gate.reason));
 }
 
 static void

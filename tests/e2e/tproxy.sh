@@ -36,6 +36,7 @@ silent_relay()
 }
 
 begin
+control=$tmp/run
 intercept='mode = tproxy nft = off route = off own = yes'
 can_mute gateway relay
 start_relay
@@ -61,6 +62,12 @@ tproxy 1100-2099
 touch "$tmp/go"
 wait "$under_way"
 check "what was under way stays direct" [ $? -eq 0 ]
+
+check "the log does not claim the operator's rules" logged proxy \
+    "ready for what the operator's rules intercept (nft = off)"
+check "nor does the status" [ "$("$roroctl" status -s "$control/proxy.sock" |
+    sed -n 's/^intercepting  *//p')" = \
+    "what the operator's rules say (nft = off)" ]
 
 probe ends names again_after_close again_after_reset
 probe halfclose
