@@ -130,7 +130,7 @@ stop proxy
 own_rules ''
 start_proxy_alone
 check "without that rule, it does not carry itself" \
-    wait_for 10 logged proxy "refused: it asked for the relay itself"
+    wait_for 10 logged proxy "refused: it asked for a relay itself"
 own_rules 'meta mark and 0x10000000 == 0x10000000 return'
 check "and finds the relay once it is there" wait_for 20 connected
 check "the gateway's own are carried" ask own_gives "$relay4s" "$relay6s"
