@@ -9,7 +9,6 @@
 #include "check_nft.h"
 
 #include <arpa/inet.h>
-#include <endian.h>
 #include <netinet/in.h>
 #include <stddef.h>
 #include <string.h>
@@ -22,6 +21,8 @@
 #include <linux/netfilter/xt_TPROXY.h>
 
 #include <libmnl/libmnl.h>
+
+#include "check_attr.h"
 
 #define REGISTERS 32
 #define PORT_OFFSET 2		/* of the destination, in TCP and UDP */
@@ -36,82 +37,11 @@ struct reader {
 	} registers[REGISTERS];
 };
 
-/* ---- attributes ---- */
-
-/* Those of a nested one. */
-static struct netlink_cursor
-inside(const struct nlattr *a)
-{
-	return (struct netlink_cursor){ mnl_attr_get_payload(a),
-		mnl_attr_get_payload_len(a) };
-}
-
-static const struct nlattr *
-find(struct netlink_cursor c, uint16_t type)
-{
-	const struct nlattr *a;
-
-	while ((a = netlink_attribute(&c)) != NULL)
-		if (mnl_attr_get_type(a) == type)
-			return a;
-	return NULL;
-}
-
-/* In host order; `otherwise` where there is none. */
-static uint32_t
-number(struct netlink_cursor c, uint16_t type, uint32_t otherwise)
-{
-	const struct nlattr *a = find(c, type);
-	uint32_t n;
-
-	if (a == NULL || mnl_attr_get_payload_len(a) < sizeof(n))
-		return otherwise;
-	memcpy(&n, mnl_attr_get_payload(a), sizeof(n));
-	return ntohl(n);
-}
-
-static uint64_t
-wide_number(struct netlink_cursor c, uint16_t type)
-{
-	const struct nlattr *a = find(c, type);
-	uint64_t n;
-
-	if (a == NULL || mnl_attr_get_payload_len(a) < sizeof(n))
-		return 0;
-	memcpy(&n, mnl_attr_get_payload(a), sizeof(n));
-	return be64toh(n);
-}
-
-static void
-copy_name(char *into, size_t size, const struct nlattr *a)
-{
-	size_t len = a != NULL ? mnl_attr_get_payload_len(a) : 0;
-
-	if (len > size - 1)
-		len = size - 1;
-	if (len > 0)
-		memcpy(into, mnl_attr_get_payload(a), len);
-	into[len] = '\0';
-}
-
-static void
-name(char into[static CHECK_NAME_MAX], struct netlink_cursor c, uint16_t type)
-{
-	copy_name(into, CHECK_NAME_MAX, find(c, type));
-}
-
 /* The bytes of data that a match compares with; false: not `len` of them. */
 static bool
 data(uint8_t *into, size_t len, struct netlink_cursor c, uint16_t type)
 {
-	const struct nlattr *a = find(c, type);
-
-	if (a != NULL)
-		a = find(inside(a), NFTA_DATA_VALUE);
-	if (a == NULL || mnl_attr_get_payload_len(a) != len)
-		return false;
-	memcpy(into, mnl_attr_get_payload(a), len);
-	return true;
+	return attr_data(into, len, c, type) == len;
 }
 
 static bool
@@ -125,27 +55,6 @@ port_data(uint16_t *port, struct netlink_cursor c, uint16_t type)
 	return true;
 }
 
-/* The next message of one type, its family and its attributes. */
-static bool
-next_message(struct netlink_cursor *c, uint16_t type, uint8_t *family,
-    struct netlink_cursor *attributes)
-{
-	struct netlink_reply r;
-	struct nfgenmsg head;
-
-	while (netlink_next(c, &r) != NETLINK_END) {
-		if (r.kind != NETLINK_DATA ||
-		    r.type != (NFNL_SUBSYS_NFTABLES << 8 | type) ||
-		    mnl_nlmsg_get_payload_len(r.message) < sizeof(head))
-			continue;
-		memcpy(&head, mnl_nlmsg_get_payload(r.message), sizeof(head));
-		*family = head.nfgen_family;
-		*attributes = netlink_attributes(r.message, sizeof(head));
-		return true;
-	}
-	return false;
-}
-
 /* ---- tables and flow tables ---- */
 
 bool
@@ -154,10 +63,10 @@ check_next_table(struct netlink_cursor *c, struct check_table *t)
 	struct netlink_cursor a;
 
 	*t = (struct check_table){ 0 };
-	if (!next_message(c, NFT_MSG_NEWTABLE, &t->family, &a))
+	if (!attr_message(c, NFT_MSG_NEWTABLE, &t->family, &a))
 		return false;
-	name(t->name, a, NFTA_TABLE_NAME);
-	t->owned = find(a, NFTA_TABLE_OWNER) != NULL;
+	attr_name(t->name, CHECK_NAME_MAX, a, NFTA_TABLE_NAME);
+	t->owned = attr_find(a, NFTA_TABLE_OWNER) != NULL;
 	return true;
 }
 
@@ -170,7 +79,7 @@ add_device(struct check_flowtable *f, const struct nlattr *a)
 		memcpy(f->devices + used, ", ", 3);
 		used += 2;
 	}
-	copy_name(f->devices + used, sizeof(f->devices) - used, a);
+	attr_copy(f->devices + used, sizeof(f->devices) - used, a);
 }
 
 bool
@@ -180,18 +89,17 @@ check_next_flowtable(struct netlink_cursor *c, struct check_flowtable *f)
 	const struct nlattr *hook, *list, *device;
 
 	*f = (struct check_flowtable){ 0 };
-	if (!next_message(c, NFT_MSG_NEWFLOWTABLE, &f->family, &a))
+	if (!attr_message(c, NFT_MSG_NEWFLOWTABLE, &f->family, &a))
 		return false;
-	name(f->table, a, NFTA_FLOWTABLE_TABLE);
-	name(f->name, a, NFTA_FLOWTABLE_NAME);
-	f->hardware = (number(a, NFTA_FLOWTABLE_FLAGS, 0) &
+	attr_name(f->table, CHECK_NAME_MAX, a, NFTA_FLOWTABLE_TABLE);
+	attr_name(f->name, CHECK_NAME_MAX, a, NFTA_FLOWTABLE_NAME);
+	f->hardware = (attr_number(a, NFTA_FLOWTABLE_FLAGS, 0) &
 	    NFT_FLOWTABLE_HW_OFFLOAD) != 0;
-	hook = find(a, NFTA_FLOWTABLE_HOOK);
-	list = hook != NULL ? find(inside(hook), NFTA_FLOWTABLE_HOOK_DEVS) :
-	    NULL;
+	hook = attr_find(a, NFTA_FLOWTABLE_HOOK);
+	list = attr_find(attr_inside(hook), NFTA_FLOWTABLE_HOOK_DEVS);
 	if (list == NULL)
 		return true;
-	devices = inside(list);
+	devices = attr_inside(list);
 	while ((device = netlink_attribute(&devices)) != NULL)
 		if (mnl_attr_get_type(device) == NFTA_DEVICE_NAME)
 			add_device(f, device);
@@ -216,26 +124,27 @@ hold(struct reader *r, uint32_t reg, enum holds what)
 static void
 on_payload(struct reader *r, struct netlink_cursor a)
 {
-	bool port = number(a, NFTA_PAYLOAD_BASE, ~0u) ==
+	bool port = attr_number(a, NFTA_PAYLOAD_BASE, ~0u) ==
 	    NFT_PAYLOAD_TRANSPORT_HEADER &&
-	    number(a, NFTA_PAYLOAD_OFFSET, ~0u) == PORT_OFFSET &&
-	    number(a, NFTA_PAYLOAD_LEN, 0) == sizeof(uint16_t);
+	    attr_number(a, NFTA_PAYLOAD_OFFSET, ~0u) == PORT_OFFSET &&
+	    attr_number(a, NFTA_PAYLOAD_LEN, 0) == sizeof(uint16_t);
 
-	hold(r, number(a, NFTA_PAYLOAD_DREG, ~0u), port ? HOLDS_PORT :
+	hold(r, attr_number(a, NFTA_PAYLOAD_DREG, ~0u), port ? HOLDS_PORT :
 	    HOLDS_ANYTHING);
 }
 
 static void
 on_meta(struct reader *r, struct netlink_cursor a)
 {
-	hold(r, number(a, NFTA_META_DREG, ~0u), number(a, NFTA_META_KEY, ~0u) ==
-	    NFT_META_L4PROTO ? HOLDS_PROTOCOL : HOLDS_ANYTHING);
+	hold(r, attr_number(a, NFTA_META_DREG, ~0u),
+	    attr_number(a, NFTA_META_KEY, ~0u) == NFT_META_L4PROTO ?
+	    HOLDS_PROTOCOL : HOLDS_ANYTHING);
 }
 
 static void
 on_immediate(struct reader *r, struct netlink_cursor a)
 {
-	uint32_t reg = number(a, NFTA_IMMEDIATE_DREG, ~0u);
+	uint32_t reg = attr_number(a, NFTA_IMMEDIATE_DREG, ~0u);
 	uint16_t port;
 
 	hold(r, reg, HOLDS_ANYTHING);
@@ -281,8 +190,8 @@ match_ports(struct reader *r, struct acl_ports range, bool except)
 static void
 on_cmp(struct reader *r, struct netlink_cursor a)
 {
-	enum holds what = held(r, number(a, NFTA_CMP_SREG, ~0u));
-	uint32_t op = number(a, NFTA_CMP_OP, ~0u);
+	enum holds what = held(r, attr_number(a, NFTA_CMP_SREG, ~0u));
+	uint32_t op = attr_number(a, NFTA_CMP_OP, ~0u);
 	uint16_t port = 0;
 	uint8_t protocol;
 
@@ -317,12 +226,12 @@ on_range(struct reader *r, struct netlink_cursor a)
 {
 	struct acl_ports range;
 
-	if (held(r, number(a, NFTA_RANGE_SREG, ~0u)) != HOLDS_PORT)
+	if (held(r, attr_number(a, NFTA_RANGE_SREG, ~0u)) != HOLDS_PORT)
 		return;
 	if (port_data(&range.first, a, NFTA_RANGE_FROM_DATA) &&
 	    port_data(&range.last, a, NFTA_RANGE_TO_DATA))
-		match_ports(r, range, number(a, NFTA_RANGE_OP, NFT_RANGE_EQ) ==
-		    NFT_RANGE_NEQ);
+		match_ports(r, range, attr_number(a, NFTA_RANGE_OP,
+		    NFT_RANGE_EQ) == NFT_RANGE_NEQ);
 	else
 		r->rule->fewer = true;
 }
@@ -330,7 +239,7 @@ on_range(struct reader *r, struct netlink_cursor a)
 static void
 on_lookup(struct reader *r, struct netlink_cursor a)
 {
-	if (held(r, number(a, NFTA_LOOKUP_SREG, ~0u)) == HOLDS_PORT)
+	if (held(r, attr_number(a, NFTA_LOOKUP_SREG, ~0u)) == HOLDS_PORT)
 		r->rule->fewer = true;
 }
 
@@ -344,21 +253,22 @@ static void
 on_redirect(struct reader *r, struct netlink_cursor a)
 {
 	r->rule->deed = CHECK_REDIRECT;
-	r->rule->port = port_in(r, number(a, NFTA_REDIR_REG_PROTO_MIN, ~0u));
+	r->rule->port = port_in(r, attr_number(a, NFTA_REDIR_REG_PROTO_MIN,
+	    ~0u));
 }
 
 static void
 on_tproxy(struct reader *r, struct netlink_cursor a)
 {
 	r->rule->deed = CHECK_TPROXY;
-	r->rule->port = port_in(r, number(a, NFTA_TPROXY_REG_PORT, ~0u));
+	r->rule->port = port_in(r, attr_number(a, NFTA_TPROXY_REG_PORT, ~0u));
 }
 
 static void
 on_offload(struct reader *r, struct netlink_cursor a)
 {
 	r->rule->deed = CHECK_OFFLOAD;
-	name(r->rule->flowtable, a, NFTA_FLOW_TABLE_NAME);
+	attr_name(r->rule->flowtable, CHECK_NAME_MAX, a, NFTA_FLOW_TABLE_NAME);
 }
 
 /* A port that stands `offset` bytes into what a target of iptables is told;
@@ -366,7 +276,7 @@ on_offload(struct reader *r, struct netlink_cursor a)
 static uint16_t
 target_port(struct netlink_cursor a, size_t offset)
 {
-	const struct nlattr *info = find(a, NFTA_TARGET_INFO);
+	const struct nlattr *info = attr_find(a, NFTA_TARGET_INFO);
 	uint16_t port;
 
 	if (info == NULL ||
@@ -384,7 +294,7 @@ on_target(struct reader *r, struct netlink_cursor a)
 {
 	char target[CHECK_NAME_MAX];
 
-	name(target, a, NFTA_TARGET_NAME);
+	attr_name(target, CHECK_NAME_MAX, a, NFTA_TARGET_NAME);
 	r->rule->iptables = true;
 	if (strcmp(target, "REDIRECT") == 0) {
 		r->rule->deed = CHECK_REDIRECT;
@@ -394,8 +304,9 @@ on_target(struct reader *r, struct netlink_cursor a)
 		    range[0].min));
 	} else if (strcmp(target, "TPROXY") == 0) {
 		r->rule->deed = CHECK_TPROXY;
-		r->rule->port = target_port(a, number(a, NFTA_TARGET_REV, 0) >
-		    0 ? offsetof(struct xt_tproxy_target_info_v1, lport) :
+		r->rule->port = target_port(a,
+		    attr_number(a, NFTA_TARGET_REV, 0) > 0 ?
+		    offsetof(struct xt_tproxy_target_info_v1, lport) :
 		    offsetof(struct xt_tproxy_target_info, lport));
 	} else if (strcmp(target, "FLOWOFFLOAD") == 0)
 		r->rule->deed = CHECK_OFFLOAD;
@@ -406,7 +317,7 @@ on_match(struct reader *r, struct netlink_cursor a)
 {
 	char match[CHECK_NAME_MAX];
 
-	name(match, a, NFTA_MATCH_NAME);
+	attr_name(match, CHECK_NAME_MAX, a, NFTA_MATCH_NAME);
 	if (strcmp(match, "tcp") == 0)
 		match_protocol(r, IPPROTO_TCP, true);
 	else if (strcmp(match, "udp") == 0)
@@ -430,33 +341,34 @@ read_expression(struct reader *r, struct netlink_cursor a)
 		{ "flow_offload", on_offload }, { "target", on_target },
 		{ "match", on_match },
 	};
-	const struct nlattr *inner = find(a, NFTA_EXPR_DATA);
+	const struct nlattr *inner = attr_find(a, NFTA_EXPR_DATA);
 	char expression[CHECK_NAME_MAX];
 
-	name(expression, a, NFTA_EXPR_NAME);
+	attr_name(expression, CHECK_NAME_MAX, a, NFTA_EXPR_NAME);
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
 		if (inner != NULL && strcmp(expression, known[i].name) == 0)
-			known[i].read(r, inside(inner));
+			known[i].read(r, attr_inside(inner));
 }
 
 static void
 read_rule(struct netlink_cursor a, struct check_rule *rule)
 {
 	struct reader r = { .rule = rule };
-	const struct nlattr *list = find(a, NFTA_RULE_EXPRESSIONS), *element;
+	const struct nlattr *list = attr_find(a, NFTA_RULE_EXPRESSIONS);
+	const struct nlattr *element;
 	struct netlink_cursor c;
 
-	name(rule->table, a, NFTA_RULE_TABLE);
-	name(rule->chain, a, NFTA_RULE_CHAIN);
-	rule->handle = wide_number(a, NFTA_RULE_HANDLE);
+	attr_name(rule->table, CHECK_NAME_MAX, a, NFTA_RULE_TABLE);
+	attr_name(rule->chain, CHECK_NAME_MAX, a, NFTA_RULE_CHAIN);
+	rule->handle = attr_wide(a, NFTA_RULE_HANDLE);
 	rule->tcp = rule->udp = true;
 	rule->ports.except = true;
 	if (list == NULL)
 		return;
-	c = inside(list);
+	c = attr_inside(list);
 	while ((element = netlink_attribute(&c)) != NULL)
 		if (mnl_attr_get_type(element) == NFTA_LIST_ELEM)
-			read_expression(&r, inside(element));
+			read_expression(&r, attr_inside(element));
 }
 
 bool
@@ -466,7 +378,7 @@ check_next_rule(struct netlink_cursor *c, struct check_rule *rule)
 
 	do {
 		*rule = (struct check_rule){ 0 };
-		if (!next_message(c, NFT_MSG_NEWRULE, &rule->family, &a))
+		if (!attr_message(c, NFT_MSG_NEWRULE, &rule->family, &a))
 			return false;
 		read_rule(a, rule);
 	} while (rule->deed == CHECK_NOTHING);

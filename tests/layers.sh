@@ -60,8 +60,12 @@ extra_headers()
 		    linux/netfilter/nfnetlink.h linux/netlink.h \
 		    linux/rtnetlink.h ;;
 	check_machine.c) echo dirent.h ;;
-	check_nft.c)
+	check_attr.c)
 		echo endian.h libmnl/libmnl.h linux/netfilter.h \
+		    linux/netfilter/nf_tables.h \
+		    linux/netfilter/nfnetlink.h ;;
+	check_nft.c)
+		echo libmnl/libmnl.h linux/netfilter.h \
 		    linux/netfilter/nf_nat.h linux/netfilter/nf_tables.h \
 		    linux/netfilter/nf_tables_compat.h \
 		    linux/netfilter/nfnetlink.h linux/netfilter/xt_TPROXY.h ;;
