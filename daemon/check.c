@@ -127,6 +127,7 @@ look(struct check *c, const struct options *o)
 	check_interfaces(c);
 	check_forwarding(c);
 	check_bridges(c);
+	check_firewall(c);
 	check_offload(c);
 	check_conntrack(c);
 	check_descriptors(c);

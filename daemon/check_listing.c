@@ -19,6 +19,7 @@
 
 #include <libmnl/libmnl.h>
 
+#include "check_attr.h"
 #include "check_report.h"
 
 #define TIMEOUT_MS 5000
@@ -27,7 +28,7 @@
 
 union request {
 	uint32_t align;
-	char bytes[128];
+	char bytes[128 + 2 * NFT_NAME_MAXLEN];
 };
 
 /* What is asked, and how. */
@@ -39,8 +40,14 @@ static const struct {
 } lists[] = {
 	[CHECK_TABLES] = { "tables", NETLINK_NETFILTER,
 	    NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETTABLE, NFPROTO_UNSPEC },
+	[CHECK_CHAINS] = { "chains", NETLINK_NETFILTER,
+	    NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETCHAIN, NFPROTO_UNSPEC },
 	[CHECK_RULES] = { "rules", NETLINK_NETFILTER,
 	    NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETRULE, NFPROTO_UNSPEC },
+	[CHECK_SETS] = { "sets", NETLINK_NETFILTER,
+	    NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETSET, NFPROTO_UNSPEC },
+	[CHECK_ELEMENTS] = { "elements", NETLINK_NETFILTER,
+	    NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETSETELEM, NFPROTO_UNSPEC },
 	[CHECK_FLOWTABLES] = { "flowtables", NETLINK_NETFILTER,
 	    NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETFLOWTABLE,
 	    NFPROTO_UNSPEC },
@@ -99,16 +106,41 @@ put_head(struct nlmsghdr *h, enum check_list list, uint32_t table)
 	}
 }
 
+struct query {
+	enum check_list list;
+	uint32_t table;			/* of routing */
+	const struct nlmsghdr *set;	/* for CHECK_ELEMENTS, else NULL */
+};
+
+/* Of this set. */
+static void
+put_set(struct nlmsghdr *h, const struct nlmsghdr *set)
+{
+	struct nfgenmsg *head = mnl_nlmsg_get_payload(h);
+	struct netlink_cursor a = netlink_attributes(set,
+	    sizeof(struct nfgenmsg));
+	char name[NFT_NAME_MAXLEN];
+
+	memcpy(&head->nfgen_family, mnl_nlmsg_get_payload(set),
+	    sizeof(head->nfgen_family));
+	attr_name(name, sizeof(name), a, NFTA_SET_TABLE);
+	mnl_attr_put_strz(h, NFTA_SET_ELEM_LIST_TABLE, name);
+	attr_name(name, sizeof(name), a, NFTA_SET_NAME);
+	mnl_attr_put_strz(h, NFTA_SET_ELEM_LIST_SET, name);
+}
+
 static int
-ask(int fd, enum check_list list, uint32_t table, uint32_t seq)
+ask(int fd, const struct query *q, uint32_t seq)
 {
 	union request m = { 0 };
 	struct nlmsghdr *h = mnl_nlmsg_put_header(m.bytes);
 
-	h->nlmsg_type = lists[list].type;
+	h->nlmsg_type = lists[q->list].type;
 	h->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
 	h->nlmsg_seq = seq;
-	put_head(h, list, table);
+	put_head(h, q->list, q->table);
+	if (q->set != NULL)
+		put_set(h, q->set);
 	return netlink_send(fd, h, h->nlmsg_len);
 }
 
@@ -152,17 +184,15 @@ take(struct check_listing *l, struct netlink_cursor c, uint32_t seq,
 	return 0;
 }
 
+/* What comes is added to `l`. */
 static int
-dump(int fd, enum check_list list, uint32_t table, uint32_t seq,
-    struct check_listing *l)
+dump(int fd, const struct query *q, uint32_t seq, struct check_listing *l)
 {
 	union netlink_buffer buffer;
 	int64_t deadline_ms = netlink_now_ms() + TIMEOUT_MS;
 	bool interrupted = false;
-	int result = ask(fd, list, table, seq);
+	int result = ask(fd, q, seq);
 
-	l->bytes = check_alloc(0);	/* there, if empty */
-	l->len = 0;
 	while (result == 0) {
 		ssize_t n = netlink_receive(fd, buffer.bytes, sizeof(buffer),
 		    deadline_ms);
@@ -170,11 +200,45 @@ dump(int fd, enum check_list list, uint32_t table, uint32_t seq,
 		result = n < 0 ? (int)n : take(l, (struct netlink_cursor){
 		    buffer.bytes, (size_t)n }, seq, &interrupted);
 	}
-	if (result == 1)
-		return 0;
-	free(l->bytes);
-	*l = (struct check_listing){ 0 };
-	return result;
+	return result == 1 ? 0 : result;
+}
+
+/* One set after another: the kernel has no list of all elements. */
+static int
+dump_elements(int fd, uint32_t *seq, struct check_listing *l)
+{
+	struct check_listing sets = { 0 };
+	int error = dump(fd, &(struct query){ .list = CHECK_SETS }, ++*seq,
+	    &sets);
+	struct netlink_cursor c = check_messages(&sets);
+	struct netlink_reply r;
+
+	while (error == 0 && netlink_next(&c, &r) != NETLINK_END)
+		error = dump(fd, &(struct query){ .list = CHECK_ELEMENTS,
+		    .set = r.message }, ++*seq, l);
+	check_free_listing(&sets);
+	return error == -ENOENT ? -EAGAIN : error;	/* it has just gone */
+}
+
+static void
+dump_all(int fd, enum check_list list, uint32_t table, struct check_listing *l)
+{
+	uint32_t seq = 0;
+
+	for (int i = 0; i < ATTEMPTS; i++) {
+		l->bytes = check_alloc(0);	/* there, if empty */
+		l->len = 0;
+		l->error = list == CHECK_ELEMENTS ?
+		    dump_elements(fd, &seq, l) :
+		    dump(fd, &(struct query){ .list = list, .table = table },
+		    ++seq, l);
+		if (l->error == 0)
+			return;
+		free(l->bytes);
+		l->bytes = NULL;
+		if (l->error != -EAGAIN)
+			return;
+	}
 }
 
 static void
@@ -191,7 +255,6 @@ static void
 read_kernel(enum check_list list, uint32_t table, struct check_listing *l)
 {
 	const int one = 1;
-	uint32_t seq = 0;
 	int fd;
 
 	*l = (struct check_listing){ 0 };
@@ -202,9 +265,7 @@ read_kernel(enum check_list list, uint32_t table, struct check_listing *l)
 	}
 	(void)setsockopt(fd, SOL_NETLINK, NETLINK_GET_STRICT_CHK, &one,
 	    sizeof(one));
-	do
-		l->error = dump(fd, list, table, ++seq, l);
-	while (l->error == -EAGAIN && seq < ATTEMPTS);
+	dump_all(fd, list, table, l);
 	close(fd);
 }
 

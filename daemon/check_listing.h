@@ -17,7 +17,10 @@
 
 enum check_list {
 	CHECK_TABLES,		/* of nf_tables, of all families */
+	CHECK_CHAINS,
 	CHECK_RULES,
+	CHECK_SETS,		/* and maps */
+	CHECK_ELEMENTS,		/* of all of them */
 	CHECK_FLOWTABLES,
 	CHECK_POLICY4,		/* rules of routing */
 	CHECK_POLICY6,

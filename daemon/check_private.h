@@ -77,6 +77,7 @@ void check_routing(struct check *);
 
 void check_kernel(struct check *);
 void check_tables(struct check *);
+void check_firewall(struct check *);
 void check_offload(struct check *);
 
 void check_descriptors(struct check *);

@@ -52,6 +52,12 @@ extra_headers()
 	keyfile.c|main.c|roroctl.c) echo sodium.h ;;
 	privs.c) echo linux/capability.h sys/syscall.h ;;
 	check_config.c) echo sys/wait.h ;;
+	check_fate.c)
+		echo libmnl/libmnl.h linux/netfilter.h \
+		    linux/netfilter/nf_conntrack_common.h \
+		    linux/netfilter/nf_tables.h \
+		    linux/netfilter/nf_tables_compat.h ;;
+	check_firewall.c) echo linux/netfilter.h ;;
 	check_kernel.c)
 		echo linux/netfilter.h linux/netfilter/nf_tables.h ;;
 	check_listing.c)
@@ -74,6 +80,7 @@ extra_headers()
 	check_route.c)
 		echo libmnl/libmnl.h linux/fib_rules.h linux/if_addr.h \
 		    linux/rtnetlink.h ;;
+	check_set.c) echo libmnl/libmnl.h linux/netfilter/nf_tables.h ;;
 	esac
 }
 

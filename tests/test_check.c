@@ -114,6 +114,67 @@ assert_keep(const struct check *c, const char *name, unsigned n,
 	fail_msg("%s: not found: %s", name, command);
 }
 
+/* ---- firewalls ---- */
+
+static const char redirected[] = "role = proxy\n"
+    "intercept { mode = redirect interfaces = \"lan\" }\n"
+    "relay \"r\" { address = \"192.0.2.1:1093\" protection = none }\n";
+static const char lets_marks[] = "nft insert rule inet fw input "
+    "meta mark and 0x10000000 == 0x10000000 accept";
+static const char lets_port[] = "nft insert rule inet fw input "
+    "tcp dport 1092 accept";
+
+/* What it says of that tree, in one of the modes. */
+static void
+firewall_of(const char *tree, const char *text, const char *command)
+{
+	struct check c;
+
+	look_at(&c, tree, text);
+	check_firewall(&c);
+	assert_status(&c, "firewall", 0, command != NULL ? CHECK_WARNING :
+	    CHECK_OK);
+	if (command != NULL) {
+		assert_string_equal(item(&c, "firewall", 0)->subject, "fw");
+		assert_now(&c, "firewall", 0, command);
+	}
+	assert_null(item(&c, "firewall", 1));
+	end(&c);
+}
+
+static void
+a_policy_that_drops_what_is_intercepted(void **state)
+{
+	(void)state;
+	firewall_of("input_drop", lan, lets_marks);
+	firewall_of("input_drop", redirected, lets_port);
+}
+
+static void
+a_rule_that_rejects_it_behind_a_jump(void **state)
+{
+	(void)state;
+	firewall_of("input_reject", lan, lets_marks);
+	firewall_of("input_reject", redirected, lets_port);
+}
+
+static void
+sets_and_maps_that_do_not_have_it(void **state)
+{
+	(void)state;
+	firewall_of("input_sets", lan, lets_marks);
+	firewall_of("input_sets", redirected, lets_port);
+}
+
+/* And a chain in which it is not known does not count. */
+static void
+a_firewall_that_lets_it_pass(void **state)
+{
+	(void)state;
+	firewall_of("input_open", lan, NULL);
+	firewall_of("input_open", redirected, NULL);
+}
+
 /* ---- flow offload ---- */
 
 static void
@@ -877,6 +938,10 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_policy_that_drops_what_is_intercepted),
+		cmocka_unit_test(a_rule_that_rejects_it_behind_a_jump),
+		cmocka_unit_test(sets_and_maps_that_do_not_have_it),
+		cmocka_unit_test(a_firewall_that_lets_it_pass),
 		cmocka_unit_test(offload_of_fw4_is_named_and_harmless),
 		cmocka_unit_test(offload_hides_quic_that_is_to_be_rejected),
 		cmocka_unit_test(offload_by_hand_is_mended_by_hand),

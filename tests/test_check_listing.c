@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "check_fate.h"
 #include "check_listing.h"
 #include "check_nft.h"
 #include "check_report.h"
@@ -276,7 +277,10 @@ a_listing_can_end_anywhere(void **state)
 {
 	(void)state;
 	for (enum check_list list = CHECK_TABLES; list < CHECK_NLISTS; list++) {
-		struct check_listing l = recorded("gateway", list);
+		bool firewall = list == CHECK_CHAINS || list == CHECK_SETS ||
+		    list == CHECK_ELEMENTS;
+		struct check_listing l = recorded(firewall ? "input_open" :
+		    "gateway", list);
 
 		for (size_t n = 0; n <= l.len; n++) {
 			uint8_t *copy = malloc(n > 0 ? n : 1);
@@ -309,6 +313,45 @@ a_listing_can_end_anywhere(void **state)
 	}
 }
 
+/* Cut or changed anywhere, the listings of a firewall give some verdict. */
+static void
+a_firewall_can_end_anywhere(void **state)
+{
+	static const enum check_list lists[] = { CHECK_RULES, CHECK_ELEMENTS };
+	const struct check_packet packet = { .family = 2, .interface = "lan",
+		.port = 443 };
+	struct check_listing chains = recorded("input_open", CHECK_CHAINS);
+	struct check_chain chain;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(lists); i++) {
+		struct check_listing l = recorded("input_open", lists[i]);
+		struct check_listing other = recorded("input_open",
+		    lists[1 - i]);
+
+		for (size_t n = 0; n <= 2 * l.len; n++) {
+			size_t len = n <= l.len ? n : l.len;
+			uint8_t *copy = malloc(len > 0 ? len : 1);
+			struct netlink_cursor c = check_messages(&chains);
+			const struct netlink_cursor one = { copy, len };
+			const struct netlink_cursor two =
+			    check_messages(&other);
+
+			assert_non_null(copy);
+			memcpy(copy, l.bytes, len);
+			if (n > l.len)
+				copy[n - l.len - 1] ^= 0xff;
+			while (check_next_chain(&c, &chain))
+				(void)check_drops(i == 0 ? one : two,
+				    i == 0 ? two : one, &chain, &packet);
+			free(copy);
+		}
+		check_free_listing(&l);
+		check_free_listing(&other);
+	}
+	check_free_listing(&chains);
+}
+
 int
 main(void)
 {
@@ -321,6 +364,7 @@ main(void)
 		cmocka_unit_test(routes_that_deliver_everything_are_found),
 		cmocka_unit_test(addresses_have_their_interface),
 		cmocka_unit_test(a_listing_can_end_anywhere),
+		cmocka_unit_test(a_firewall_can_end_anywhere),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

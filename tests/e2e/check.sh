@@ -413,6 +413,26 @@ if on gateway iptables -V 2>/dev/null | grep -q nf_tables; then
 		on gateway nft delete table ip6 $table
 	done
 fi
+# ---- a firewall that lets nothing in ----
+
+on gateway nft -f - <<-END
+table inet fw {
+	chain input {
+		type filter hook input priority 0; policy drop
+		iif lo accept
+		ct state vmap { established : accept, related : accept }
+		tcp dport { 22, 80 } accept
+	}
+}
+END
+for mode in tproxy redirect; do
+	intercept="mode = $mode interfaces = \"lan\""
+	proxy_config </dev/null
+	found "a firewall drops what is intercepted: $mode" check_proxy \
+	    warning firewall fw
+done
+on gateway nft delete table inet fw
+
 intercept='mode = tproxy nft = off route = off'
 proxy_config </dev/null
 start_proxy
