@@ -125,6 +125,22 @@ group_alive(const struct redial *r)
 	return false;
 }
 
+/* At least its hello was answered. */
+static bool
+answers(const struct slot *s)
+{
+	return s->up && !s->silent;
+}
+
+static bool
+path_answers(const struct redial *r, uint8_t path)
+{
+	for (size_t i = 0; i < r->count; i++)
+		if (r->slots[i].path == path && answers(&r->slots[i]))
+			return true;
+	return false;
+}
+
 /* The furthest that an attempt on this path has come. */
 static enum attempt
 furthest(const struct redial *r, uint8_t path)
@@ -137,11 +153,13 @@ furthest(const struct redial *r, uint8_t path)
 	return most;
 }
 
+/* Or has spoken, and may have made the group known. */
 static bool
 somebody_speaks(const struct redial *r)
 {
 	for (size_t i = 0; i < r->count; i++)
-		if (r->slots[i].attempt == ATTEMPT_SPEAKING)
+		if (r->slots[i].attempt == ATTEMPT_SPEAKING ||
+		    answers(&r->slots[i]))
 			return true;
 	return false;
 }
@@ -355,7 +373,7 @@ may_speak(const struct redial *r, const struct slot *s, uint64_t now)
 		return false;
 	if (!r->established)
 		return !somebody_speaks(r);
-	return redial_path_alive(r, s->path) ||
+	return path_answers(r, s->path) ||
 	    furthest(r, s->path) < ATTEMPT_SPEAKING;
 }
 

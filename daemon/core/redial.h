@@ -12,7 +12,7 @@
  * subflows are closed or only silent; those would find a link that is back by
  * their retransmission timers alone, tens of seconds later.  As soon as the
  * probe is connected the others dial, too, but do not speak before the relay
- * was heard on it; then all are there at once.
+ * has answered its hello; then all are there at once.
  *
  * A relay knows a group after its first record, so in a new group one slot of
  * all paths speaks first.  Every path dials, and whoever is connected first

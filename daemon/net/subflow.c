@@ -56,6 +56,11 @@
 #define HANDSHAKE_MS 10000
 #define OUT_BYTES (64u << 10)
 #define IN_BYTES (256u << 10)
+/* TCP begins with about 14 KB and waits for a round trip: none of that is to be
+ * part of a record that the other end cannot open before the next.  The first
+ * record, for which it waits to believe us, is in one packet. */
+#define YOUNG_BYTES (14u << 10)
+#define YOUNG_RECORD 1200
 #define READ_BYTES (256u << 10)	/* of one event, so that others come too */
 
 static const char no_relay[] =
@@ -83,7 +88,8 @@ struct subflow {
 
 	bool blocked;		/* the socket took less than we had */
 	bool news;		/* the owner is owed on_event() */
-	bool spoken;		/* a record was sent, or frames */
+	bool spoken;		/* a record was sent, or frames, */
+	uint64_t given;		/* with so many bytes */
 	int error;		/* REFUSED, FAILED: for on_closed() */
 	const char *why;
 
@@ -260,12 +266,16 @@ gather(struct subflow *sf)
 
 		if (room == 0)
 			break;
+		if (sf->given < YOUNG_BYTES && enough > YOUNG_RECORD)
+			enough = YOUNG_RECORD;
 		n = owner(sf)->fill(sf, out, enough);
-		if (n == 0 && enough < room)	/* one that is larger? */
+		/* One that is larger?  It is not for the first record. */
+		if (n == 0 && enough < room && sf->spoken)
 			n = owner(sf)->fill(sf, out, room);
 		if (n == 0 && sf->spoken)
 			break;
 		transform_out_commit(sf->transform, n);
+		sf->given += n;
 		sf->spoken = any = true;
 	}
 	return any;
