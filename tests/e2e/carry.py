@@ -131,10 +131,12 @@ class Half:
                 self.got += n
                 data = data[n:]
 
-    def pause_after(self, at):
-        """The longest one that lasts beyond that, and begins soon after."""
+    def pause_after(self, at, before):
+        """The longest one that lasts beyond that, and begins soon after, but
+        not because of what comes next."""
         return max((b - a for a, b in zip(self.times, self.times[1:])
-                    if b >= at and a < at + 2), default=None)
+                    if b >= at and a < min(at + 2, before - PAUSE)),
+                   default=None)
 
     def next_after(self, at):
         return next((t - at for t in self.times if t >= at), None)
@@ -173,7 +175,9 @@ def open_anew():
 def judge(mark, halves, marks):
     kind, at, promised, what = mark
     if kind == "cut":
-        times = [h.pause_after(at) for h in halves]
+        before = min((m[1] for m in marks.read() if m[1] > at),
+                     default=at + 2)
+        times = [h.pause_after(at, before) for h in halves]
     elif kind == "back":
         times = [h.next_after(at) for h in halves]
     elif kind in LOST:
@@ -190,7 +194,7 @@ def judge(mark, halves, marks):
         sys.exit(1)
     good = max(times) <= 2 * promised + GRACE
     if kind in LOST:                    # nor before
-        good = good and min(times) >= min(promised / 2, promised - 2)
+        good = good and min(times) >= min(promised / 2, promised - 3)
     verb = {"cut": "no pause above", "back": "all go on within",
             "anew": "a new session works within"}.get(
                 kind, "all are reset within")

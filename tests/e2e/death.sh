@@ -1,12 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: ISC
 #
-# Subflows die, one, all, one after another, or at one end only: sessions go on,
-# and what is dead is replaced.
+# Subflows die, one, all, one after another, or at one end only: sessions go on
+# within half a second and two round trips, or a second and three when all had to
+# be dialed again, and what is dead is replaced.
 #
 # RORO_LONG=1: one after another for a minute.
 
 . "${srcdir:-.}/tests/e2e/lib.sh"
+. "${srcdir:-.}/tests/e2e/far.sh"
 
 local_ports()
 {
@@ -51,10 +53,11 @@ four_others()	# ports
 	    [ "$(sockets relay established "sport = :$relay_port")" -eq 4 ]
 }
 
-times=6 pause=0.5
+times=5 pause=0.5
 [ -z "${RORO_LONG-}" ] || { times=30 pause=2; }
 
 begin
+far
 start_relay
 start_proxy
 redirect 1100-2099
@@ -62,20 +65,20 @@ kill_port 1 || skip "needs ss -K (INET_DIAG_DESTROY)"
 carry 4
 
 victim=$(local_ports | head -n 1)
-mark cut 0.5 "1: one of four is reset"
+mark cut "$(trips 0.5 2)" "1: one of four is reset"
 kill_port "$victim"
 check "it is replaced" wait_for 3 four_others "$victim"
 sleep 1
 
 mapfile -t victims < <(local_ports)
-mark cut 0.5 "2: all four are reset"
+mark cut "$(trips 1 3)" "2: all four are reset"
 kill_port all
 check "they are replaced" wait_for 5 four_others "${victims[@]}"
 sleep 1
 
 mapfile -t victims < <(local_ports)
 for ((i = 0; i < times; i++)); do
-	mark cut 0.5 "3: one after another is reset"
+	mark cut "$(trips 0.5 2)" "3: one after another is reset"
 	kill_port "$(local_ports | sed -n "$((i % 4 + 1))p")"
 	sleep $pause
 done
@@ -84,7 +87,7 @@ sleep 1
 
 victim=$(local_ports | tail -n 1)
 hush gateway
-mark cut 0.5 "4: one is reset at the proxy's end only"
+mark cut "$(trips 0.5 2)" "4: one is reset at the proxy's end only"
 kill_port "$victim"
 check "the relay gives its end up" wait_for 5 four_others "$victim"
 unhush gateway
@@ -92,7 +95,7 @@ sleep 1
 
 victim=$(local_ports | head -n 1)
 hush relay
-mark cut 0.5 "4: one is reset at the relay's end only"
+mark cut "$(trips 0.5 2)" "4: one is reset at the relay's end only"
 on relay ss -tK "sport = :$relay_port and dport = :$victim" >/dev/null
 check "the proxy gives its end up" wait_for 60 four_others "$victim"
 unhush relay
