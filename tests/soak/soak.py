@@ -90,11 +90,15 @@ class Soak:
             self.records[0], SERVER4, SERVER6)
         wait_until("the server listens", 10,
                    lambda: "ready" in self.world.log_lines("server.log"))
+        self.server_idle = self.server_descriptors()
         self.client = self.world.start(
             "client", "client.log", sys.executable, script, "client",
             self.records[1], str(self.options.seed),
             str(self.options.at_a_time), SERVER4, SERVER6,
             stdin=subprocess.PIPE)
+
+    def server_descriptors(self):
+        return len(os.listdir(f"/proc/{self.server.pid}/fd"))
 
     def watch(self):
         """Until the plan is through: is everybody still there?"""
@@ -132,6 +136,12 @@ class Soak:
             self.client.wait(DRAIN_S)
         except subprocess.TimeoutExpired:
             self.check(False, f"clients have not ended in {DRAIN_S} s")
+        # One that reads slowly is still at it when its session is over.
+        try:
+            wait_until("servers have ended", DRAIN_S, lambda:
+                       self.server_descriptors() <= self.server_idle)
+        except Broken as e:
+            self.check(False, str(e))
         self.watcher_end(watcher)
 
     def watcher_end(self, watcher):

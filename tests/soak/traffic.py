@@ -60,10 +60,10 @@ def new_session(rng, number):
         s["by"] = rng.choice(("client", "server"))
         s["after"] = rng.randrange(s["down" if s["by"] == "client" else "up"])
     elif kind == "slow":
-        s[rng.choice(("up", "down"))] = rng.randint(100000, 600000)
+        s[rng.choice(("up", "down"))] = rng.randint(60000, 200000)
         s["reading"] = rng.randint(20000, 100000)
     elif kind == "steady":
-        s["up"] = s["down"] = rng.randint(20000, 200000)
+        s["up"] = s["down"] = rng.randint(20000, 100000)
         s["pace"] = rng.randint(10000, 40000)
     elif kind == "tiny":
         s["rounds"] = rounds(rng, 12, 0.3)
