@@ -789,6 +789,17 @@ data_in(const struct fixture *f, int e, int subflow, uint32_t connection)
 	return total;
 }
 
+/* What the first copy was given, and a moment later the second. */
+static void
+fill_both(struct fixture *f)
+{
+	fill(f, PROXY, 0);
+	fill(f, PROXY, 1);
+	f->now += 5 * MS;
+	fill(f, PROXY, 0);
+	fill(f, PROXY, 1);
+}
+
 static void
 a_small_burst_goes_on_two_subflows(void **state)
 {
@@ -800,8 +811,7 @@ a_small_burst_goes_on_two_subflows(void **state)
 	p = open_session(f);
 	give(f, p, "GET / HTTP/1.1", 14);
 	session_read_end(p, WIRE_CODE_OK, f->now);
-	fill(f, PROXY, 0);
-	fill(f, PROXY, 1);
+	fill_both(f);
 	assert_int_equal(data_in(f, PROXY, 0, 1), 14);
 	assert_int_equal(data_in(f, PROXY, 1, 1), 14);
 	assert_false(group_wants(f->g[PROXY], 0, f->now));
@@ -819,6 +829,48 @@ a_small_burst_goes_on_two_subflows(void **state)
 	session_release(r, f->now);
 }
 
+/* Serials of DATA in the order of a queue; returns how many. */
+static size_t
+serials_in(const struct fixture *f, int e, int subflow, uint32_t serials[],
+    size_t n)
+{
+	const uint8_t *bytes = f->buf[e][subflow];
+	struct cursor c = { bytes, bytes + f->len[e][subflow] };
+	struct wire_header h;
+	size_t used = 0;
+
+	for (; wire_get_header(&c, &h) == WIRE_OK; c.pos += h.size)
+		if (h.type == WIRE_DATA && used < n)
+			serials[used++] = h.serial;
+	return used;
+}
+
+static void
+the_second_copy_goes_from_the_end(void **state)
+{
+	static const uint8_t bytes[1000];
+	struct fixture *f = *state;
+	uint32_t first[4], second[4];
+	struct session *p;
+
+	settle(f);
+	group_redundancy(f->g[PROXY], 10000, 0, f->now);
+	p = open_session(f);
+	for (int i = 0; i < 3; i++) {
+		give(f, p, bytes, sizeof(bytes));
+		fill(f, PROXY, 0);
+		f->now += 2 * MS;
+		assert_int_equal(fill(f, PROXY, 1), 0);
+	}
+	f->now += 3 * MS;
+	fill(f, PROXY, 1);
+	assert_int_equal(serials_in(f, PROXY, 0, first, 4), 3);
+	assert_int_equal(serials_in(f, PROXY, 1, second, 4), 3);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(second[i], first[2 - i]);
+	session_release(p, f->now);
+}
+
 static void
 what_was_acknowledged_does_not_go_again(void **state)
 {
@@ -830,6 +882,9 @@ what_was_acknowledged_does_not_go_again(void **state)
 	p = open_session(f);
 	give(f, p, "first", 5);
 	fill(f, PROXY, 0);
+	assert_false(group_wants(f->g[PROXY], 1, f->now));
+	assert_true(group_deadline(f->g[PROXY]) <= f->now + 5 * MS);
+	f->now += 5 * MS;
 	assert_true(group_wants(f->g[PROXY], 1, f->now));
 	deliver(f, PROXY, 0);
 	f->now += 60 * MS;
@@ -855,8 +910,7 @@ bulk_goes_once(void **state)
 	p = open_session(f);
 	for (size_t sent = 0; sent < sizeof(bytes); sent += 4096) {
 		give(f, p, bytes, 4096);
-		fill(f, PROXY, 0);
-		fill(f, PROXY, 1);
+		fill_both(f);
 	}
 	doubled = group_metrics(f->g[PROXY])->doubled_bytes;
 	assert_in_range(doubled, 4096, 10000 + WIRE_OPEN_MAX);
@@ -867,7 +921,7 @@ bulk_goes_once(void **state)
 	session_consume(r, sizeof(bytes), f->now);
 	settle(f);
 	give(f, p, "next", 4);
-	settle(f);
+	fill_both(f);
 	assert_int_equal(group_metrics(f->g[PROXY])->doubled_bytes,
 	    doubled + 4);
 	session_release(p, f->now);
@@ -886,8 +940,7 @@ second_copies_are_limited_for_all_together(void **state)
 	for (int i = 0; i < 4; i++) {
 		p[i] = open_session(f);
 		give(f, p[i], bytes, sizeof(bytes));
-		fill(f, PROXY, i % 2);
-		fill(f, PROXY, !(i % 2));
+		fill_both(f);
 	}
 	assert_in_range(group_metrics(f->g[PROXY])->doubled_bytes, 3000, 5000);
 	for (int i = 0; i < 4; i++)
@@ -905,8 +958,7 @@ the_first_copy_s_subflow_may_die(void **state)
 	group_redundancy(f->g[PROXY], 10000, 0, f->now);
 	p = open_session(f);
 	give(f, p, "alive", 5);
-	fill(f, PROXY, 0);
-	fill(f, PROXY, 1);
+	fill_both(f);
 	resent = group_metrics(f->g[PROXY])->resent_bytes;
 	group_detach(f->g[PROXY], 0, f->now);
 	group_detach(f->g[RELAY], 0, f->now);
@@ -1699,6 +1751,7 @@ main(void)
 		T(a_drain_is_told_on_every_subflow),
 		T(features_are_told_where_they_have_changed),
 		T(a_small_burst_goes_on_two_subflows),
+		T(the_second_copy_goes_from_the_end),
 		T(what_was_acknowledged_does_not_go_again),
 		T(bulk_goes_once),
 		T(second_copies_are_limited_for_all_together),

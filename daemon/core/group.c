@@ -544,6 +544,8 @@ group_tick(struct group *g, uint64_t now)
 	struct list *node, *after;
 
 	hurry_acks(&g->env, now);
+	if (now >= g->env.doubled_at)
+		g->env.doubled_waits = false;
 	group_bury(g);
 	if (now >= reinject_deadline(&g->env))
 		reinject_scan(&g->env, now);
@@ -568,6 +570,8 @@ group_deadline(const struct group *g)
 		deadline = g->next_scan;
 	if (reinject_deadline(&g->env) < deadline)
 		deadline = reinject_deadline(&g->env);
+	if (g->env.doubled_waits && g->env.doubled_at < deadline)
+		deadline = g->env.doubled_at;
 	return deadline;
 }
 

@@ -327,13 +327,13 @@ sendq_second_on(struct sendq *q, int subflow)
 struct datagram *
 sendq_second(struct sendq *q)
 {
-	struct list *node;
+	struct list *node = q->unacked.prev;
 
-	if (q->twice > 0)
-		list_each(node, &q->unacked)
-			if (datagram_of(node)->twice)
-				return datagram_of(node);
-	return NULL;
+	if (q->twice == 0)
+		return NULL;
+	while (!datagram_of(node)->twice)
+		node = node->prev;
+	return datagram_of(node);
 }
 
 int

@@ -88,7 +88,8 @@ void sendq_sent(struct sendq *, struct datagram *, int subflow, uint64_t now);
 void sendq_twice(struct sendq *, struct datagram *);
 /* That is to be `subflow`: what it already carries is not due any more. */
 void sendq_second_on(struct sendq *, int subflow);
-/* The first of them; NULL: none. */
+/* The last of them; NULL: none.  A lost packet stops a subflow from there on, so
+ * two that go in opposite order have it all unless they are stopped early. */
 struct datagram *sendq_second(struct sendq *);
 
 /* Everything before `next` was taken.  `carries[i]` is lowered by the bytes that

@@ -172,6 +172,9 @@ but(int subflow)
  * A burst that goes twice is there with the better of two subflows: one lost
  * packet stops a subflow for a round trip, and the last ones of a burst for
  * longer.  On the same subflow both copies would be stopped.
+ *
+ * The second one waits until the first is on its way, and goes from its end to
+ * its beginning: all is there unless both are stopped before they meet.
  */
 void
 session_double(struct session *s, struct datagram *d, int subflow,
@@ -189,8 +192,15 @@ session_double(struct session *s, struct datagram *d, int subflow,
 		if (s->twin >= 0)
 			sendq_second_on(&s->out, s->twin);
 	}
-	if (s->twin >= 0 && bucket_take_n(&env->redundant, d->len, now))
-		sendq_twice(&s->out, d);
+	if (s->twin < 0 || !bucket_take_n(&env->redundant, d->len, now))
+		return;
+	sendq_twice(&s->out, d);
+	if (!env->doubled_waits)
+		env->doubled_since = now;
+	env->doubled_waits = true;
+	env->doubled_at = now + SECOND_COPY_US;
+	if (env->doubled_at > env->doubled_since + SECOND_COPY_MAX_US)
+		env->doubled_at = env->doubled_since + SECOND_COPY_MAX_US;
 }
 
 void

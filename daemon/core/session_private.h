@@ -37,6 +37,8 @@
 #define ACK_DELAY_US UINT64_C(50000)
 #define EXPRESS_START (128 * 1024)	/* first bytes of a burst */
 #define EXPRESS_SMALL (16 * 1024)	/* all that an interactive one has */
+#define SECOND_COPY_US UINT64_C(5000)	/* after what was sent last, */
+#define SECOND_COPY_MAX_US UINT64_C(20000)	/* or first */
 #define UNSENT_MAX (128 * 1024)		/* read ahead of the subflows */
 #define LOOKAHEAD 4096			/* read without a window, so that an end
 					 * of file behind it is seen */
@@ -60,6 +62,8 @@ struct session_env {
 	uint64_t carried[SUBFLOWS];	/* bytes unacknowledged on each */
 	struct sched express_turns[SUBFLOWS], bulk_turns;
 	struct list doubled[SUBFLOWS];
+	uint64_t doubled_since, doubled_at;	/* not before */
+	bool doubled_waits;		/* for that time */
 	uint32_t redundancy;		/* first bytes of a burst sent twice */
 	struct bucket redundant;	/* bytes of it, of all sessions */
 	uint64_t copy_credit;		/* bytes that may be sent again */

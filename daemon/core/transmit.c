@@ -258,7 +258,8 @@ fill_second_copies(struct group *g, int subflow, struct room *r, uint64_t now)
 {
 	struct list *node;
 
-	while ((node = list_first(&g->env.doubled[subflow])) != NULL) {
+	while (now >= g->env.doubled_at &&
+	    (node = list_first(&g->env.doubled[subflow])) != NULL) {
 		struct session *s = list_object(node, struct session, doubled);
 		size_t n = session_fill_second(s, subflow, at(r), left(r), now);
 
@@ -282,7 +283,7 @@ has_datagrams(const struct group *g, int subflow, uint64_t now)
 
 	if (!group_subflow_used(g, subflow))
 		return false;
-	return !list_empty(&e->doubled[subflow]) ||
+	return (now >= e->doubled_at && !list_empty(&e->doubled[subflow])) ||
 	    (express && sched_awake(&e->express_turns[subflow])) ||
 	    ((!express || e->bulk == 0) && (is_choosy(e, subflow) ?
 	    sched_awake_if(&e->bulk_turns, is_worth, &choice) :

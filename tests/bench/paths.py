@@ -52,9 +52,10 @@ listen = {{ "0.0.0.0:{port}" }}
 peer "hop" {{
 	permit("10.77.3.0/24", "any")
 	key-file = "{key}"
+	{known}
 }}
 """
-PATH = 'path "{device}" {{ interface = "{device}" }}'
+PATH = 'path "{device}" {{ interface = "{device}" {known} }}'
 
 # name: the first link and the second (bit/s, ms, percent), and what is asked:
 # at least this share of the first alone, or of the sum of both rates.
@@ -96,19 +97,20 @@ class SecondLink(Link):
         self.process.wait()
 
 
-def configs(lab, port, devices, redundancy="128KiB"):
+def configs(lab, port, devices, redundancy="128KiB", known=""):
     values = {"gateway": GATEWAY, "listen": port, "server": SERVER,
               "server_port": SERVER_PORT, "relay": RELAY, "port": port + 1,
-              "key": lab.key, "redundancy": redundancy,
-              "paths": "\n\t".join(PATH.format(device=d) for d in devices)}
+              "key": lab.key, "redundancy": redundancy, "known": known,
+              "paths": "\n\t".join(PATH.format(device=d, known=known)
+                                  for d in devices)}
     return PROXY_CONFIG.format(**values), RELAY_CONFIG.format(**values)
 
 
 @contextlib.contextmanager
-def pair_running(lab, name, port, devices, redundancy="128KiB"):
+def pair_running(lab, name, port, devices, *more):
     pair = Pair(lab.hosts, name, lab, port)
     try:
-        pair.start(*configs(lab, port, devices, redundancy),
+        pair.start(*configs(lab, port, devices, *more),
                    subflows=4 * len(devices))
         yield pair
     finally:
@@ -154,9 +156,12 @@ def run_paths(lab, client, plan, results):
 
 def run_small(lab, client, plan, results):
     print("  small objects, once and twice", flush=True)
+    rate, rtt, _ = SMALL
+    known = f"rate = {rate // 1000}kbit delay = {rtt}ms"
     lab.link.set(*SMALL)
-    with pair_running(lab, "once", FIRST_PORT, ["link0"], "0"), \
-         pair_running(lab, "twice", FIRST_PORT + 10, ["link0"]):
+    with pair_running(lab, "once", FIRST_PORT, ["link0"], "0", known), \
+         pair_running(lab, "twice", FIRST_PORT + 10, ["link0"], "128KiB",
+                      known):
         ways = [("once", FIRST_PORT), ("twice", FIRST_PORT + 10)]
         for _, port in ways:
             for size in (1 * MB, 1 * MB, 100 * KB):
@@ -204,7 +209,7 @@ def small_row(records, size, way):
     if not times:
         return []
     return [f"  {size // KB:4} kB, {way:6}{statistics.median(times):9.2f} s"
-            f"{times[int(0.95 * len(times))]:9.2f} s{max(times):9.2f} s"
+            f"{times[-(-95 * len(times) // 100) - 1]:9.2f} s{max(times):9.2f} s"
             f"   of {len(times)}"]
 
 
