@@ -423,7 +423,7 @@ group_waiting(const struct group *g, int subflow, uint64_t enough)
 		if (bytes >= enough)
 			return bytes;
 	}
-	if (!sched_awake(turns))
+	if (!group_subflow_used(g, subflow) || !sched_awake(turns))
 		return bytes;
 	for (size_t i = 0; i < sizeof(lists) / sizeof(*lists); i++) {
 		for (struct list *n = lists[i]->next; n != lists[i] &&
