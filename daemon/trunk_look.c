@@ -29,6 +29,7 @@ void
 trunk_pace(struct trunk *t)
 {
 	struct pacer_item items[GROUP_SUBFLOWS];
+	uint64_t now = clock_us();
 	unsigned int n = 0;
 
 	for (int i = 0; i < GROUP_SUBFLOWS; i++) {
@@ -43,11 +44,11 @@ trunk_pace(struct trunk *t)
 			.express = f->slot < WIRE_SLOT_BULK,
 			.rate_bps = f->rate_bps,
 			.waiting_bytes = group_waiting(t->group, i,
-			    WAITING_BYTES),
+			    WAITING_BYTES, now),
 		};
 	}
 	if (n > 0)
-		pacer_look(items, n, clock_us());
+		pacer_look(items, n, now);
 }
 
 /* ---- what TCP says ---- */

@@ -406,7 +406,8 @@ group_subflow_expects(const struct group *g, int subflow)
 }
 
 uint64_t
-group_waiting(const struct group *g, int subflow, uint64_t enough)
+group_waiting(const struct group *g, int subflow, uint64_t enough,
+    uint64_t now)
 {
 	const struct session_env *e = &g->env;
 	const struct sched *turns = g->subflows[subflow].slot < WIRE_SLOT_BULK ?
@@ -417,13 +418,16 @@ group_waiting(const struct group *g, int subflow, uint64_t enough)
 	const struct list *node;
 	uint64_t bytes = 0;
 
-	list_each(node, &e->doubled[subflow]) {
+	if (!group_subflow_used(g, subflow))
+		return 0;
+	for (node = e->doubled[subflow].next; now >= e->doubled_at &&
+	    node != &e->doubled[subflow]; node = node->next) {
 		bytes += list_object(node, struct session,
 		    doubled)->out.unacked_bytes;
 		if (bytes >= enough)
 			return bytes;
 	}
-	if (!group_subflow_used(g, subflow) || !sched_awake(turns))
+	if (!sched_awake(turns))
 		return bytes;
 	for (size_t i = 0; i < sizeof(lists) / sizeof(*lists); i++) {
 		for (struct list *n = lists[i]->next; n != lists[i] &&
@@ -557,6 +561,15 @@ group_tick(struct group *g, uint64_t now)
 	g->next_scan = now + SCAN_US;
 }
 
+static bool
+has_doubled(const struct session_env *e)
+{
+	for (uint64_t m = e->express; m != 0; m &= m - 1)
+		if (!list_empty(&e->doubled[__builtin_ctzll(m)]))
+			return true;
+	return false;
+}
+
 uint64_t
 group_deadline(const struct group *g)
 {
@@ -570,7 +583,8 @@ group_deadline(const struct group *g)
 		deadline = g->next_scan;
 	if (reinject_deadline(&g->env) < deadline)
 		deadline = reinject_deadline(&g->env);
-	if (g->env.doubled_waits && g->env.doubled_at < deadline)
+	if (g->env.doubled_waits && has_doubled(&g->env) &&
+	    g->env.doubled_at < deadline)
 		deadline = g->env.doubled_at;
 	return deadline;
 }

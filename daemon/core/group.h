@@ -136,7 +136,8 @@ bool group_subflow_suspect(const struct group *, int subflow);
 
 /* Bytes that wait for this subflow's turns and were given to none yet; it stops
  * counting at `enough`. */
-uint64_t group_waiting(const struct group *, int subflow, uint64_t enough);
+uint64_t group_waiting(const struct group *, int subflow, uint64_t enough,
+    uint64_t now);
 
 /* Tell the peer that we will end soon, on every subflow; has the peer said so
  * on any? */

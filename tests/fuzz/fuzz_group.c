@@ -347,7 +347,7 @@ check_silence(const struct world *w)
 				continue;
 			assert(!group_wants(g, number, w->now));
 			assert(!group_subflow_busy(g, number));
-			assert(group_waiting(g, number, 1) == 0);
+			assert(group_waiting(g, number, 1, w->now) == 0);
 		}
 	}
 }

@@ -111,7 +111,8 @@ link_fill(struct world *w, struct link *l, int from, size_t room)
 
 	uint8_t *out = w->scratch + QUEUE - room;
 	bool wants = group_wants(g, l->number[from], w->now);
-	assert(group_waiting(g, l->number[from], 1) == 0 || wants);
+	assert(group_waiting(g, l->number[from], 1, w->now) == 0 ||
+	    wants);
 	size_t n = group_fill(g, l->number[from], out, room, w->now);
 	assert(n <= room && (wants || n == 0));
 	assert(!wants || n > 0 || room < AMPLE);
