@@ -262,8 +262,11 @@ start(struct gateway *g, const struct gateway_options *o, char *error,
     size_t size)
 {
 	/* Before routing, which would be taken from the other one. */
-	if (intercept(g)->nft && !claim(g, error, size))
+	if ((intercept(g)->nft || has_routing(g)) && !claim(g, error, size))
 		return false;
+	/* Of a run that was killed and had another mode. */
+	if (g->claim_fd >= 0 && !has_routing(g))
+		routing_clean();
 	if (direct_set_relays(&g->direct, o->relays, o->nrelays) != 0) {
 		snprintf(error, size, "%s", strerror(ENOMEM));
 		return false;

@@ -114,6 +114,14 @@ start(struct routing *r, char *error, size_t size)
 	return true;
 }
 
+void
+routing_clean(void)
+{
+	struct route_failure failure;
+
+	(void)route_remove(ANSWER_MS, &failure);
+}
+
 struct routing *
 routing_new(struct ev_loop *loop, const struct config *c, char *error,
     size_t size)
@@ -131,6 +139,7 @@ routing_new(struct ev_loop *loop, const struct config *c, char *error,
 	r->settle.data = r;
 	if (start(r, error, size))
 		return r;
+	routing_clean();	/* of one family it may be there */
 	routing_free(r);
 	return NULL;
 }

@@ -23,6 +23,9 @@ struct routing *routing_new(struct ev_loop *, const struct config *,
     char *error, size_t size);
 void routing_free(struct routing *);
 
+/* Remove what a run has left that was killed, as far as that can be done. */
+void routing_clean(void);
+
 /* After a reload; what does not work is logged. */
 void routing_configure(struct routing *, const struct config *);
 

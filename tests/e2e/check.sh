@@ -277,6 +277,23 @@ found "its table is left" check_proxy warning table
 found "its rules are left" check_proxy warning routing IPv4
 found "... of IPv6" check_proxy warning routing IPv6
 check "all of it is gone" cmp -s "$tmp/tables" <(tables)
+start_proxy
+stop proxy KILL
+intercept='mode = redirect interfaces = "lan"'
+proxy_config </dev/null
+found "one that had another mode" check_proxy warning routing IPv6
+intercept='mode = tproxy interfaces = "lan"'
+proxy_config </dev/null
+start_proxy
+stop proxy KILL
+intercept='mode = redirect interfaces = "lan"'
+proxy_config </dev/null
+start_proxy
+check_proxy
+check "starting with another mode removes it, too" item_is none routing
+stop proxy
+intercept='mode = tproxy nft-owner = no interfaces = "lan"'
+proxy_config </dev/null
 
 # ---- routes of somebody else where its own should be ----
 
@@ -304,6 +321,12 @@ check "... and one to a destination" item_is error routing IPv6
 start alone gateway "$rorod" -c "$tmp/proxy.conf"
 check "it does not start with the first" \
     wait_for 10 logged alone "another default route"
+no_rules()
+{
+	! on gateway ip rule | grep -q 0x10000000 &&
+	    ! on gateway ip -6 rule | grep -q 0x10000000
+}
+check "... and leaves no rule, nor of IPv6" wait_for 5 no_rules
 on gateway ip route flush table 2025
 on gateway ip -6 route flush table 2025
 
