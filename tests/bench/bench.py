@@ -94,7 +94,7 @@ QUICK = {
 # Not the five ways, but one of the other things.
 OTHER = {"links": [], "losses": [], "rounds": 0, "gets": {}, "repeats": 0}
 HOPS = {**OTHER, "deadline": 180, "hops": {"rounds": 10, "seconds": 1}}
-PATHS = {**OTHER, "deadline": 600, "paths": {"rounds": 3}}
+PATHS = {**OTHER, "deadline": 1200, "paths": {"rounds": 3}}
 SMALL = {**OTHER, "deadline": 300, "paths": {"times": 40}}
 
 # For tests/e2e/bench.sh: that all of it starts and carries something, on a

@@ -9,7 +9,9 @@ subflow takes is said by `interface` in its path.  Two pairs of daemons run at
 the same time, and downloads through the one and the other take turns, so that
 whatever else this machine does hits both alike:
 
-    paths	a pair that has the first path only, and one that has both
+    paths	a pair that has the first path only, and one that has both; and
+		the same two where both rates and the delay of each path are
+		configured
     small	a pair with redundancy = 0, and one as shipped
 
 Nothing is intercepted: a forward listener stands for that, as the sessions are
@@ -52,7 +54,6 @@ listen = {{ "0.0.0.0:{port}" }}
 peer "hop" {{
 	permit("10.77.3.0/24", "any")
 	key-file = "{key}"
-	{known}
 }}
 """
 PATH = 'path "{device}" {{ interface = "{device}" {known} }}'
@@ -97,21 +98,29 @@ class SecondLink(Link):
         self.process.wait()
 
 
-def configs(lab, port, devices, redundancy="128KiB", known=""):
+def known(link):
+    """What is said of a link whose rate is known."""
+    rate, delay, _ = link
+    return f"rate = {rate // 1000}kbit receive-rate = {rate // 1000}kbit " \
+        f"delay = {delay}ms"
+
+
+def configs(lab, port, paths, redundancy="128KiB"):
+    """`paths`: what is said of the link over each device."""
     values = {"gateway": GATEWAY, "listen": port, "server": SERVER,
               "server_port": SERVER_PORT, "relay": RELAY, "port": port + 1,
-              "key": lab.key, "redundancy": redundancy, "known": known,
-              "paths": "\n\t".join(PATH.format(device=d, known=known)
-                                  for d in devices)}
+              "key": lab.key, "redundancy": redundancy,
+              "paths": "\n\t".join(PATH.format(device=d, known=k)
+                                   for d, k in paths.items())}
     return PROXY_CONFIG.format(**values), RELAY_CONFIG.format(**values)
 
 
 @contextlib.contextmanager
-def pair_running(lab, name, port, devices, *more):
+def pair_running(lab, name, port, paths, redundancy="128KiB"):
     pair = Pair(lab.hosts, name, lab, port)
     try:
-        pair.start(*configs(lab, port, devices, *more),
-                   subflows=4 * len(devices))
+        pair.start(*configs(lab, port, paths, redundancy),
+                   subflows=4 * len(paths))
         yield pair
     finally:
         pair.stop()
@@ -135,6 +144,20 @@ def in_turns(client, ways, size, rounds, results, **record):
         ways.reverse()
 
 
+def run_case(lab, client, name, told, plan, results):
+    """`told`: are the links' rates configured?"""
+    one, two, _ = PATHS[name]
+    first = {"link0": known(one) if told else ""}
+    both = {**first, "link1": known(two) if told else ""}
+    with pair_running(lab, "alone", FIRST_PORT, first), \
+         pair_running(lab, "both", FIRST_PORT + 10, both):
+        ways = [("alone", FIRST_PORT), ("both", FIRST_PORT + 10)]
+        for _, port in ways:                    # warm
+            get(client, port, 2 * MB)
+        in_turns(client, ways, 20 * MB, plan["rounds"], results,
+                 kind="paths", case=name, told=told)
+
+
 def run_paths(lab, client, plan, results):
     second = SecondLink(lab)
     try:
@@ -142,26 +165,18 @@ def run_paths(lab, client, plan, results):
             print(f"  two paths: {name}", flush=True)
             lab.link.set(one[0], one[1], one[2])
             second.set(two[0], two[1], two[2])
-            with pair_running(lab, "alone", FIRST_PORT, ["link0"]), \
-                 pair_running(lab, "both", FIRST_PORT + 10,
-                              ["link0", "link1"]):
-                ways = [("alone", FIRST_PORT), ("both", FIRST_PORT + 10)]
-                for _, port in ways:            # warm
-                    get(client, port, 2 * MB)
-                in_turns(client, ways, 20 * MB, plan["rounds"], results,
-                         kind="paths", case=name)
+            for told in (False, True):
+                run_case(lab, client, name, told, plan, results)
     finally:
         second.stop()
 
 
 def run_small(lab, client, plan, results):
     print("  small objects, once and twice", flush=True)
-    rate, rtt, _ = SMALL
-    known = f"rate = {rate // 1000}kbit delay = {rtt}ms"
+    first = {"link0": known(SMALL)}
     lab.link.set(*SMALL)
-    with pair_running(lab, "once", FIRST_PORT, ["link0"], "0", known), \
-         pair_running(lab, "twice", FIRST_PORT + 10, ["link0"], "128KiB",
-                      known):
+    with pair_running(lab, "once", FIRST_PORT, first, "0"), \
+         pair_running(lab, "twice", FIRST_PORT + 10, first):
         ways = [("once", FIRST_PORT), ("twice", FIRST_PORT + 10)]
         for _, port in ways:
             for size in (1 * MB, 1 * MB, 100 * KB):
@@ -185,10 +200,10 @@ def times_of(records, **what):
             if all(r.get(k) == v for k, v in what.items())}
 
 
-def paths_row(records, name):
+def paths_row(records, name, told):
     one, two, asked = PATHS[name]
-    alone = times_of(records, kind="paths", case=name, way="alone")
-    both = times_of(records, kind="paths", case=name, way="both")
+    alone, both = (times_of(records, kind="paths", case=name, told=told,
+                            way=way) for way in ("alone", "both"))
     if not alone or not both:
         return []
     ratio = statistics.median(alone[n] / both[n] for n in both if n in alone)
@@ -198,7 +213,7 @@ def paths_row(records, name):
                        for r, rtt, loss in (one, two))
     found = f"{ratio:6.2f} of alone" if asked == "alone" \
         else f"{share:6.2f} of the sum"
-    return [f"  {name:18}{links:52}"
+    return [f"  {name:17}{'known' if told else '':6}{links:52}"
             f"{statistics.median(alone.values()):7.2f} s"
             f"{statistics.median(both.values()):7.2f} s {found}"]
 
@@ -215,9 +230,11 @@ def small_row(records, size, way):
 
 def table(records):
     lines = []
-    rows = [row for name in PATHS for row in paths_row(records, name)]
+    rows = [row for name in PATHS for told in (False, True)
+            for row in paths_row(records, name, told)]
     if rows:
-        lines += ["", "20 MB over two paths: the first alone, both; medians",
+        lines += ["", "20 MB over two paths, their rates known or not: the "
+                  "first alone, both; medians",
                   *rows]
     rows = [row for size in (10 * KB, 100 * KB) for way in ("once", "twice")
             for row in small_row(records, size, way)]
