@@ -53,8 +53,8 @@ four_others()	# ports
 	    [ "$(sockets relay established "sport = :$relay_port")" -eq 4 ]
 }
 
-times=5 pause=0.5
-[ -z "${RORO_LONG-}" ] || { times=30 pause=2; }
+times=5 pause=0.5 calm=1
+[ -z "${RORO_LONG-}" ] || { times=30 pause=2 calm=5; }
 
 begin
 far
@@ -68,13 +68,13 @@ victim=$(local_ports | head -n 1)
 mark cut "$(trips 0.5 2)" "1: one of four is reset"
 kill_port "$victim"
 check "it is replaced" wait_for 3 four_others "$victim"
-sleep 1
+sleep $calm
 
 mapfile -t victims < <(local_ports)
 mark cut "$(trips 1 3)" "2: all four are reset"
 kill_port all
 check "they are replaced" wait_for 5 four_others "${victims[@]}"
-sleep 1
+sleep $calm
 
 mapfile -t victims < <(local_ports)
 for ((i = 0; i < times; i++)); do
@@ -83,7 +83,7 @@ for ((i = 0; i < times; i++)); do
 	sleep $pause
 done
 check "they are replaced" wait_for 5 four_others
-sleep 1
+sleep $calm
 
 victim=$(local_ports | tail -n 1)
 hush gateway
@@ -91,7 +91,7 @@ mark cut "$(trips 0.5 2)" "4: one is reset at the proxy's end only"
 kill_port "$victim"
 check "the relay gives its end up" wait_for 5 four_others "$victim"
 unhush gateway
-sleep 1
+sleep $calm
 
 victim=$(local_ports | head -n 1)
 hush relay

@@ -6,7 +6,7 @@
 # (a) to "eth0" of the relay (b).
 #
 #	begin
-#	far --loss 0.5%
+#	far
 #	...
 #	hole ab			# what the proxy sends is lost
 #	hole off
@@ -46,10 +46,10 @@ far_routes()
 	on relay ip -6 route replace fd77:1::/64 via "$proxy6"
 }
 
-far()		# options of the link...
+far()
 {
-	link_between link wan eth0 2 --delay "$((rtt / 2))ms" --loss "$loss%" \
-	    "$@"
+	link_between link wan eth0 2 --rate 20Mbit --delay "$((rtt / 2))ms" \
+	    --loss "$loss%"
 	far_routes
 	echo "    a round trip of $rtt ms, $loss % are lost"
 }

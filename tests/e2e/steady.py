@@ -58,14 +58,14 @@ def write(s, data, seconds):
 def read(s, size):
     """The hash of so many bytes, and the longest pause in them."""
     digest = hashlib.sha256()
-    last = time.monotonic()
+    last = None         # the other end makes its bytes first
     gap = 0
     while size > 0:
         part = s.recv(min(size, 1 << 16))
         now = time.monotonic()
         if not part:
             raise EOFError(f"ends {size} bytes early")
-        gap = max(gap, now - last)
+        gap = max(gap, now - last if last is not None else 0)
         last = now
         digest.update(part)
         size -= len(part)
