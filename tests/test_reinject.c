@@ -289,6 +289,25 @@ answers_go_where_they_arrive_soon(void **state)
 	assert_true(group_wants(f->g, 1, f->now));
 }
 
+/* At once, and not when the next question to the slow one is answered. */
+static void
+when_the_fast_one_is_gone_answers_go_on_the_slow_one(void **state)
+{
+	struct fixture *f = *state;
+	struct session *s = begin(f);
+	uint8_t frame[WIRE_HEADER + 3] = { 0 };
+
+	facts(f, 0, 10 * TRIP, 0);
+	group_detach(f->g, 1, f->now);
+	wire_put_header(frame, &(struct wire_header){ .type = WIRE_DATA,
+	    .size = 3, .connection = session_number(s), .serial = 1 });
+	assert_int_equal(group_take(f->g, 0, frame, sizeof(frame), f->now),
+	    sizeof(frame));
+	fill(f, 0, 20000);	/* that the path is lost */
+	pass(f, ACK_DELAY_US);
+	assert_true(group_wants(f->g, 0, f->now));
+}
+
 static void
 only_so_much_is_sent_twice(void **state)
 {
@@ -360,6 +379,7 @@ main(void)
 		T(with_much_behind_it_a_slow_one_helps),
 		T(what_tcp_has_delivered_is_not_late),
 		T(answers_go_where_they_arrive_soon),
+		T(when_the_fast_one_is_gone_answers_go_on_the_slow_one),
 		T(with_one_subflow_nobody_looks),
 		T(without_facts_a_second_and_three_trips_are_late),
 	};

@@ -275,6 +275,7 @@ group_detach(struct group *g, int subflow, uint64_t now)
 	g->env.express &= ~subflow_bit(subflow);
 	g->env.bulk &= ~subflow_bit(subflow);
 	g->env.carried[subflow] = 0;
+	group_compare(g, now);
 	if (g->env.proxy)
 		tell_lost(g, g->subflows[subflow].path);
 	g->env.metrics.subflows_lost++;
