@@ -370,9 +370,12 @@ put_intercepting(struct answers *a, struct json_object *o)
 	gateway_status(g, &s);
 	intercepting = put_object(a, o, "intercepting");
 	if (has_rules(a)) {
+		char text[160];
+
+		snprintf(text, sizeof(text), "%s%s", gate_reason_text(s.reason),
+		    s.lacks);
 		put_families(a, intercepting, s.families);
-		put_text(a, intercepting, "reason",
-		    gate_reason_text(s.reason));
+		put_text(a, intercepting, "reason", text);
 	} else {
 		put_null(a, intercepting, "families");
 		put_others_reason(a, intercepting, s.reason);

@@ -329,7 +329,12 @@ print_intercepting(struct json_object *intercepting)
 	if (families == NULL) {
 		puts(text(intercepting, "reason"));
 	} else if (length(families) > 0) {
-		print_families(families);
+		const char *but = strchr(text(intercepting, "reason"), ',');
+
+		if (but != NULL)	/* ", IPv6 only: ..." */
+			fputs(but + 2, stdout);
+		else
+			print_families(families);
 		putchar('\n');
 	} else {
 		printf("nothing: %s\n", text(intercepting, "reason"));

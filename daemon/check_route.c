@@ -6,7 +6,6 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include <linux/fib_rules.h>
 #include <linux/if_addr.h>
 #include <linux/rtnetlink.h>
 
@@ -22,12 +21,6 @@ u32_of(const struct nlattr *a)
 	if (mnl_attr_get_payload_len(a) >= sizeof(n))
 		memcpy(&n, mnl_attr_get_payload(a), sizeof(n));
 	return n;
-}
-
-static uint8_t
-u8_of(const struct nlattr *a)
-{
-	return mnl_attr_get_payload_len(a) >= 1 ? mnl_attr_get_u8(a) : 0;
 }
 
 /* The next message of one type, its head of `size` bytes and its attributes. */
@@ -46,93 +39,6 @@ next_message(struct netlink_cursor *c, uint16_t type, void *head, size_t size,
 		return true;
 	}
 	return false;
-}
-
-/* Are connections that come in, and have a mark, perhaps sent elsewhere by a
- * rule with this head?  Not by those that only jump, nor by the kernel's for
- * what is local. */
-static bool
-may_divert(const struct fib_rule_hdr *head)
-{
-	return head->action != FR_ACT_GOTO && head->action != FR_ACT_NOP &&
-	    head->table != RT_TABLE_LOCAL;
-}
-
-/* Nor by those that are for something else, and those that take no default
- * route. */
-static bool
-leaves_tcp_alone(const struct nlattr *a)
-{
-	switch (mnl_attr_get_type(a)) {
-	case FRA_OIFNAME:
-	case FRA_UID_RANGE:
-	case FRA_L3MDEV:
-	case FRA_TUN_ID:
-		return true;
-	case FRA_SUPPRESS_PREFIXLEN:
-		return u32_of(a) != UINT32_MAX;
-	case FRA_IP_PROTO:
-		return u8_of(a) != IPPROTO_TCP;
-	default:
-		return false;
-	}
-}
-
-static void
-read_policy(struct netlink_cursor c, struct check_policy *p)
-{
-	const struct nlattr *a;
-
-	while ((a = netlink_attribute(&c)) != NULL) {
-		if (leaves_tcp_alone(a))
-			p->diverts = false;
-		switch (mnl_attr_get_type(a)) {
-		case FRA_IIFNAME: {
-			size_t len = mnl_attr_get_payload_len(a);
-
-			if (len > sizeof(p->interface) - 1)
-				len = sizeof(p->interface) - 1;
-			memcpy(p->interface, mnl_attr_get_payload(a), len);
-			break;
-		}
-		case FRA_FWMARK:
-			p->mark = u32_of(a);
-			break;
-		case FRA_FWMASK:
-			p->mask = u32_of(a);
-			break;
-		case FRA_TABLE:
-			p->table = u32_of(a);
-			break;
-		case FRA_PRIORITY:
-			p->priority = u32_of(a);
-			break;
-		case FRA_PROTOCOL:
-			p->ours = u8_of(a) == ROUTE_PROTOCOL;
-			break;
-		}
-	}
-}
-
-bool
-check_next_policy(struct netlink_cursor *c, struct check_policy *p)
-{
-	struct netlink_cursor a;
-	struct fib_rule_hdr head;
-
-	*p = (struct check_policy){ 0 };
-	if (!next_message(c, RTM_NEWRULE, &head, sizeof(head), &a))
-		return false;
-	p->table = head.table;
-	p->diverts = may_divert(&head);
-	read_policy(a, p);
-	if (head.action != FR_ACT_TO_TBL)
-		p->table = 0;
-	if (head.flags & FIB_RULE_INVERT) {
-		p->interface[0] = '\0';
-		p->mark = p->mask = 0;
-	}
-	return true;
 }
 
 bool

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What listings of routing say: who sends marked packets to this machine, which
- * addresses are there.  Messages in, values out.
+ * What listings of routing say: which routes and addresses are there (rules:
+ * nft/policy.h).  Messages in, values out.
  */
 #ifndef CHECK_ROUTE_H
 #define CHECK_ROUTE_H
@@ -11,20 +11,6 @@
 
 #include "core/addr.h"
 #include "nft/netlink.h"
-
-/* A rule of routing.  One that says `not` has neither interface nor mark, since
- * it may be for all others. */
-struct check_policy {
-	char interface[16];		/* "": from anywhere */
-	uint32_t mark, mask;		/* 0: whatever it is */
-	uint32_t table;			/* where it looks; 0: it does not */
-	uint32_t priority;
-	bool diverts;			/* what it is for, TCP from outside to
-					 * the Internet among it, ends there */
-	bool ours;			/* rorod made it */
-};
-/* The next one of a listing; false: there is none. */
-bool check_next_policy(struct netlink_cursor *, struct check_policy *);
 
 struct check_route {
 	uint32_t table;

@@ -19,13 +19,14 @@
 
 #include "check_listing.h"
 #include "check_route.h"
+#include "nft/policy.h"
 #include "nft/route.h"
 #include "nft/ruleset.h"
 
 struct policies {
 	struct check *check;
 	bool ipv6;
-	struct check_policy *list;
+	struct policy *list;
 	size_t n;
 	struct check_route *locals;	/* default routes to this machine */
 	size_t nlocals;
@@ -49,7 +50,7 @@ read_policies(struct policies *p)
 {
 	struct check *c = p->check;
 	struct check_listing rules, routes;
-	struct check_policy policy;
+	struct policy policy;
 	struct check_route route;
 	struct netlink_cursor cursor;
 	bool known;
@@ -59,7 +60,7 @@ read_policies(struct policies *p)
 	check_listing(&c->machine, p->ipv6 ? CHECK_LOCAL6 : CHECK_LOCAL4,
 	    &routes);
 	cursor = check_messages(&rules);
-	while (check_next_policy(&cursor, &policy)) {
+	while (policy_next(&cursor, &policy)) {
 		p->list = check_grow(p->list, p->n + 1, sizeof(policy));
 		p->list[p->n++] = policy;
 	}
@@ -96,32 +97,21 @@ delivers(const struct policies *p, uint32_t table)
 	return false;
 }
 
-/* The rule that a packet with our mark from this interface meets; first those
- * that name it.  Where we do not know the interfaces the name is empty, and the
- * first rule has to do. */
-static const struct check_policy *
-policy_of(const struct policies *p, const char *name)
+static struct policy_search
+search(const struct policies *p, const char *name)
 {
-	uint32_t mark = p->check->config->intercept.mark;
-	const struct check_policy *any = NULL;
+	const struct config_intercept *i = &p->check->config->intercept;
 
-	for (size_t i = 0; i < p->n; i++) {
-		const struct check_policy *one = &p->list[i];
-
-		if ((mark & one->mask) != one->mark || one->mark == 0 ||
-		    one->table == 0)
-			continue;
-		if (name[0] == '\0' || strcmp(one->interface, name) == 0)
-			return one;
-		if (one->interface[0] == '\0' && any == NULL)
-			any = one;
-	}
-	return any;
+	/* Where the operator makes rule and route, the table may be another. */
+	return (struct policy_search){ .list = p->list, .n = p->n,
+		.interface = name, .mark = i->mark,
+		.table = i->route ? i->route_table : 0,
+		.priority = i->route_priority };
 }
 
 /* "iif NAME fwmark MARK/MASK lookup TABLE pref PRIORITY"; the caller's. */
 static char *
-rule_text(const char *name, const struct check_policy *p)
+rule_text(const char *name, const struct policy *p)
 {
 	char *word = check_quote(name);
 	char *text = check_format("%s%s%sfwmark 0x%" PRIx32 "/0x%" PRIx32
@@ -149,7 +139,7 @@ static void
 add_rule(const struct policies *p, struct check_item *item, const char *name)
 {
 	const struct config_intercept *i = &p->check->config->intercept;
-	const struct check_policy wanted = { .mark = i->mark, .mask = i->mark,
+	const struct policy wanted = { .mark = i->mark, .mask = i->mark,
 		.table = i->route_table, .priority = i->route_priority };
 	char *text = rule_text(name, &wanted);
 
@@ -171,34 +161,26 @@ minds_marks(const struct check *c, const char *name)
 	return all != 0 || one != 0;
 }
 
-/* A rule that comes before `own`, which delivers here, and takes some of what it
- * is for.  NULL: that is not there, and would be rorod's. */
+/* The daemon lets go of the family as long as it is there. */
 static void
-check_precedence(const struct policies *p, const char *name,
-    const struct check_policy *own)
+check_precedence(const struct policies *p, const char *name)
 {
-	const struct config_intercept *i = &p->check->config->intercept;
-	uint32_t table = own != NULL ? own->table : i->route_table;
-	const struct check_policy *one = p->list, *end = p->list + p->n;
+	const struct policy_search s = search(p, name);
+	const struct policy *one = policy_before(&s);
 	struct check_item *item;
 	char *subject;
 
-	for (; one < end && one != own; one++)
-		if (one->diverts && !one->ours && one->table != table &&
-		    (i->mark & one->mask) == one->mark &&
-		    (one->interface[0] == '\0' ||
-		    strcmp(one->interface, name) == 0))
-			break;
-	if (one == end || one == own ||
-	    (own == NULL && one->priority > i->route_priority))
+	if (one == NULL)
 		return;
 	subject = check_format("%s%s%s", name, name[0] != '\0' ? ", " : "",
 	    family_text(p));
 	item = check_add(&p->check->report, CHECK_WARNING, "routing", subject,
 	    "a rule with priority %" PRIu32 " comes before that for what TPROXY "
 	    "has marked", one->priority);
-	check_why(item, "connections that it leads elsewhere are lost%s",
-	    i->route ? "; route-priority chooses a smaller one" : "");
+	check_why(item, "connections that it leads elsewhere would be lost, so "
+	    "%s is not intercepted while it is there%s", family_text(p),
+	    p->check->config->intercept.route ?
+	    "; route-priority chooses a smaller one" : "");
 	free(subject);
 }
 
@@ -206,12 +188,13 @@ static void
 check_policy(const struct policies *p, const char *name)
 {
 	struct check *c = p->check;
-	const struct check_policy *policy = policy_of(p, name);
+	const struct policy_search s = search(p, name);
+	const struct policy *policy = policy_of(&s);
 	char *subject = check_format("%s%s%s", name, name[0] != '\0' ? ", " :
 	    "", family_text(p));
 	struct check_item *item;
 
-	check_precedence(p, name, policy);
+	check_precedence(p, name);
 	if (policy == NULL) {
 		item = check_add(&c->report, CHECK_ERROR, "routing", subject,
 		    "no rule for what TPROXY has marked");
@@ -248,7 +231,7 @@ check_policy(const struct policies *p, const char *name)
 static void
 check_coming(const struct policies *p, const char *name)
 {
-	check_precedence(p, name, NULL);
+	check_precedence(p, name);
 }
 
 /* What a daemon left that was killed.  Without a table that marks packets it

@@ -22,6 +22,7 @@
 #include "table.h"
 #include "net/log.h"
 #include "nft/bridge.h"
+#include "nft/policy.h"
 
 static_assert(GATE_IPV4 == RULESET_IPV4 && GATE_IPV6 == RULESET_IPV6 &&
     GATE_IPV4 == WIRE_FEATURE_IPV4 && GATE_IPV6 == WIRE_FEATURE_IPV6,
@@ -29,6 +30,7 @@ static_assert(GATE_IPV4 == RULESET_IPV4 && GATE_IPV6 == RULESET_IPV6 &&
 
 #define TICK_S 1.
 #define BEATS_EVERY 2			/* ticks */
+#define ANSWER_MS 200			/* the kernel's, about rules */
 
 struct gateway {
 	struct gateway_options options;
@@ -41,6 +43,7 @@ struct gateway {
 	struct gate gate;
 	bool off;			/* the operator's word */
 	unsigned blocked;		/* families, by bridges */
+	unsigned diverted;		/* by rules of routing */
 	unsigned families;		/* that the table was told to take */
 	int ticks;
 	ev_timer tick;
@@ -62,24 +65,44 @@ beat(struct gateway *g, unsigned families)
 	table_beat(g->table, families);
 }
 
+/* Which family this machine takes from TPROXY, and by what; or "". */
+static const char *
+lacks(const struct gateway *g, unsigned families)
+{
+	unsigned missing = ~families;
+
+	if (missing & g->blocked & GATE_IPV6)
+		return ", IPv4 only: bridge-nf-call-ip6tables keeps TPROXY "
+		    "from working";
+	if (missing & g->diverted & GATE_IPV6)
+		return ", IPv4 only: a rule of routing that comes before "
+		    "TPROXY's leads elsewhere";
+	if (missing & g->blocked & GATE_IPV4)
+		return ", IPv6 only: bridge-nf-call-iptables keeps TPROXY "
+		    "from working";
+	if (missing & g->diverted & GATE_IPV4)
+		return ", IPv6 only: a rule of routing that comes before "
+		    "TPROXY's leads elsewhere";
+	return "";
+}
+
 /* What follows "are intercepted", or "ready". */
 static const char *
-but_not_all(unsigned families, unsigned blocked)
+but_not_all(const struct gateway *g, unsigned families)
 {
+	const char *text = lacks(g, families);
+
+	if (text[0] != '\0')
+		return text;
 	if ((families & GATE_IPV6) == 0)
-		return blocked & GATE_IPV6 ? ", IPv4 only: "
-		    "bridge-nf-call-ip6tables keeps TPROXY from working" :
-		    ", IPv4 only: the relay has no route for IPv6";
+		return ", IPv4 only: the relay has no route for IPv6";
 	if ((families & GATE_IPV4) == 0)
-		return blocked & GATE_IPV4 ? ", IPv6 only: "
-		    "bridge-nf-call-iptables keeps TPROXY from working" :
-		    ", IPv6 only: the relay has no IPv4";
+		return ", IPv6 only: the relay has no IPv4";
 	return "";
 }
 
 static void
-log_gate(enum gate_reason before, const struct gateway *g, unsigned families,
-    unsigned blocked)
+log_gate(enum gate_reason before, const struct gateway *g, unsigned families)
 {
 	static struct log_limit limit = { .burst = 20 };
 	bool ours = g->table != NULL;
@@ -88,7 +111,7 @@ log_gate(enum gate_reason before, const struct gateway *g, unsigned families,
 		log_limited(&limit, LOG_LEVEL_INFO, "gateway: %s%s", ours ?
 		    "new connections are intercepted" :
 		    "ready for what the operator's rules intercept (nft = off)",
-		    but_not_all(families, blocked));
+		    but_not_all(g, families));
 	else if (families == 0 && (before != g->gate.reason ||
 	    g->families != 0))
 		log_limited(&limit, LOG_LEVEL_WARN, "gateway: %s: %s", ours ?
@@ -97,24 +120,39 @@ log_gate(enum gate_reason before, const struct gateway *g, unsigned families,
 		    "(nft = off)", gate_reason_text(g->gate.reason));
 }
 
+/* What on this machine keeps TPROXY from working, now. */
 static void
-look_at_bridges(struct gateway *g)
+look_around(struct gateway *g)
 {
-	g->blocked = intercept(g)->mode != CONFIG_TPROXY ? 0 : bridge_families(
-	    (const char *const *)intercept(g)->interfaces,
-	    intercept(g)->ninterfaces);
+	const struct config_intercept *i = intercept(g);
+	const struct route_plan plan = {
+		.interfaces = (const char *const *)i->interfaces,
+		.ninterfaces = i->ninterfaces,
+		.mark = i->mark, .mask = i->mark,
+		/* The operator's may be another one. */
+		.table = i->route ? i->route_table : 0,
+		.priority = i->route_priority,
+		.ipv4 = true, .ipv6 = true,
+	};
+
+	g->blocked = g->diverted = 0;
+	if (i->mode != CONFIG_TPROXY)
+		return;
+	g->blocked = bridge_families(plan.interfaces, plan.ninterfaces);
+	g->diverted = policy_families(&plan, ANSWER_MS);
 }
 
 void
 gateway_look(struct gateway *g)
 {
-	struct gate_input in = { .off = g->off, .blocked = g->blocked };
+	struct gate_input in = { .off = g->off, .blocked = g->blocked,
+		.diverted = g->diverted };
 	enum gate_reason before = g->gate.reason;
 	unsigned families;
 
 	g->options.on_look(g->options.user, &in);
 	families = gate_update(&g->gate, &in, clock_us());
-	log_gate(before, g, families, in.blocked);
+	log_gate(before, g, families);
 	if (g->table == NULL)
 		g->families = families;
 	else if (families != g->families)
@@ -131,7 +169,7 @@ on_tick(struct ev_loop *loop, ev_timer *w, int revents)
 	g->ticks++;
 	if (g->claim_fd >= 0)
 		instance_answer(g->claim_fd);
-	look_at_bridges(g);
+	look_around(g);
 	gateway_look(g);
 	/* While the gate is closed there is nothing to keep alive, but somebody
 	 * may have removed the table. */
@@ -225,6 +263,7 @@ gateway_status(const struct gateway *g, struct gateway_status *s)
 		.rules = g->table != NULL && table_is_there(g->table),
 		.families = g->families,
 		.reason = g->gate.reason,
+		.lacks = g->families == 0 ? "" : lacks(g, g->families),
 		.refused = g->refused.count,
 	};
 }
@@ -257,6 +296,12 @@ claim(struct gateway *g, char *error, size_t size)
 	return true;
 }
 
+static void
+on_rules(void *user)
+{
+	gateway_look_soon(user);
+}
+
 static bool
 start(struct gateway *g, const struct gateway_options *o, char *error,
     size_t size)
@@ -272,8 +317,9 @@ start(struct gateway *g, const struct gateway_options *o, char *error,
 		return false;
 	}
 	/* Routing first: a packet that has a socket and no route is lost. */
-	if (has_routing(g) && (g->routing = routing_new(o->loop, o->config,
-	    error, size)) == NULL)
+	if (has_routing(g) && (g->routing = routing_new(&(struct routing_options){
+	    .loop = o->loop, .config = o->config, .on_rules = on_rules,
+	    .user = g }, error, size)) == NULL)
 		return false;
 	if (!intercept(g)->nft)
 		return true;
@@ -306,7 +352,7 @@ gateway_new(const struct gateway_options *o, char *error, size_t size)
 		gateway_free(g);
 		return NULL;
 	}
-	look_at_bridges(g);
+	look_around(g);
 	ev_timer_set(&g->tick, TICK_S, TICK_S);
 	ev_timer_start(o->loop, &g->tick);
 	return g;

@@ -74,6 +74,8 @@ struct gateway_status {
 	bool rules;			/* they are ours, and there */
 	unsigned families;		/* that are intercepted (gate.h) */
 	enum gate_reason reason;	/* why none is */
+	const char *lacks;		/* ", IPv6 only: ..." where this machine
+					 * is in the way of one; else "" */
 	uint64_t refused;		/* told to gateway_refused(), in all */
 };
 void gateway_status(const struct gateway *, struct gateway_status *);

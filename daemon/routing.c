@@ -16,10 +16,9 @@
 #define SETTLE_S 1.			/* not more often than that */
 
 struct routing {
-	struct ev_loop *loop;
-	const struct config *config;
+	struct routing_options options;
 	int watch_fd;			/* -1: not yet */
-	bool unsettled;			/* something has changed */
+	unsigned changed;		/* WATCH_*, since the last look */
 	ev_timer settle;
 	ev_io watch;
 };
@@ -27,7 +26,7 @@ struct routing {
 static int
 install(struct routing *r, struct route_failure *failure)
 {
-	const struct config_intercept *c = &r->config->intercept;
+	const struct config_intercept *c = &r->options.config->intercept;
 	struct route_plan plan = {
 		.interfaces = (const char *const *)c->interfaces,
 		.ninterfaces = c->ninterfaces,
@@ -53,12 +52,16 @@ settle(struct routing *r)
 	static struct log_limit limit = { .burst = 3 };
 	struct route_failure failure;
 
-	r->unsettled = false;
+	unsigned changed = r->changed;
+
+	r->changed = 0;
 	if (install(r, &failure) != 0)
 		log_limited(&limit, LOG_LEVEL_WARN, "gateway: %s",
 		    failure.text);
+	if (changed & WATCH_RULES)
+		r->options.on_rules(r->options.user);
 	ev_timer_set(&r->settle, SETTLE_S, 0.);
-	ev_timer_start(r->loop, &r->settle);
+	ev_timer_start(r->options.loop, &r->settle);
 }
 
 static void
@@ -68,7 +71,7 @@ on_settled(struct ev_loop *loop, ev_timer *w, int revents)
 
 	(void)loop;
 	(void)revents;
-	if (r->unsettled)
+	if (r->changed != 0)
 		settle(r);
 }
 
@@ -88,7 +91,7 @@ on_watch(struct ev_loop *loop, ev_io *w, int revents)
 	}
 	if (changed == 0)
 		return;
-	r->unsettled = true;
+	r->changed |= changed;
 	if (!ev_is_active(&r->settle))
 		settle(r);
 }
@@ -110,7 +113,7 @@ start(struct routing *r, char *error, size_t size)
 	}
 	ev_io_init(&r->watch, on_watch, r->watch_fd, EV_READ);
 	r->watch.data = r;
-	ev_io_start(r->loop, &r->watch);
+	ev_io_start(r->options.loop, &r->watch);
 	return true;
 }
 
@@ -123,8 +126,7 @@ routing_clean(void)
 }
 
 struct routing *
-routing_new(struct ev_loop *loop, const struct config *c, char *error,
-    size_t size)
+routing_new(const struct routing_options *o, char *error, size_t size)
 {
 	struct routing *r = calloc(1, sizeof(*r));
 
@@ -132,8 +134,7 @@ routing_new(struct ev_loop *loop, const struct config *c, char *error,
 		snprintf(error, size, "%s", strerror(ENOMEM));
 		return NULL;
 	}
-	r->loop = loop;
-	r->config = c;
+	r->options = *o;
 	r->watch_fd = -1;
 	ev_init(&r->settle, on_settled);
 	r->settle.data = r;
@@ -151,9 +152,9 @@ routing_free(struct routing *r)
 
 	if (r == NULL)
 		return;
-	ev_timer_stop(r->loop, &r->settle);
+	ev_timer_stop(r->options.loop, &r->settle);
 	if (r->watch_fd != -1) {
-		ev_io_stop(r->loop, &r->watch);
+		ev_io_stop(r->options.loop, &r->watch);
 		close(r->watch_fd);
 		if (route_remove(ANSWER_MS, &failure) != 0)
 			log_warn("gateway: %s", failure.text);
@@ -166,7 +167,7 @@ routing_configure(struct routing *r, const struct config *c)
 {
 	struct route_failure failure;
 
-	r->config = c;
+	r->options.config = c;
 	if (install(r, &failure) != 0)
 		log_warn("gateway: %s", failure.text);
 }

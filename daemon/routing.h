@@ -16,11 +16,18 @@
 
 struct routing;
 
+struct routing_options {
+	struct ev_loop *loop;
+	const struct config *config;
+	void (*on_rules)(void *user);	/* somebody has changed rules */
+	void *user;
+};
+
 /* They are there when this returns, and the configuration's intercept section
  * stays until routing_configure().  NULL with one sentence in the `size` bytes
  * at `error`.  routing_free() removes them and accepts NULL. */
-struct routing *routing_new(struct ev_loop *, const struct config *,
-    char *error, size_t size);
+struct routing *routing_new(const struct routing_options *, char *error,
+    size_t size);
 void routing_free(struct routing *);
 
 /* Remove what a run has left that was killed, as far as that can be done. */

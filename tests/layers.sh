@@ -78,8 +78,7 @@ extra_headers()
 	check_offload.c) echo sys/wait.h ;;
 	check_print.c) echo json-c/json.h ;;
 	check_route.c)
-		echo libmnl/libmnl.h linux/fib_rules.h linux/if_addr.h \
-		    linux/rtnetlink.h ;;
+		echo libmnl/libmnl.h linux/if_addr.h linux/rtnetlink.h ;;
 	check_set.c) echo libmnl/libmnl.h linux/netfilter/nf_tables.h ;;
 	esac
 }

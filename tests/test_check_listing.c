@@ -18,6 +18,7 @@
 #include "check_nft.h"
 #include "check_report.h"
 #include "check_route.h"
+#include "nft/policy.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -174,9 +175,9 @@ the_rule_of_fw4_is_about_everything(void **state)
 
 /* The next one that has a mark. */
 static bool
-next_marked(struct netlink_cursor *c, struct check_policy *p)
+next_marked(struct netlink_cursor *c, struct policy *p)
 {
-	while (check_next_policy(c, p))
+	while (policy_next(c, p))
 		if (p->mark != 0)
 			return true;
 	return false;
@@ -187,7 +188,7 @@ rules_for_marks_are_found(void **state)
 {
 	struct check_listing l = recorded("gateway", CHECK_POLICY4);
 	struct netlink_cursor c = check_messages(&l);
-	struct check_policy p;
+	struct policy p;
 
 	(void)state;
 	assert_true(next_marked(&c, &p));
@@ -208,7 +209,7 @@ rules_for_marks_are_found(void **state)
 	assert_false(next_marked(&c, &p));
 	/* The kernel's own for local addresses is none that leads elsewhere. */
 	c = check_messages(&l);
-	assert_true(check_next_policy(&c, &p));
+	assert_true(policy_next(&c, &p));
 	assert_int_equal(p.priority, 0);
 	assert_false(p.diverts);
 	check_free_listing(&l);
@@ -289,7 +290,7 @@ a_listing_can_end_anywhere(void **state)
 			struct check_table t;
 			struct check_rule r;
 			struct check_flowtable f;
-			struct check_policy p;
+			struct policy p;
 			struct check_route route;
 			struct check_address a;
 
@@ -301,7 +302,7 @@ a_listing_can_end_anywhere(void **state)
 				continue;
 			for (c = all; check_next_flowtable(&c, &f);)
 				continue;
-			for (c = all; check_next_policy(&c, &p);)
+			for (c = all; policy_next(&c, &p);)
 				continue;
 			for (c = all; check_next_route(&c, &route);)
 				continue;

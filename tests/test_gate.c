@@ -71,6 +71,23 @@ it_opens_only_for_what_bridges_leave(void **state)
 }
 
 static void
+it_opens_only_for_what_rules_of_routing_leave(void **state)
+{
+	(void)state;
+	in.diverted = GATE_IPV4;
+	assert_int_equal(look(), GATE_IPV6);
+	assert_int_equal(gate.reason, GATE_OPEN);
+	in.blocked = GATE_IPV6;
+	assert_int_equal(look(), 0);
+	assert_int_equal(gate.reason, GATE_DIVERTED);
+	in.diverted = BOTH;
+	assert_int_equal(look(), 0);
+	assert_int_equal(gate.reason, GATE_DIVERTED);
+	in.diverted = in.blocked = 0;
+	assert_int_equal(look(), BOTH);
+}
+
+static void
 the_operator_and_the_end_close_it_at_once(void **state)
 {
 	(void)state;
@@ -196,6 +213,7 @@ main(void)
 		TEST(it_is_closed_until_a_relay_is_up),
 		TEST(it_opens_only_for_what_the_relay_reaches),
 		TEST(it_opens_only_for_what_bridges_leave),
+		TEST(it_opens_only_for_what_rules_of_routing_leave),
 		TEST(the_operator_and_the_end_close_it_at_once),
 		TEST(a_relay_that_comes_and_goes_is_believed_later_each_time),
 		TEST(a_relay_that_stayed_is_believed_soon_again),

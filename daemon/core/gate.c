@@ -16,6 +16,8 @@ static const char *const reason_texts[] = {
 	[GATE_RELAY_FULL] = "the relay takes no more sessions",
 	[GATE_NO_FAMILY] = "the relay has neither IPv4 nor IPv6",
 	[GATE_BRIDGE] = "bridge-nf-call-iptables keeps TPROXY from working",
+	[GATE_DIVERTED] = "a rule of routing that comes before TPROXY's "
+	    "leads elsewhere",
 };
 
 static_assert(LENGTH(reason_texts) == GATE_NREASONS, "a text for each");
@@ -73,6 +75,8 @@ reason(const struct gate *g, const struct gate_input *in, uint64_t now_us)
 		return GATE_NO_FAMILY;
 	if ((in->relay_families & ~in->blocked) == 0)
 		return GATE_BRIDGE;
+	if ((in->relay_families & ~(in->blocked | in->diverted)) == 0)
+		return GATE_DIVERTED;
 	return GATE_OPEN;
 }
 
@@ -85,7 +89,8 @@ gate_update(struct gate *g, const struct gate_input *in, uint64_t now_us)
 	g->memory_full = gate_is_full(g->memory_full, in->held_bytes,
 	    in->limit_bytes);
 	g->reason = reason(g, in, now_us);
-	return g->reason == GATE_OPEN ? in->relay_families & ~in->blocked : 0;
+	return g->reason == GATE_OPEN ? in->relay_families &
+	    ~(in->blocked | in->diverted) : 0;
 }
 
 const char *

@@ -35,6 +35,7 @@ enum gate_reason {
 	GATE_RELAY_FULL,		/* no relay takes more sessions */
 	GATE_NO_FAMILY,			/* the relay reaches none */
 	GATE_BRIDGE,			/* `blocked` are all that it does */
+	GATE_DIVERTED,			/* they are all `diverted` or blocked */
 	GATE_NREASONS,
 };
 
@@ -46,6 +47,8 @@ struct gate_input {
 	unsigned relay_families;	/* that the relay reaches */
 	unsigned blocked;		/* that a bridge takes away from TPROXY
 					 * (nft/bridge.h) */
+	unsigned diverted;		/* that a rule of routing does
+					 * (nft/policy.h) */
 	uint64_t sessions, max_sessions;
 	uint64_t held_bytes, limit_bytes;
 };

@@ -14,6 +14,7 @@
 #include "check_report.h"
 #include "check_route.h"
 #include "check_text.h"
+#include "nft/policy.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 
@@ -134,11 +135,11 @@ static void
 read_routes(struct netlink_cursor all)
 {
 	struct netlink_cursor c;
-	struct check_policy p;
+	struct policy p;
 	struct check_route r;
 	struct check_address a;
 
-	for (c = all; check_next_policy(&c, &p);)
+	for (c = all; policy_next(&c, &p);)
 		assert(strlen(p.interface) < sizeof(p.interface));
 	for (c = all; check_next_route(&c, &r);)
 		continue;
