@@ -16,6 +16,7 @@
 #include "net/log.h"
 
 #define REST_S 1.		/* when descriptors have run out */
+#define DRAIN_MAX 64		/* calls: more than a socket's buffer */
 
 struct visitor {
 	struct control *control;
@@ -55,6 +56,18 @@ update(struct control *c)
 		ev_io_stop(c->options.loop, &c->io);
 }
 
+/* What a stream's end closes with data unread, the other end loses, and what we
+ * have sent with it.  As much as the socket holds; who sends more is reset. */
+static void
+drain(const struct visitor *v)
+{
+	char rest[REQUEST_MAX];
+
+	for (int i = 0; i < DRAIN_MAX; i++)
+		if (recv(v->fd, rest, sizeof(rest), 0) <= 0)
+			return;
+}
+
 static void
 dismiss(struct visitor *v)
 {
@@ -64,6 +77,7 @@ dismiss(struct visitor *v)
 		return;
 	ev_io_stop(loop, &v->io);
 	ev_timer_stop(loop, &v->timer);
+	drain(v);
 	close(v->fd);
 	v->fd = -1;
 	free(v->answer);

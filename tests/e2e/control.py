@@ -115,6 +115,8 @@ def nonsense(path):
 def a_long_line(path):
     assert "error" in document(asked(path, b"x" * 4095 + b"\n"))
     assert "error" in document(asked(path, b"x" * 4096))
+    assert "error" in document(asked(path, b"x" * 4097))
+    assert "error" in document(asked(path, b"x" * 8192 + b"\n"))
     data = asked(path, b"x" * (1 << 20) + b"\n")
     assert data == b"" or "error" in document(data)
 
