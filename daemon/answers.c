@@ -491,6 +491,9 @@ bypass_error(int error)
 		return "it is not in the list";
 	case -ENOSPC:
 		return "the list is full";
+	case -ESTALE:
+		return "somebody has changed the daemon's table, and it cannot "
+		    "be mended now";
 	default:
 		return strerror(-error);
 	}

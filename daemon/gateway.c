@@ -221,6 +221,19 @@ gateway_switch(struct gateway *g, bool on)
 	gateway_look(g);
 }
 
+/* Where the table has just been removed it is made anew, with the list. */
+static int
+update_bypass(struct gateway *g)
+{
+	int error = table_update_bypass(g->table);
+
+	if (error != -ENOENT)
+		return error;
+	beat(g, g->families);
+	error = table_update_bypass(g->table);
+	return error == -ENOENT ? -ESTALE : error;
+}
+
 int
 gateway_bypass_add(struct gateway *g, const struct addr_prefix *p)
 {
@@ -230,7 +243,7 @@ gateway_bypass_add(struct gateway *g, const struct addr_prefix *p)
 		return -EOPNOTSUPP;
 	if ((error = direct_add(&g->direct, p)) != 0)
 		return error;
-	if ((error = table_update_bypass(g->table)) != 0)
+	if ((error = update_bypass(g)) != 0)
 		(void)direct_del(&g->direct, p);
 	return error;
 }
@@ -245,7 +258,7 @@ gateway_bypass_del(struct gateway *g, const struct addr_prefix *p)
 		return -EOPNOTSUPP;
 	if ((error = direct_del(&g->direct, p)) != 0)
 		return error;
-	if ((error = table_update_bypass(g->table)) != 0)
+	if ((error = update_bypass(g)) != 0)
 		(void)direct_add(&g->direct, &was);
 	return error;
 }

@@ -11,6 +11,7 @@
 begin
 helper=${srcdir:-.}/tests/e2e/meddle.py
 number=0
+control=$tmp/run
 
 # Connections that somebody meddles with.
 keep()		# busy|idle|reset
@@ -125,6 +126,25 @@ meddle()	# what, command...
 	kept "those that were open go on"
 }
 
+# An operator's list while there is no table.
+bypassed()
+{
+	local command
+	for command in add del; do
+		kill -STOP "$(pid_of proxy)"
+		on gateway nft delete table inet ro-ro-tcp
+		"$roroctl" bypass -s "$control/proxy.sock" $command \
+		    192.0.2.0/24 >"$tmp/$command.log" 2>&1 &
+		sleep 0.2	# it has asked
+		kill -CONT "$(pid_of proxy)"
+		wait $!
+		check "$mode: bypass $command works without the table" \
+		    [ $? -eq 0 ]
+		cat "$tmp/$command.log"
+		check "$mode: which is there again" wait_for 5 whole
+	done
+}
+
 # One that everybody can remove.
 not_owned()
 {
@@ -133,6 +153,7 @@ not_owned()
 	meddle "its rules are" nft flush table inet ro-ro-tcp
 	meddle "so is everything" nft flush ruleset
 	meddle "a firewall is loaded" nft -f "$tmp/firewall.nft"
+	bypassed
 	if [ "$mode" = tproxy ]; then
 		meddle "the routing is removed" sh -c "ip rule del pref 100
 		    ip -6 rule del pref 100
