@@ -68,20 +68,21 @@ parse(int n, char *const arguments[], struct options *o)
 	return optind == n + 1;
 }
 
-/* It takes a request and says nothing. */
-static bool
-hangs(const struct check *c)
+/* What the daemon says of itself, the caller's.  NULL: nothing; *hangs: it takes
+ * a request and does not answer. */
+static char *
+ask(const struct check *c, bool *hangs)
 {
 	const char *socket = c->config != NULL ? c->config->control : NULL;
 	char *answer;
-	bool silent;
 
-	if (socket == NULL || check_is_recorded(&c->machine))
-		return false;
+	*hangs = false;
+	if (c->daemon.pid == 0 || socket == NULL ||
+	    check_is_recorded(&c->machine))
+		return NULL;
 	answer = visit(socket, "status\n", PATIENCE_S);
-	silent = answer == NULL && errno == ETIMEDOUT;
-	free(answer);
-	return silent;
+	*hangs = answer == NULL && errno == ETIMEDOUT;
+	return answer;
 }
 
 static void
@@ -89,13 +90,22 @@ check_running(struct check *c)
 {
 	static const char name[] = "daemon";
 	struct check_item *item;
+	bool hangs;
+	char *answer = ask(c, &hangs);
+	char *closed = answer != NULL ? check_closed(answer) : NULL;
 
-	if (c->daemon.pid != 0 && hangs(c)) {
+	free(answer);
+	if (hangs) {
 		item = check_add(&c->report, CHECK_ERROR, name, NULL,
 		    "rorod runs as process %ld and does not answer",
 		    c->daemon.pid);
 		check_why(item, "it hangs, and so does what it carries");
 		check_restart(c, item);
+	} else if (closed != NULL) {
+		item = check_add(&c->report, CHECK_WARNING, name, NULL,
+		    "rorod runs as process %ld, and intercepts nothing: %s",
+		    c->daemon.pid, closed);
+		check_why(item, "new connections go directly");
 	} else if (c->daemon.pid != 0)
 		check_add(&c->report, CHECK_OK, name, NULL,
 		    "rorod runs as process %ld", c->daemon.pid);
@@ -106,6 +116,7 @@ check_running(struct check *c)
 	else
 		check_add(&c->report, CHECK_OK, name, NULL,
 		    "rorod does not run");
+	free(closed);
 }
 
 static void

@@ -97,4 +97,8 @@ void check_relays(struct check *);
 void check_way_back(struct check *, const struct config_path *,
     const struct addr *relay);
 
+/* Of the daemon's answer to `status`: why it intercepts nothing now, the
+ * caller's; NULL: it does, or has no rules of its own. */
+char *check_closed(const char *answer);
+
 #endif

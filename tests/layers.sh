@@ -76,7 +76,7 @@ extra_headers()
 		    linux/netfilter/nf_tables_compat.h \
 		    linux/netfilter/nfnetlink.h linux/netfilter/xt_TPROXY.h ;;
 	check_offload.c) echo sys/wait.h ;;
-	check_print.c) echo json-c/json.h ;;
+	check_answer.c | check_print.c) echo json-c/json.h ;;
 	check_route.c)
 		echo libmnl/libmnl.h linux/if_addr.h linux/rtnetlink.h ;;
 	check_set.c) echo libmnl/libmnl.h linux/netfilter/nf_tables.h ;;

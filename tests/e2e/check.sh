@@ -366,8 +366,14 @@ done
 control=$tmp/run
 proxy_config </dev/null
 start_proxy
+wait_for 10 intercepting ipv4 || fail "it does not intercept"
 check_proxy
 check "a daemon that answers is well" item_is ok daemon
+"$roroctl" intercept off -s "$control/proxy.sock" >/dev/null
+check_proxy
+check "one that was switched off is not" item_is warning daemon
+check "... and why" grep -q "intercepts nothing: switched off" "$tmp/check.json"
+"$roroctl" intercept on -s "$control/proxy.sock" >/dev/null
 kill -STOP "$(pid_of proxy)"
 check_proxy
 check "one that does not, hangs" item_is error daemon
