@@ -382,7 +382,22 @@ forwarded()
 }
 check "it works" forwarded
 check "without an error" not grep "^error:" "$tmp/proxy.log"
+stop proxy
+
+# ---- an ordinary user who has CAP_NET_ADMIN and nothing else from the start ----
+
+intercept='mode = tproxy interfaces = "lan"'
+proxy_config </dev/null
+sed -i "s|\"[^\"]*proxy\\.key\"|\"$tmp/own.key\"|" "$tmp/proxy.conf"
+: >"$tmp/proxy.log"
+start proxy gateway setpriv --reuid "$uid" --regid "$gid" --clear-groups \
+    --inh-caps +net_admin --ambient-caps +net_admin \
+    --bounding-set -all,+net_admin "$tmp/rorod" -c "$tmp/proxy.conf"
+wait_for 10 connected || give_up "a user's proxy for TPROXY does not start"
+check "CAP_NET_ADMIN is enough to intercept" wait_for 10 intercepting ipv4
+check "without an error, either" not grep "^error:" "$tmp/proxy.log"
 end_daemons
+intercept=
 
 refused()	# text, line of the configuration, command...
 {
