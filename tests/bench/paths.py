@@ -31,6 +31,7 @@ FIRST_PORT = 9100
 KB, MB = 1000, 1000 * 1000
 LIMIT_S = 60
 IDLE_S = 0.3
+SETTLE_S, STEADY_S = 5, 15     # of a download that does not end
 
 PROXY_CONFIG = """
 role = proxy
@@ -58,8 +59,9 @@ peer "hop" {{
 """
 PATH = 'path "{device}" {{ interface = "{device}" {known} }}'
 
-# name: the first link and the second (bit/s, ms, percent), and what is asked:
-# at least this share of the first alone, or of the sum of both rates.
+# name: the first link and the second (bit/s, ms, percent), and what is asked: how
+# a download compares with one over the first alone, or the rate that it gets to
+# with the sum of both links' rates (of which headers take 4 %).
 PATHS = {
     "beside 1 Mbit/s": ((20 * MB, 600, 0), (1 * MB, 600, 0), "alone"),
     "beside 900 ms": ((20 * MB, 600, 0), (20 * MB, 900, 0), "alone"),
@@ -146,7 +148,7 @@ def in_turns(client, ways, size, rounds, results, **record):
 
 def run_case(lab, client, name, told, plan, results):
     """`told`: are the links' rates configured?"""
-    one, two, _ = PATHS[name]
+    one, two, asked = PATHS[name]
     first = {"link0": known(one) if told else ""}
     both = {**first, "link1": known(two) if told else ""}
     with pair_running(lab, "alone", FIRST_PORT, first), \
@@ -156,6 +158,10 @@ def run_case(lab, client, name, told, plan, results):
             get(client, port, 2 * MB)
         in_turns(client, ways, 20 * MB, plan["rounds"], results,
                  kind="paths", case=name, told=told)
+        if asked == "sum":
+            result = client.do(do="sink", host=GATEWAY, port=FIRST_PORT + 10,
+                               settle=SETTLE_S, seconds=STEADY_S)
+            results.add(kind="steady", case=name, told=told, **result)
 
 
 def run_paths(lab, client, plan, results):
@@ -207,8 +213,10 @@ def paths_row(records, name, told):
     if not alone or not both:
         return []
     ratio = statistics.median(alone[n] / both[n] for n in both if n in alone)
-    rate = statistics.median(20 * MB * 8 / s / 1e6 for s in both.values())
-    share = rate * 1e6 / (one[0] + two[0])
+    steady = [r["bytes"] * 8 / r["seconds"] for r in records
+              if r["kind"] == "steady" and r["case"] == name and
+              r["told"] == told]
+    share = sum(steady) / (one[0] + two[0])
     links = " + ".join(f"{r / MB:g} Mbit/s, {rtt} ms, {loss} %"
                        for r, rtt, loss in (one, two))
     found = f"{ratio:6.2f} of alone" if asked == "alone" \
