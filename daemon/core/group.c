@@ -49,7 +49,7 @@ group_new(const struct group_options *o)
 	list_init(&e->busy);
 	list_init(&e->late);
 	list_init(&e->tails);
-	e->copy_credit = REINJECT_BURST;
+	reinject_compare(e);
 	list_init(&e->opening);
 	list_init(&e->dead);
 	g->max_sessions = o->max_sessions;
@@ -133,6 +133,7 @@ group_compare(struct group *g, uint64_t now)
 
 	e->uneven = worth_uneven(e, now);
 	e->prompt = worth_prompt(e, now);
+	reinject_compare(e);
 	e->longest_us = e->rtt_us;
 	for (uint64_t m = e->express | e->bulk; m != 0; m &= m - 1) {
 		uint64_t trip = e->health[__builtin_ctzll(m)].trip_us;

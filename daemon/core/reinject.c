@@ -20,6 +20,8 @@
 #define UNKNOWN_US UINT64_C(1000000)	/* without facts, and three trips */
 #define GAIN_US UINT64_C(20000)		/* what arrives so much earlier is
 					 * worth a copy */
+#define BURST_US UINT64_C(500000)	/* of their rates, or a round trip */
+#define SECOND_US UINT64_C(1000000)
 #define SESSIONS 32			/* looked at in one turn */
 #define STEPS 256			/* items of each */
 
@@ -57,8 +59,33 @@ reinject_sent(struct session_env *env, struct datagram *d, int subflow,
 		return;
 	d->first = d->on;
 	env->copy_credit += d->len / REINJECT_SHARE;
-	if (env->copy_credit > REINJECT_BURST)
-		env->copy_credit = REINJECT_BURST;
+	if (env->copy_credit > env->copy_burst)
+		env->copy_credit = env->copy_burst;
+}
+
+/* What is no more than a burst on a fast link takes a slow one half a minute.  Of
+ * one that turns out to be faster, the rest is given then. */
+void
+reinject_compare(struct session_env *env)
+{
+	uint64_t bytes = 0;
+
+	for (uint64_t m = env->express | env->bulk; m != 0; m &= m - 1) {
+		const struct group_facts *f =
+		    &env->health[__builtin_ctzll(m)].facts;
+		uint32_t trip = f->rtt_min_us != 0 ? f->rtt_min_us : f->rtt_us;
+
+		bytes += f->rate_bytes_s *
+		    (trip > BURST_US ? trip : BURST_US) / SECOND_US;
+	}
+	if (bytes < REINJECT_BURST_MIN)
+		bytes = REINJECT_BURST_MIN;
+	if (bytes > REINJECT_BURST)
+		bytes = REINJECT_BURST;
+	if (bytes <= env->copy_burst)
+		return;
+	env->copy_credit += bytes - env->copy_burst;
+	env->copy_burst = bytes;
 }
 
 /* Has its last copy arrived, as far as TCP knows?  Then only its acknowledgement

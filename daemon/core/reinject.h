@@ -22,11 +22,17 @@
 #include "session_private.h"
 
 #define REINJECT_SHARE 8		/* one byte of so many, */
-#define REINJECT_BURST (1024 * 1024)	/* and so many at once */
+#define REINJECT_BURST (1024 * 1024)	/* and at once what the subflows carry
+					 * in half a second or a round trip, up
+					 * to this */
+#define REINJECT_BURST_MIN (2 * WIRE_DATA_MAX)
 
 /* An item was written to a subflow, whose queue is as it was before. */
 void reinject_sent(struct session_env *, struct datagram *, int subflow,
     bool again, uint64_t now);
+
+/* What the subflows in use can hold may have changed. */
+void reinject_compare(struct session_env *);
 
 /* Which sessions are late?  To be called at reinject_deadline(), GROUP_NEVER if
  * there is no need. */

@@ -66,7 +66,8 @@ struct session_env {
 	bool doubled_waits;		/* for that time */
 	uint32_t redundancy;		/* first bytes of a burst sent twice */
 	struct bucket redundant;	/* bytes of it, of all sessions */
-	uint64_t copy_credit;		/* bytes that may be sent again */
+	uint64_t copy_credit;		/* bytes that may be sent again, */
+	uint64_t copy_burst;		/* at most */
 	uint64_t copy_scan;		/* when `late` is looked after */
 	bool uneven;			/* some subflows take much longer */
 	uint64_t prompt;		/* those in use that do not */
