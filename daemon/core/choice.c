@@ -68,7 +68,7 @@ static int
 by_weight(struct choice *c, uint32_t candidates)
 {
 	int64_t total = 0;
-	int best = -1;
+	int best = __builtin_ctz(candidates);
 
 	for (size_t i = 0; i < c->n; i++) {
 		/* Those without weight are among themselves. */
@@ -79,8 +79,7 @@ by_weight(struct choice *c, uint32_t candidates)
 			continue;
 		c->relays[i].credit += weight;
 		total += weight;
-		if (best == -1 ||
-		    c->relays[i].credit > c->relays[best].credit)
+		if (c->relays[i].credit > c->relays[best].credit)
 			best = (int)i;
 	}
 	c->relays[best].credit -= total;

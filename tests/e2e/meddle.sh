@@ -99,10 +99,11 @@ start_with()	# no|yes
 # Nobody can do much to a table with an owner.
 owned()
 {
-	local i
+	local _
+
 	start_with yes
 	keep busy
-	for i in 1 2 3; do
+	for _ in 1 2 3; do
 		on gateway nft flush ruleset
 		load_firewall
 	done

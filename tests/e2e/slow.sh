@@ -52,7 +52,8 @@ note_descriptors
 
 start client client python3 "$steady" run "$server4" 1100 $((still + 2)) $rate
 start other client python3 "$steady" run "$server4" 1101 $((still + 2)) $rate
-wait_for 30 moves 1100 && wait_for 30 moves 1101 || give_up "nothing moves"
+wait_for 30 moves 1100 || give_up "nothing moves"
+wait_for 30 moves 1101 || give_up "nothing moves"
 # shellcheck disable=SC2034	# by their names
 proxy_kib=$(resident proxy) relay_kib=$(resident relay)
 kill -STOP "$(pid_of client)" "$(pid_of two)"
