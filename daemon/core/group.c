@@ -134,12 +134,18 @@ group_compare(struct group *g, uint64_t now)
 	e->uneven = worth_uneven(e, now);
 	e->prompt = worth_prompt(e, now);
 	reinject_compare(e);
+	e->timely = worth_timely(e, now);
+	e->soonest_us = worth_soonest_us(e, now);
 	e->longest_us = e->rtt_us;
+	e->shortest_us = 0;
 	for (uint64_t m = e->express | e->bulk; m != 0; m &= m - 1) {
 		uint64_t trip = e->health[__builtin_ctzll(m)].trip_us;
 
 		if (trip > e->longest_us)
 			e->longest_us = trip;
+		if (trip != 0 && (e->shortest_us == 0 ||
+		    trip < e->shortest_us))
+			e->shortest_us = trip;
 	}
 }
 
@@ -490,7 +496,9 @@ static void
 look_after(struct group *g, struct session *s, uint64_t now)
 {
 	struct session_env *e = &g->env;
-	uint64_t wait = s->ask_wait_us, trips = 3 * e->rtt_us;
+	/* The question takes the best of the ways. */
+	uint64_t wait = s->ask_wait_us, trips = 3 * (e->shortest_us != 0 ?
+	    e->shortest_us : e->rtt_us);
 
 	/* A PONG that stood still for a minute says little about the path. */
 	if (trips > ASK_MAX_US)

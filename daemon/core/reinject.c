@@ -39,6 +39,30 @@ trip_us(const struct session_env *env, int subflow)
 	return f->rtt_us != 0 ? f->rtt_us : env->rtt_us;
 }
 
+/* Later than this is late, whatever was to be expected when it was sent: a path
+ * may be a good one then and all but stand still now, or it may be known to be
+ * slow, but nobody has to wait for it for ever. */
+static uint64_t
+limit_us(const struct session_env *env, int subflow)
+{
+	uint64_t way = env->health[subflow].facts.rtt_min_us;
+
+	return UNKNOWN_US + 2 * (way > env->soonest_us ? way :
+	    env->soonest_us);
+}
+
+/* It has waited for so long, and this is a path where it was not sent yet. */
+static bool
+is_overdue(const struct session_env *env, const struct datagram *d,
+    int subflow, uint64_t now)
+{
+	for (uint64_t m = d->copies; m != 0; m &= m - 1)
+		if (env->path_of[__builtin_ctzll(m)] == env->path_of[subflow])
+			return false;
+	return env->soonest_us != 0 &&
+	    now >= d->copied_us + limit_us(env, d->on);
+}
+
 void
 reinject_sent(struct session_env *env, struct datagram *d, int subflow,
     bool again, uint64_t now)
@@ -55,6 +79,8 @@ reinject_sent(struct session_env *env, struct datagram *d, int subflow,
 	else
 		d->due_us = now + delay + trip / 2 + trip / 4 +
 		    2 * (uint64_t)h->facts.rtt_var_us + ACK_DELAY_US;
+	if (d->due_us > now + limit_us(env, subflow))
+		d->due_us = now + limit_us(env, subflow);
 	if (again)
 		return;
 	d->first = d->on;
@@ -123,12 +149,14 @@ is_blocked(const struct datagram *head, uint64_t now)
 void
 reinject_scan(struct session_env *env, uint64_t now)
 {
-	struct list *node;
+	struct list *node, *after;
 
 	env->copy_scan = now + SCAN_US;
-	list_each(node, &env->busy) {
+	list_each_safe(node, after, &env->busy) {
 		struct session *s = list_object(node, struct session, busy);
 		const struct datagram *head = head_of(s);
+
+		session_move(s, now);
 
 		if (head != NULL && head->due_us > now &&
 		    head->due_us < env->copy_scan)
@@ -157,8 +185,11 @@ is_late(const struct session_env *env, const struct datagram *d, int subflow,
 {
 	uint64_t trip = trip_us(env, d->first), late;
 
-	if ((d->copies & bit(subflow)) != 0 || d->len > env->copy_credit ||
-	    now < d->due_us + (idle ? 0 : trip) || has_arrived(env, d))
+	if ((d->copies & bit(subflow)) != 0 || now < d->due_us ||
+	    has_arrived(env, d))
+		return false;
+	if (!is_overdue(env, d, subflow, now) &&
+	    (d->len > env->copy_credit || now < d->due_us + (idle ? 0 : trip)))
 		return false;
 	late = now - d->due_us;
 	return health_delay_us(&env->health[subflow], now) <=
@@ -257,7 +288,8 @@ reinject_charge(struct session_env *env, const struct datagram *d,
 {
 	if (d->due_us <= now)
 		health_late(&env->health[d->first], now - d->due_us, now);
-	env->copy_credit -= d->len;
+	env->copy_credit -= d->len < env->copy_credit ? d->len :
+	    env->copy_credit;
 	env->metrics.reinjected_datagrams++;
 	env->metrics.reinjected_bytes += d->len;
 }

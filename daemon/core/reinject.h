@@ -11,7 +11,9 @@
  *    shut window this is the opportunistic retransmission of Raiciu et al., "How
  *    Hard Can It Be?", NSDI 2012.)
  *
- * Bytes sent twice so are a share of those sent once, and a burst.
+ * Bytes sent twice so are a share of those sent once, and a burst.  What has
+ * waited for a second and two round trips goes once to each other path beyond
+ * that: a suspect subflow would give back no less.
  *
  * For the group, its sessions and their frames only.
  */

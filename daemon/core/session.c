@@ -145,7 +145,8 @@ best_express(const struct session *s, uint64_t set, uint64_t now)
 /*
  * The first bytes of a burst and what an interactive session writes go express,
  * a burst on one subflow: its completion is that of its last datagram, and with
- * several subflows that is the worst of several (performance.md, section 0).
+ * several subflows that is the worst of several (performance.md, section 0).  One
+ * that has become very slow keeps what it was given, but the rest moves.
  */
 static struct sched *
 lane(struct session *s, uint64_t now)
@@ -157,6 +158,7 @@ lane(struct session *s, uint64_t now)
 	if (env->express == 0 || (env->bulk != 0 && !small))
 		return &env->bulk_turns;
 	if (s->express < 0 || !(env->express >> s->express & 1) ||
+	    !(env->timely >> s->express & 1) ||
 	    (s->out.unacked_bytes == 0 && s->turn.queue == NULL))
 		s->express = best_express(s, UINT64_MAX, now);
 	return &env->express_turns[s->express];
@@ -201,6 +203,14 @@ session_double(struct session *s, struct datagram *d, int subflow,
 	env->doubled_at = now + SECOND_COPY_US;
 	if (env->doubled_at > env->doubled_since + SECOND_COPY_MAX_US)
 		env->doubled_at = env->doubled_since + SECOND_COPY_MAX_US;
+}
+
+void
+session_move(struct session *s, uint64_t now)
+{
+	if (s->turn.awake && s->turn.queue != &s->env->bulk_turns &&
+	    s->express >= 0 && !(s->env->timely >> s->express & 1))
+		session_schedule(s, now);
 }
 
 void

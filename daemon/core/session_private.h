@@ -71,7 +71,10 @@ struct session_env {
 	uint64_t copy_scan;		/* when `late` is looked after */
 	bool uneven;			/* some subflows take much longer */
 	uint64_t prompt;		/* those in use that do not */
-	uint64_t longest_us;		/* round trip, of any of them */
+	uint64_t timely;		/* express ones that do not deliver very
+					 * much later than the best */
+	uint64_t soonest_us;		/* least delay of all in use; 0: not known */
+	uint64_t longest_us, shortest_us;	/* round trip, of any of them */
 	struct list all, ready, acks_now, acks_later, controls, busy, late,
 	    tails, opening, dead;
 	struct datagram *spare[SPARES];	/* where local sides receive */
@@ -147,6 +150,8 @@ struct session *session_new(struct session_env *, const struct wire_open *,
 void session_free(struct session *);
 /* Put it where its state belongs: turns and busy. */
 void session_schedule(struct session *, uint64_t now);
+/* What waits for an express subflow that has become very slow is for another. */
+void session_move(struct session *, uint64_t now);
 void session_make_ready(struct session *);
 void session_owe_ack(struct session *, bool at_once, uint64_t now);
 /* Its local side is told to reset; nothing is sent. */

@@ -122,8 +122,8 @@ fill_acks(struct group *g, int subflow, struct room *r, uint64_t now)
 	}
 }
 
-/* What this subflow swallowed, another may carry; one that is not in use only
- * what all those have swallowed. */
+/* It goes where it arrives soon.  What this subflow swallowed, another may carry;
+ * one that is not in use only what all those have swallowed. */
 static bool
 may_carry_control(const struct group *g, const struct session *s, int subflow)
 {
@@ -131,6 +131,9 @@ may_carry_control(const struct group *g, const struct session *s, int subflow)
 
 	if ((g->env.stalled & subflow_bit(subflow)) != 0 ||
 	    (!group_subflow_used(g, subflow) && (s->ask_on & used) != used))
+		return false;
+	if ((g->env.prompt & subflow_bit(subflow)) == 0 &&
+	    (s->ask_on & g->env.prompt) != g->env.prompt)
 		return false;
 	return s->opened_due || (s->ask_on & subflow_bit(subflow)) == 0;
 }

@@ -2,6 +2,7 @@
 #include "worth.h"
 
 #define SECOND UINT64_C(1000000)
+#define WAIT_US (SECOND / 4)
 
 static uint64_t
 delay_us(const struct session_env *env, int subflow, uint64_t now)
@@ -44,6 +45,38 @@ worth_prompt(const struct session_env *env, uint64_t now)
 			prompt |= m & -m;
 	}
 	return prompt;
+}
+
+static uint64_t
+least_us(const struct session_env *env, uint64_t set, uint64_t now)
+{
+	uint64_t least = 0;
+
+	for (uint64_t m = set; m != 0; m &= m - 1) {
+		uint64_t delay = delay_us(env, __builtin_ctzll(m), now);
+
+		if (delay != 0 && (least == 0 || delay < least))
+			least = delay;
+	}
+	return least;
+}
+
+uint64_t
+worth_timely(const struct session_env *env, uint64_t now)
+{
+	uint64_t most = 2 * least_us(env, env->express, now) + WAIT_US;
+	uint64_t those = 0;
+
+	for (uint64_t m = env->express; m != 0; m &= m - 1)
+		if (delay_us(env, __builtin_ctzll(m), now) <= most)
+			those |= m & -m;
+	return those;
+}
+
+uint64_t
+worth_soonest_us(const struct session_env *env, uint64_t now)
+{
+	return least_us(env, env->express | env->bulk, now);
 }
 
 /* What the faster ones deliver before a byte arrives that is given to this one

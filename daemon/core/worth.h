@@ -26,6 +26,15 @@ bool worth_uneven(const struct session_env *, uint64_t now);
 /* Those that deliver about as early as the best: answers go there. */
 uint64_t worth_prompt(const struct session_env *, uint64_t now);
 
+/* The express subflows in use where what is given now does not wait for very much
+ * longer than on the best of them: a rate may drop to a hundredth, and TCP goes
+ * on, so the subflow is not suspect, with a queue for a minute.  There is one if
+ * any is in use. */
+uint64_t worth_timely(const struct session_env *, uint64_t now);
+
+/* Until what is given to the best of those in use arrives; 0: not known. */
+uint64_t worth_soonest_us(const struct session_env *, uint64_t now);
+
 bool worth_taking(const struct session *, int subflow, uint64_t now);
 
 #endif
