@@ -131,7 +131,7 @@ link_send(struct world *w, struct link *l, int side, const uint8_t *bytes,
 	if (l->dead)
 		return;		/* and stays there: nobody takes it */
 	s.departs = d->busy_until > w->now ? d->busy_until : w->now;
-	s.departs += len * SECOND / plan->rate;
+	s.departs += len * SECOND / l->rate;
 	d->busy_until = s.departs;
 	s.arrives = s.departs + plan->delay_us;
 	s.arrives += lost_us(w, plan, len);
@@ -143,6 +143,28 @@ link_send(struct world *w, struct link *l, int side, const uint8_t *bytes,
 	put_bytes(d, bytes, len);
 	put_segment(d, s);
 	set_events(w, l, side);
+}
+
+void
+link_slow(struct world *w, struct link *l, uint64_t rate)
+{
+	for (int side = 0; side < SIDES; side++) {
+		struct direction *d = &l->from[side];
+		uint64_t late = 0;
+
+		for (size_t i = d->departed; i < d->nsegments; i++) {
+			struct segment *s = &d->segments[d->first + i];
+			uint64_t left = s->departs > w->now ?
+			    s->departs - w->now : 0;
+
+			late = left * l->rate / rate - left;
+			s->departs += late;
+			s->arrives += late;
+		}
+		d->busy_until += late;
+		d->last_arrival += late;
+	}
+	l->rate = rate;
 }
 
 void

@@ -15,11 +15,16 @@
 #define MS UINT64_C(1000)
 #define MBIT UINT64_C(125000)		/* bytes a second */
 #define LEARN_US (300 * MS)
+#define STEADY 6			/* sessions */
+#define STEADY_US (4 * SECOND)		/* for so long */
+#define STEADY_GAP_US (400 * MS)
+#define SLOWED_RATE (MBIT / 2)		/* it still moves */
+#define SLOWED_US SECOND		/* at most, to find out */
 
-enum hazard { SLOW, LONG, LOSSY, STALLED, GOOD, HAZARDS };
+enum hazard { SLOW, LONG, LOSSY, STALLED, GOOD, SLOWED, HAZARDS };
 
 static const char *const hazard_names[HAZARDS] = {
-	"slow", "long", "lossy", "stalled", "good",
+	"slow", "long", "lossy", "stalled", "good", "slowed",
 };
 
 static void
@@ -73,6 +78,22 @@ make(struct scenario *sc, uint32_t bytes)
 	f->ends[RELAY].write_after = 100;
 }
 
+/* Some that write a little now and then, all in the same time. */
+static void
+add_steady(struct scenario *sc)
+{
+	for (; sc->nflows <= STEADY; sc->nflows++) {
+		struct flow_plan *f = &sc->flows[sc->nflows];
+
+		*f = sc->flows[0];
+		f->ends[RELAY].write_piece = (uint32_t)(sc->links[0].rate *
+		    STEADY_GAP_US / SECOND / STEADY);
+		f->ends[RELAY].bytes = (uint32_t)(STEADY_US / STEADY_GAP_US) *
+		    f->ends[RELAY].write_piece;
+		f->ends[RELAY].write_gap_us = STEADY_GAP_US;
+	}
+}
+
 static uint64_t
 play(const struct scenario *sc, uint64_t seed, bool verbose,
     struct totals *totals)
@@ -95,7 +116,13 @@ race_run(uint64_t seed, bool verbose, struct totals *totals)
 	if (random_once_in(r, 2))
 		good.jitter_us = good.delay_us / 10;
 	make(&sc, bytes);
+	if (hazard == SLOWED)
+		/* All end about when the other path has become slow. */
+		sc.flows[0].ends[RELAY].bytes = (uint32_t)(good.rate *
+		    (STEADY_US / SECOND));
 	add_path(&sc, &good);
+	if (hazard == SLOWED)
+		add_steady(&sc);
 	uint64_t alone = play(&sc, seed, false, totals);
 
 	switch (hazard) {
@@ -115,6 +142,11 @@ race_run(uint64_t seed, bool verbose, struct totals *totals)
 		    random_range(r, 0, alone);
 		other.stall_us = random_range(r, 2 * SECOND, 30 * SECOND);
 		break;
+	case SLOWED:
+		other.slow_at_us = sc.flows[0].start_us +
+		    random_range(r, STEADY_US / 4, STEADY_US);
+		other.slow_rate = SLOWED_RATE;
+		break;
 	default:
 		other.delay_us = random_range(r, good.delay_us / 2,
 		    2 * good.delay_us);
@@ -129,6 +161,8 @@ race_run(uint64_t seed, bool verbose, struct totals *totals)
 	uint64_t trip = 2 * good.delay_us + good.jitter_us;
 	uint64_t most = alone + alone / 20 + LEARN_US +
 	    (hazard == LOSSY ? 6 : 4) * trip;
+	if (hazard == SLOWED)
+		most += SLOWED_US;
 	if (hazard == GOOD && alone > 5 * SECOND) {
 		uint64_t sum = good.rate + other.rate;
 

@@ -38,6 +38,7 @@ struct link_plan {
 	bool mortal;			/* does not come back once dead */
 	uint32_t loss_ppm;		/* packets lost of a million */
 	uint64_t stall_at_us, stall_us;	/* stands still once; 0: never */
+	uint64_t slow_at_us, slow_rate;	/* from then on; 0: never */
 };
 
 /* How a client or server ends what is not to end well. */

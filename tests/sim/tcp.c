@@ -94,11 +94,11 @@ link_is_quiet(const struct world *w, const struct link *l, int side)
 
 /* Little was sent: all that is known is the first window. */
 static uint64_t
-rate_of(const struct link_plan *plan, uint64_t acked)
+rate_of(const struct link *l, const struct link_plan *plan, uint64_t acked)
 {
 	uint64_t first = FIRST_WINDOW * SECOND / rtt_us(plan);
 
-	return acked < FIRST_WINDOW ? first : plan->rate;
+	return acked < FIRST_WINDOW ? first : l->rate;
 }
 
 static void
@@ -113,7 +113,7 @@ look(struct world *w, struct link *l, int side)
 		.rtt_min_us = (uint32_t)(2 * plan->delay_us + 1),
 		.acked_bytes = d->acked,
 		.waiting_bytes = (uint32_t)(d->written - d->acked),
-		.rate_bytes_s = rate_of(plan, d->acked),
+		.rate_bytes_s = rate_of(l, plan, d->acked),
 	};
 
 	if (group_subflow_idle(group, l->number[side]))

@@ -149,6 +149,16 @@ on_stall(struct world *w, void *object, int which)
 }
 
 static void
+on_slow(struct world *w, void *object, int which)
+{
+	struct link *l = object;
+
+	(void)which;
+	if (!l->dead)
+		link_slow(w, l, link_plan(w, l)->slow_rate);
+}
+
+static void
 on_dial(struct world *w, void *object, int plan)
 {
 	struct link *l = calloc(1, sizeof(*l));
@@ -165,11 +175,15 @@ on_dial(struct world *w, void *object, int plan)
 	}
 	l->index = w->nlinks;
 	l->plan = (size_t)plan;
+	l->rate = link_plan(w, l)->rate;
 	w->links[w->nlinks++] = l;
 	link_attach(w, l, PROXY);
 	world_at(w, w->now + link_plan(w, l)->delay_us, on_first_record, l, 0);
 	if (link_plan(w, l)->stall_us > 0)
 		world_at(w, SECOND + link_plan(w, l)->stall_at_us, on_stall, l,
+		    0);
+	if (link_plan(w, l)->slow_rate > 0)
+		world_at(w, SECOND + link_plan(w, l)->slow_at_us, on_slow, l,
 		    0);
 }
 
