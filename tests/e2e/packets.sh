@@ -9,6 +9,9 @@
 
 begin
 can_mute client relay server
+# (And nothing goes twice.)
+relay_config <<<'redundancy = 0'
+proxy_config <<<'redundancy = 0'
 start_relay
 start_proxy
 redirect 1100-2099
