@@ -703,7 +703,7 @@ examples_of_the_manual_page_are_valid(void **state)
 		n++;
 		end = strstr(end, begin);
 	}
-	assert_int_equal(n, 3);
+	assert_int_equal(n, 4);
 	free(page);
 }
 
