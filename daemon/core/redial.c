@@ -13,7 +13,8 @@
  * A probe that ended without an answer has waited long enough, so the next one
  * begins at once; one that failed at once begins up to a second after the one
  * before.  A relay that takes connections and does not answer the hello (another
- * key, or it is full) is asked less often.  Times are drawn from between half
+ * key, or it is full) is asked less often, and so is a slot whose subflows are
+ * heard and soon gone, time after time.  Times are drawn from between half
  * of them and one and a half, or up to the limit that is promised, so that many
  * proxies that lose one relay do not come back all at once.
  *
@@ -35,6 +36,8 @@
 #define PROBE_MAX_MS 3000		/* and without a round trip, */
 #define DOUBLINGS 2			/* at first */
 #define HELLO_MS 10000
+#define BRIEF_US UINT64_C(1000000)	/* a subflow that is gone after that
+					 * was there for nothing */
 #define CALM_US UINT64_C(10000000)	/* so long a group has lived well */
 #define PATHS 256
 
@@ -49,6 +52,9 @@ struct slot {
 	uint8_t path;
 	enum attempt attempt;
 	bool up, heard, silent;
+	bool brief;			/* the last one was heard, and soon
+					 * gone */
+	uint64_t heard_us;		/* first */
 	uint64_t due_us;		/* not before, while the path lives, */
 	uint64_t follow_us;		/* or while another speaks on it */
 	uint32_t back_off_ms;
@@ -267,7 +273,7 @@ path_lives(struct redial *r, uint8_t path, uint64_t now)
 	p->local = p->drop = false;
 	p->back_off_ms = BACK_OFF_MIN_MS;
 	for (size_t i = 0; i < r->count; i++)
-		if (r->slots[i].path == path) {
+		if (r->slots[i].path == path && !r->slots[i].brief) {
 			r->slots[i].due_us = r->slots[i].follow_us = now;
 			r->slots[i].back_off_ms = BACK_OFF_MIN_MS;
 		}
@@ -280,9 +286,12 @@ redial_heard(struct redial *r, size_t slot, uint64_t now)
 
 	if (!redial_path_alive(r, s->path))
 		path_lives(r, s->path, now);
+	if (!s->heard)
+		s->heard_us = now;
 	s->heard = true;
 	s->silent = false;
-	s->back_off_ms = BACK_OFF_MIN_MS;
+	if (!s->brief)
+		s->back_off_ms = BACK_OFF_MIN_MS;
 	r->established = true;
 }
 
@@ -321,6 +330,9 @@ redial_lost(struct redial *r, size_t slot, uint64_t now, uint16_t chance)
 	struct path *p = &r->paths[s->path];
 	bool was_alive = redial_path_alive(r, s->path), heard = s->heard;
 
+	s->brief = heard && now - s->heard_us < BRIEF_US;
+	if (heard && !s->brief)
+		s->back_off_ms = BACK_OFF_MIN_MS;
 	s->up = s->heard = s->silent = false;
 	s->due_us = now + about(s->back_off_ms, chance);
 	s->back_off_ms = doubled(s->back_off_ms);
