@@ -53,7 +53,6 @@ def main():
     first, second = joined, waiting
     if case == "waiting":
         first, second = waiting, joined
-    time.sleep(0.5)     # what was sent has been read; else it is a race
     for sock in first:
         sock.close()
     time.sleep(0.05)

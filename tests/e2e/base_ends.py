@@ -67,11 +67,17 @@ def server(port):
 
 def client(case, host, port):
     if case == "0":             # says nothing at all
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        sock = socket.socket(family)
+        sock.settimeout(60)
         try:
-            sock = socket.create_connection((host, port), 60)
-            print(case, read_all(sock), flush=True)
-        except ConnectionResetError:    # before we could see that we are in
-            print(case, "0 ECONNRESET", flush=True)
+            sock.connect((host, port))
+        except ConnectionResetError:
+            # Before we could see that we are in; what came before that can
+            # still be read.
+            print(case, read_all(sock).split()[0], "ECONNRESET", flush=True)
+            return
+        print(case, read_all(sock), flush=True)
         return
     sock = socket.create_connection((host, port), 60)
     sock.sendall(case.encode())
