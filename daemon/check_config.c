@@ -143,6 +143,22 @@ check_flow_at(const struct check *c, size_t i, struct check_flow *f)
 
 /* ---- commands ---- */
 
+bool
+check_get(struct check *c, const char *item, enum check_list which,
+    struct check_listing *l)
+{
+	check_listing(&c->machine, which, l);
+	if (l->bytes != NULL)
+		return true;
+	if (l->error == -EPERM)
+		check_add(&c->report, CHECK_SKIPPED, item, NULL,
+		    "only root can list %s", check_list_name(which));
+	else
+		check_add(&c->report, CHECK_SKIPPED, item, NULL, "%s",
+		    strerror(-l->error));
+	return false;
+}
+
 void
 check_restart(const struct check *c, struct check_item *item)
 {

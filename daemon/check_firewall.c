@@ -26,18 +26,6 @@ static const uint16_t usual_ports[] = { 443, 54321 };
 
 static uint8_t families[] = { NFPROTO_IPV4, NFPROTO_IPV6 };
 
-static bool
-list(struct check *c, enum check_list which, struct check_listing *l)
-{
-	check_listing(&c->machine, which, l);
-	if (l->bytes != NULL)
-		return true;
-	check_add(&c->report, CHECK_SKIPPED, item_name, NULL, "%s",
-	    l->error == -EPERM ? "only root can list chains" :
-	    strerror(-l->error));
-	return false;
-}
-
 struct firewall {
 	struct check_listing chains, rules, elements;
 };
@@ -168,9 +156,9 @@ check_firewall(struct check *c)
 
 	if (!check_intercepts(c) || c->config == NULL)
 		return;
-	if (list(c, CHECK_CHAINS, &f.chains) &&
-	    list(c, CHECK_RULES, &f.rules) &&
-	    list(c, CHECK_ELEMENTS, &f.elements))
+	if (check_get(c, item_name, CHECK_CHAINS, &f.chains) &&
+	    check_get(c, item_name, CHECK_RULES, &f.rules) &&
+	    check_get(c, item_name, CHECK_ELEMENTS, &f.elements))
 		look_at_all(c, &f);
 	check_free_listing(&f.chains);
 	check_free_listing(&f.rules);

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "check_daemon.h"
+#include "check_listing.h"
 #include "check_machine.h"
 #include "check_report.h"
 #include "core/config.h"
@@ -54,6 +55,10 @@ struct check_flow {
 	unsigned subflows;		/* among which it is shared */
 };
 bool check_flow_at(const struct check *, size_t i, struct check_flow *);
+
+/* A listing, for that item.  false: it cannot be had, which is said. */
+bool check_get(struct check *, const char *item, enum check_list,
+    struct check_listing *);
 
 /* The commands that start the daemon anew. */
 void check_restart(const struct check *, struct check_item *);

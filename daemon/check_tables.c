@@ -21,19 +21,6 @@ static const char static_table[] = "ro-ro-tcp-static";
 
 /* ---- listings ---- */
 
-/* false: it cannot be seen, which is said. */
-static bool
-list(struct check *c, enum check_list which, struct check_listing *l)
-{
-	check_listing(&c->machine, which, l);
-	if (l->bytes != NULL)
-		return true;
-	check_add(&c->report, CHECK_SKIPPED, item_name, NULL, "%s",
-	    l->error == -EPERM ? "only root can list tables" :
-	    strerror(-l->error));
-	return false;
-}
-
 static bool
 find_table(const struct check_listing *l, const char *name,
     struct check_table *t)
@@ -269,13 +256,13 @@ check_tables(struct check *c)
 
 	if (!check_intercepts(c))
 		return;
-	if (!list(c, CHECK_TABLES, &tables))
+	if (!check_get(c, item_name, CHECK_TABLES, &tables))
 		return;
 	if (c->daemon.pid == 0)
 		check_left(c, &tables);
 	else if (own)
 		check_own(c, &tables);
-	if (c->config != NULL && list(c, CHECK_RULES, &rules)) {
+	if (c->config != NULL && check_get(c, item_name, CHECK_RULES, &rules)) {
 		if (own)
 			check_second(c, &rules);
 		else
