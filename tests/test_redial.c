@@ -18,9 +18,12 @@
 #define SECOND UINT64_C(1000000)
 #define RTT (600 * MS)
 #define SLOTS 8			/* four of each path */
-#define EVENTS 64
+#define EVENTS 256
 
-enum road { ROAD_GOOD, ROAD_SILENT, ROAD_REFUSED, ROAD_LOCAL, ROAD_HOSTILE };
+enum road {
+	ROAD_GOOD, ROAD_SILENT, ROAD_REFUSED, ROAD_LOCAL, ROAD_HOSTILE,
+	ROAD_FICKLE,		/* subflows end as soon as they are there */
+};
 
 enum kind {
 	EVENT_NONE,
@@ -29,6 +32,7 @@ enum kind {
 	EVENT_CONNECTED,
 	EVENT_UP,
 	EVENT_HEARD,
+	EVENT_LOST,
 	EVENT_FAILED,
 };
 
@@ -42,7 +46,7 @@ struct event {
 };
 
 static struct redial *redial;
-static uint64_t now;
+static uint64_t now, rtt;
 static enum road road[2];
 static uint64_t seed;
 static struct event events[EVENTS];
@@ -138,6 +142,13 @@ obey(const struct redial_action *a)
 }
 
 static void
+lose(size_t slot)
+{
+	slots[slot].up = slots[slot].heard = false;
+	redial_lost(redial, slot, now, chance());
+}
+
+static void
 happen(const struct event *e)
 {
 	enum road r = road[paths[e->slot]];
@@ -146,21 +157,21 @@ happen(const struct event *e)
 	switch (e->kind) {
 	case EVENT_SYN:
 	case EVENT_HELLO:
-		if (r == ROAD_GOOD || (r == ROAD_HOSTILE &&
-		    e->kind == EVENT_SYN))
+		if (r == ROAD_GOOD || r == ROAD_FICKLE ||
+		    (r == ROAD_HOSTILE && e->kind == EVENT_SYN))
 			add(e->kind == EVENT_SYN ? EVENT_CONNECTED : EVENT_UP,
-			    RTT, e->slot, 0, 0);
+			    rtt, e->slot, 0, 0);
 		else if (r == ROAD_SILENT)
 			add(e->kind, e->resend_ms * MS, e->slot, 0,
 			    2 * e->resend_ms);
 		else
-			add(EVENT_FAILED, r == ROAD_LOCAL ? 0 : RTT, e->slot,
+			add(EVENT_FAILED, r == ROAD_LOCAL ? 0 : rtt, e->slot,
 			    r == ROAD_LOCAL ? REDIAL_LOCAL :
 			    r == ROAD_HOSTILE ? REDIAL_UNWELCOME :
 			    REDIAL_REFUSED, 0);
 		break;
 	case EVENT_CONNECTED:
-		redial_connected(redial, e->slot, RTT);
+		redial_connected(redial, e->slot, (uint32_t)rtt);
 		slots[e->slot].attempt += 2;	/* its end is another one */
 		break;
 	case EVENT_UP:
@@ -168,7 +179,14 @@ happen(const struct event *e)
 		slots[e->slot].up = true;
 		slots[e->slot].heard = false;
 		redial_up(redial, e->slot);
-		add(EVENT_HEARD, RTT, e->slot, 0, 0);
+		if (r != ROAD_FICKLE || chance() % 2 != 0)
+			add(EVENT_HEARD, r == ROAD_FICKLE ? MS : rtt, e->slot,
+			    0, 0);
+		if (r == ROAD_FICKLE)
+			add(EVENT_LOST, 2 * MS, e->slot, 0, 0);
+		break;
+	case EVENT_LOST:
+		lose(e->slot);
 		break;
 	case EVENT_HEARD:
 		slots[e->slot].heard = true;
@@ -214,7 +232,8 @@ run(uint64_t until)
 			first->kind = EVENT_NONE;
 			now = e.at;
 			if (e.attempt == slots[e.slot].attempt ||
-			    (e.kind == EVENT_HEARD && slots[e.slot].up))
+			    ((e.kind == EVENT_HEARD ||
+			    e.kind == EVENT_LOST) && slots[e.slot].up))
 				happen(&e);
 		} else if (due <= until) {
 			assert_true(due > now);		/* it does not spin */
@@ -275,13 +294,6 @@ silence(uint8_t path)
 }
 
 static void
-lose(size_t slot)
-{
-	slots[slot].up = slots[slot].heard = false;
-	redial_lost(redial, slot, now, chance());
-}
-
-static void
 lose_all(void)
 {
 	for (size_t i = 0; i < nslots; i++)
@@ -294,6 +306,7 @@ begin(unsigned int npaths, uint64_t seed_)
 {
 	seed = seed_;
 	now = 1000 * SECOND;
+	rtt = RTT;
 	nslots = 4 * npaths;
 	for (size_t i = 0; i < EVENTS; i++)
 		events[i].kind = EVENT_NONE;
@@ -607,6 +620,24 @@ who_does_not_like_us_is_asked_less_often(void **state)
 }
 
 static void
+whose_subflows_soon_end_is_no_reason_to_hurry(void **state)
+{
+	(void)state;
+	for (unsigned int npaths = 1; npaths <= 2; npaths++) {
+		begin(npaths, 6);
+		road[0] = ROAD_FICKLE;
+		rtt = MS;
+		run_for(20 * SECOND);
+		forget();
+		run_for(100 * SECOND);
+		assert_in_range(seen.dials, 4 * 100 / 3, 5 * 100);
+		road[0] = ROAD_GOOD;
+		assert_true(time_until(0, 4) <= 3 * SECOND + 2 * rtt);
+		end(NULL);
+	}
+}
+
+static void
 groups_that_end_soon_begin_with_a_pause(void **state)
 {
 	uint64_t begun;
@@ -666,6 +697,7 @@ main(void)
 		TEST(silence_on_one_path_is_no_refusal),
 		TEST(a_relay_that_is_back_has_a_new_group_soon),
 		TEST(who_does_not_like_us_is_asked_less_often),
+		TEST(whose_subflows_soon_end_is_no_reason_to_hurry),
 		TEST(groups_that_end_soon_begin_with_a_pause),
 		TEST(an_interface_that_comes_is_used_at_once),
 	};

@@ -14,7 +14,7 @@
  * begins at once; one that failed at once begins up to a second after the one
  * before.  A relay that takes connections and does not answer the hello (another
  * key, or it is full) is asked less often, and so is a slot whose subflows are
- * heard and soon gone, time after time.  Times are drawn from between half
+ * soon gone, heard or not.  Times are drawn from between half
  * of them and one and a half, or up to the limit that is promised, so that many
  * proxies that lose one relay do not come back all at once.
  *
@@ -52,9 +52,8 @@ struct slot {
 	uint8_t path;
 	enum attempt attempt;
 	bool up, heard, silent;
-	bool brief;			/* the last one was heard, and soon
-					 * gone */
-	uint64_t heard_us;		/* first */
+	bool brief;			/* the last one was soon gone */
+	uint64_t heard_us;		/* first; 0: not yet */
 	uint64_t due_us;		/* not before, while the path lives, */
 	uint64_t follow_us;		/* or while another speaks on it */
 	uint32_t back_off_ms;
@@ -259,6 +258,7 @@ redial_up(struct redial *r, size_t slot)
 	s->attempt = ATTEMPT_NONE;
 	s->up = true;
 	s->heard = s->silent = false;
+	s->heard_us = 0;
 }
 
 /* Nothing that was the matter with it counts any more, and the others on this
@@ -286,7 +286,7 @@ redial_heard(struct redial *r, size_t slot, uint64_t now)
 
 	if (!redial_path_alive(r, s->path))
 		path_lives(r, s->path, now);
-	if (!s->heard)
+	if (s->heard_us == 0)
 		s->heard_us = now;
 	s->heard = true;
 	s->silent = false;
@@ -330,11 +330,13 @@ redial_lost(struct redial *r, size_t slot, uint64_t now, uint16_t chance)
 	struct path *p = &r->paths[s->path];
 	bool was_alive = redial_path_alive(r, s->path), heard = s->heard;
 
-	s->brief = heard && now - s->heard_us < BRIEF_US;
-	if (heard && !s->brief)
+	s->brief = s->heard_us == 0 || now - s->heard_us < BRIEF_US;
+	if (!s->brief)
 		s->back_off_ms = BACK_OFF_MIN_MS;
 	s->up = s->heard = s->silent = false;
 	s->due_us = now + about(s->back_off_ms, chance);
+	if (s->brief)
+		s->follow_us = s->due_us;
 	s->back_off_ms = doubled(s->back_off_ms);
 	if (was_alive && !redial_path_alive(r, s->path))
 		path_dies(r, s->path, now, chance);
