@@ -11,7 +11,8 @@
 command -v python3 >/dev/null || skip "needs python3"
 begin
 
-nobody4=10.77.3.99		# no host has it
+nobody4=10.77.3.99		# no host has it, but its packets are sent
+on relay ip neigh add "$nobody4" lladdr 02:00:00:00:00:63 dev eth1
 gateway_base=10.77.2.11		# of the gateway, for the base protocol
 on gateway ip addr add "$gateway_base/24" dev wan
 
