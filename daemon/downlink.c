@@ -529,7 +529,8 @@ on_hello(struct subflow *subflow, const struct wire_hello *hello,
 	*answer = (struct wire_answer){
 		.protection = hello->protection,
 		.group_known = m->told_known,
-		.features = m->told_features,
+		.features = m->told_features |
+		    (d->draining ? WIRE_FEATURE_ENDING : 0),
 		.initial_window = m->told_window,
 		.max_sessions = peer_max_sessions(m->peer,
 		    d->options.quota->max_sessions),

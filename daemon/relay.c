@@ -29,6 +29,7 @@ struct relay {
 	struct downlink *downlink;
 	struct base_relay *base;
 	struct addr server;		/* of the base protocol */
+	bool draining;
 	int busy;			/* draining: which of both are */
 	void (*on_idle)(void *);
 	void *user;
@@ -58,7 +59,7 @@ on_accept(void *user, int fd, const struct addr *peer)
 {
 	struct relay *r = user;
 
-	if (!base_relay_accept(r->base, fd, peer))
+	if (r->draining || !base_relay_accept(r->base, fd, peer))
 		downlink_accept(r->downlink, fd, peer);
 }
 
@@ -126,8 +127,10 @@ listen_at(struct relay *r, const struct addr *address, const char *interface,
 		return false;
 	}
 	r->listeners[r->nlisteners++] = l;
-	log_info("relay: listening on %s%s%s",
-	    addr_format(listener_address(l), text), on, name);
+	log_info("relay: listening on %s%s%s%s",
+	    addr_format(listener_address(l), text), on, name,
+	    listener_succeeds(l) ? ", in the place of one that is about to "
+	    "end" : "");
 	return true;
 }
 
@@ -271,13 +274,30 @@ close_listeners(struct relay *r)
 	r->nlisteners = 0;
 }
 
+/* Where another one that is about to end listens still, it stays the only one: a
+ * third is to have the place of a second. */
+static void
+share_listeners(struct relay *r)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < r->nlisteners; i++) {
+		if (listener_share(r->listeners[i]))
+			r->listeners[kept++] = r->listeners[i];
+		else
+			listener_free(r->listeners[i]);
+	}
+	r->nlisteners = kept;
+}
+
 void
 relay_drain(struct relay *r, void (*idle)(void *), void *user)
 {
 	r->on_idle = idle;
 	r->user = user;
 	r->busy = 2;
-	close_listeners(r);
+	r->draining = true;
+	share_listeners(r);
 	downlink_drain(r->downlink);
 	base_relay_drain(r->base);
 }

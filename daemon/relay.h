@@ -32,7 +32,8 @@ struct relay_status {
 };
 void relay_status(const struct relay *, struct relay_status *);
 
-/* Accept nothing more; on_idle(user) when the last session is gone. */
+/* Accept nothing more but subflows of groups that are there, and give way to
+ * another relay; on_idle(user) when the last session is gone. */
 void relay_drain(struct relay *, void (*on_idle)(void *user), void *user);
 
 /* Reset every session; the other ends hear of it while the loop runs on. */

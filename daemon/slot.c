@@ -132,7 +132,8 @@ on_up(struct subflow *subflow, const struct wire_answer *answer)
 		slot->now = slot->next;
 		slot->next = end;
 		end->line.subflow = NULL;
-		slot_failed(slot, REDIAL_UNWELCOME, 0, why);
+		slot_failed(slot, answer->features & WIRE_FEATURE_ENDING ?
+		    REDIAL_REFUSED : REDIAL_UNWELCOME, 0, why);
 		return false;
 	}
 	slot->heard = false;

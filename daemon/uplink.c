@@ -251,6 +251,24 @@ renew(struct uplink *u)
 	return true;
 }
 
+/* They cannot go on.  Where a relay is about to end nothing more is to come: the
+ * next group is another uplink's. */
+static void
+lose_sessions(struct uplink *u, const char *why)
+{
+	static struct log_limit limit;
+
+	log_limited(&limit, LOG_LEVEL_WARN, "relay \"%s\": %s: %lu sessions "
+	    "are reset", relay_of(u)->name, why,
+	    (unsigned long)group_sessions(trunk_group(u->trunk)));
+	if (!u->closing) {
+		(void)renew(u);
+		return;
+	}
+	slots_finish(u->slots);
+	trunk_reset(u->trunk, WIRE_CODE_UNKNOWN);
+}
+
 static void
 on_heard(void *user, struct trunk_subflow *line)
 {
@@ -301,11 +319,8 @@ on_expired(void *user)
 {
 	struct uplink *u = user;
 
-	if (!slots_established(u->slots))
-		return;
-	log_warn("relay \"%s\": no subflow for too long: sessions were reset",
-	    relay_of(u)->name);
-	(void)renew(u);
+	if (slots_established(u->slots))
+		lose_sessions(u, "no subflow for too long");
 }
 
 static void
@@ -348,7 +363,6 @@ on_peer_drain(void *user)
 	struct uplink *u = user;
 
 	u->closing = true;
-	slots_finish(u->slots);	/* another may answer there by now */
 	log_limited(&limit, LOG_LEVEL_INFO, "relay \"%s\": it is about to end",
 	    relay_of(u)->name);
 	if (!u->draining)
@@ -357,6 +371,15 @@ on_peer_drain(void *user)
 
 /* ---- what the slots tell ---- */
 
+/* Another relay answers where one was that is about to end. */
+static const char *
+give_way(struct uplink *u)
+{
+	if (trunk_up(u->trunk) == 0)
+		lose_sessions(u, "another one is in its place");
+	return "another relay is in its place";
+}
+
 static const char *
 on_up(void *user, struct trunk_subflow *line, const struct wire_answer *answer)
 {
@@ -364,11 +387,15 @@ on_up(void *user, struct trunk_subflow *line, const struct wire_answer *answer)
 	struct uplink *u = user;
 
 	if (slots_established(u->slots) && !answer->group_known) {
+		if (u->closing)
+			return give_way(u);
 		log_limited(&limit, LOG_LEVEL_WARN, "relay \"%s\": it has "
 		    "restarted: %lu sessions are reset", relay_of(u)->name,
 		    (unsigned long)group_sessions(trunk_group(u->trunk)));
 		return renew(u) ? NULL : "group not known: out of memory";
 	}
+	if (!answer->group_known && answer->features & WIRE_FEATURE_ENDING)
+		return "it is about to end";
 	u->relay_sessions = answer->max_sessions;
 	note_features(u, answer->features);
 	group_peer_window(trunk_group(u->trunk), answer->initial_window);
@@ -381,11 +408,7 @@ on_up(void *user, struct trunk_subflow *line, const struct wire_answer *answer)
 static void
 on_subflow_lost(void *user)
 {
-	struct uplink *u = user;
-
-	note_up(u);
-	if (u->closing && trunk_up(u->trunk) == 0)
-		trunk_reset(u->trunk, WIRE_CODE_UNKNOWN);
+	note_up(user);
 }
 
 /* ---- for the proxy ---- */
@@ -393,14 +416,7 @@ on_subflow_lost(void *user)
 static void
 on_refused(void *user)
 {
-	static struct log_limit limit;
-	struct uplink *u = user;
-
-	log_limited(&limit, LOG_LEVEL_WARN, "relay \"%s\": it refuses "
-	    "connections on every path: %lu sessions are reset",
-	    relay_of(u)->name,
-	    (unsigned long)group_sessions(trunk_group(u->trunk)));
-	(void)renew(u);
+	lose_sessions(user, "it refuses connections on every path");
 }
 
 struct uplink *
@@ -504,9 +520,9 @@ uplink_answers(struct uplink *u)
 	uint64_t answered = trunk_answered_us(u->trunk), now = clock_us();
 
 	sample(u, now);
+	trunk_ask(u->trunk, ASK_US);
 	if (answered == 0 || u->closing)
 		return false;
-	trunk_ask(u->trunk, ASK_US);
 	return now < answered + SILENCE_US;
 }
 

@@ -45,6 +45,8 @@ extra_headers()
 	case $1 in
 	core/addr.[ch]) echo arpa/inet.h ;;
 	core/secure.c) echo sodium.h ;;
+	# Which of two listeners has what comes.
+	net/listener.c) echo linux/filter.h ;;
 	# A thread to wait for names, which takes no signals.
 	net/resolver.c) echo pthread.h signal.h ;;
 	answers.c|ask.c) echo json-c/json.h ;;

@@ -242,6 +242,7 @@ group_attach(struct group *g, uint8_t path, uint8_t slot, uint64_t now,
 	g->subflows[free_one] = (struct subflow_state){
 		.attached = true, .path = path, .slot = slot,
 		.heard_us = now, .answered_us = now, .ping_due = true,
+		.drain_due = g->draining,
 		.path_due = g->env.proxy && g->env.paths.said[path],
 	};
 	g->env.carried[free_one] = 0;
@@ -454,6 +455,7 @@ group_waiting(const struct group *g, int subflow, uint64_t enough,
 void
 group_drain(struct group *g)
 {
+	g->draining = true;
 	for (int i = 0; i < GROUP_SUBFLOWS; i++)
 		g->subflows[i].drain_due = g->subflows[i].attached;
 }

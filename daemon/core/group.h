@@ -139,8 +139,8 @@ bool group_subflow_suspect(const struct group *, int subflow);
 uint64_t group_waiting(const struct group *, int subflow, uint64_t enough,
     uint64_t now);
 
-/* Tell the peer that we will end soon, on every subflow; has the peer said so
- * on any? */
+/* Tell the peer that we will end soon, on every subflow, also on those to come;
+ * has the peer said so on any? */
 void group_drain(struct group *);
 bool group_draining(const struct group *);
 

@@ -38,7 +38,7 @@ struct group {
 	struct session_env env;
 	uint32_t max_sessions;
 	struct subflow_state subflows[GROUP_SUBFLOWS];
-	bool peer_window_known, peer_draining, paths_changed;
+	bool peer_window_known, draining, peer_draining, paths_changed;
 	uint32_t features, peer_features;
 	bool peer_features_new;
 

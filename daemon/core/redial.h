@@ -55,7 +55,8 @@ void redial_begin(struct redial *, uint64_t now, uint16_t chance);
 void redial_connected(struct redial *, size_t slot, uint32_t rtt_us);
 
 enum redial_failure {
-	REDIAL_REFUSED,		/* by the relay's machine */
+	REDIAL_REFUSED,		/* by the relay's machine, or because it is about
+				 * to end */
 	REDIAL_SILENT,		/* no answer, or the network has no way */
 	REDIAL_LOCAL,		/* this machine has no way */
 	REDIAL_UNWELCOME,	/* connected, but its hello was not answered

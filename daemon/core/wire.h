@@ -211,6 +211,8 @@ enum wire_protection {
 
 #define WIRE_FEATURE_IPV4 0x1u	/* the relay reaches IPv4 */
 #define WIRE_FEATURE_IPV6 0x2u
+#define WIRE_FEATURE_ENDING 0x4u	/* of an answer: it is about to end, and takes
+				 * no new group */
 
 /* What stands in the clear before message 1; `length` is that of message 1. */
 struct wire_prologue {

@@ -11,11 +11,15 @@
 #include "net/listener.h"
 
 #include <errno.h>
+#include <linux/filter.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "net/log.h"
@@ -32,6 +36,8 @@ struct listener {
 	ev_timer timer;		/* runs while we back off */
 	int fd;			/* -1 once freed */
 	bool paused;		/* by the owner */
+	bool succeeds;		/* one that is about to end */
+	int notice;		/* that we are; -1: we are not */
 	double back_off_s;	/* the next pause of our own */
 	struct addr address;
 	listener_accept *on_accept;
@@ -126,6 +132,81 @@ on_readable(struct ev_loop *loop, ev_io *w, int revents)
 	}
 }
 
+/* ---- succession ---- */
+
+/* An abstract name is there for as long as the process that bound it, in its
+ * network namespace. */
+static int
+bind_notice(const struct addr *address)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	char text[ADDR_TEXT_MAX];
+	int n, fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd == -1)
+		return -1;
+	n = snprintf(sun.sun_path + 1, sizeof(sun.sun_path) - 1,
+	    "ro-ro-tcp ends at %s", addr_format(address, text));
+	if (bind(fd, (struct sockaddr *)&sun, (socklen_t)
+	    (offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)n)) == 0)
+		return fd;
+	close(fd);
+	return -1;
+}
+
+/* Has one of us that is about to end this address?  (Another program that
+ * shares its own is not to lose it to us.)  With SO_REUSEPORT on both, two of
+ * one user may have it. */
+static bool
+succeed(struct listener *l, const struct addr *address,
+    const struct sockaddr *sa, socklen_t len)
+{
+	const int error = errno, one = 1;
+	int notice;
+
+	if (error != EADDRINUSE)
+		return false;
+	notice = bind_notice(address);
+	l->succeeds = notice == -1 && setsockopt(l->fd, SOL_SOCKET,
+	    SO_REUSEPORT, &one, sizeof(one)) == 0 &&
+	    bind(l->fd, sa, len) == 0;
+	if (notice != -1)
+		close(notice);
+	errno = error;
+	return l->succeeds;
+}
+
+/* The second of them, as there are no more, gets every connection; when it is
+ * alone the kernel takes the first.  Where it cannot do that they get as many
+ * each, and proxies try again. */
+static void
+prefer(struct listener *l)
+{
+	struct sock_filter second = BPF_STMT(BPF_RET | BPF_K, 1);
+	const struct sock_fprog program = { 1, &second };
+
+	(void)setsockopt(l->fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program,
+	    sizeof(program));
+}
+
+bool
+listener_share(struct listener *l)
+{
+	const int one = 1;
+
+	l->notice = bind_notice(&l->address);
+	return l->notice != -1 && setsockopt(l->fd, SOL_SOCKET, SO_REUSEPORT,
+	    &one, sizeof(one)) == 0;
+}
+
+bool
+listener_succeeds(const struct listener *l)
+{
+	return l->succeeds;
+}
+
+/* ---- beginning and end ---- */
+
 /* The name of the call that failed, with errno; NULL: listening. */
 static const char *
 begin(struct listener *l, const struct listener_options *o)
@@ -159,10 +240,13 @@ begin(struct listener *l, const struct listener_options *o)
 	if (o->subflow != NULL)
 		sockopt_subflow(l->fd, o->subflow);
 	len = (socklen_t)addr_to_sockaddr(&o->address, false, &ss);
-	if (bind(l->fd, (struct sockaddr *)&ss, len) == -1)
+	if (bind(l->fd, (struct sockaddr *)&ss, len) == -1 &&
+	    !succeed(l, &o->address, (struct sockaddr *)&ss, len))
 		return "bind";
 	if (listen(l->fd, o->backlog > 0 ? o->backlog : SOMAXCONN) == -1)
 		return "listen";
+	if (l->succeeds)
+		prefer(l);
 	len = sizeof(ss);
 	if (getsockname(l->fd, (struct sockaddr *)&ss, &len) == -1)
 		return "getsockname";
@@ -183,6 +267,7 @@ listener_new(struct ev_loop *loop, const struct listener_options *o,
 	}
 	l->loop = loop;
 	l->back_off_s = BACK_OFF_MIN_S;
+	l->notice = -1;
 	l->on_accept = o->on_accept;
 	l->user = o->user;
 	if ((*step = begin(l, o)) != NULL) {
@@ -215,6 +300,8 @@ listener_free(struct listener *l)
 	ev_timer_stop(l->loop, &l->timer);
 	close(l->fd);
 	l->fd = -1;
+	if (l->notice != -1)
+		close(l->notice);
 	reap_later(&l->reap, free_entry);
 }
 

@@ -42,6 +42,12 @@ void listener_save_syn(struct listener *, bool save);
 /* Stop accepting until resumed; connections wait in the backlog. */
 void listener_pause(struct listener *, bool pause);
 
+/* This process is about to end: from now on another one may listen at the same
+ * address, and then has all new connections.  false: one more is about to end
+ * there already, so free this one.  Did this one find such another? */
+bool listener_share(struct listener *);
+bool listener_succeeds(const struct listener *);
+
 /* The address that it really has (port 0 was filled in). */
 const struct addr *listener_address(const struct listener *);
 

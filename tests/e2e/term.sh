@@ -22,11 +22,6 @@ replace()	# proxy|relay, probe
 	wait_for 20 connected || give_up "the proxy does not find its relay"
 }
 
-not_listening()
-{
-	! listening relay "$relay_port"
-}
-
 # The old relay has sessions to finish when the new one starts.
 succeed()
 {
@@ -35,10 +30,14 @@ succeed()
 	echo "    SIGTERM to the relay, and another one starts:"
 	victim=$(pid_of relay) newcomer=new probe term under_way &
 	probes=$!
-	wait_for 20 not_listening || give_up "the relay listens on"
+	wait_for 20 logged relay "rorod: ending when" ||
+	    give_up "the relay does not end"
 	pids[old]=${pids[relay]}
+	mv "$tmp/relay.log" "$tmp/old.log"
 	start_relay
 	check "both are there" running old
+	check "one in the place of the other" \
+	    wait_for 5 logged relay "in the place of one that is about to end"
 	wait $probes || fail "see above"
 	stop old
 	check "the old one ended well" [ "$stopped" -eq 0 ]
