@@ -12,7 +12,6 @@
 #include "net/log.h"
 
 #define TICK_S 1.
-#define RETIRED_MAX 8			/* uplinks of one relay */
 
 static_assert(CONFIG_RELAYS_MAX <= CHOICE_MAX, "each can be chosen");
 
@@ -21,7 +20,7 @@ struct relay_entry {
 	size_t number;
 	struct lookup *lookup;
 	struct uplink *uplink;		/* NULL: before start and after idle */
-	struct uplink *retired[RETIRED_MAX];
+	struct uplink **retired;	/* that have sessions still */
 	size_t nretired;
 	bool up;
 	uint64_t since_us;
@@ -79,12 +78,16 @@ static void
 on_closing(void *user, struct uplink *u)
 {
 	struct relay_entry *e = user;
-	struct uplink *new;
+	struct uplink **retired, *new;
 
-	if (u != e->uplink || (new = make_uplink(e)) == NULL)
+	if (u != e->uplink)
 		return;
-	if (e->nretired == RETIRED_MAX)
-		drop_retired(e, 0);
+	retired = realloc(e->retired, (e->nretired + 1) * sizeof(*retired));
+	if (retired == NULL)
+		return;
+	e->retired = retired;
+	if ((new = make_uplink(e)) == NULL)
+		return;
 	e->retired[e->nretired++] = u;
 	e->uplink = new;
 	uplink_drain(u);
@@ -178,9 +181,15 @@ on_tick(struct ev_loop *loop, ev_timer *w, int revents)
 	(void)loop;
 	(void)revents;
 	(void)relays_look(r, &(unsigned){ 0 }, &(bool){ false });
-	for (size_t i = 0; i < r->count; i++)
-		if (r->entries[i].uplink != NULL)
-			lookup_tell(r->entries[i].lookup, r->entries[i].up);
+	for (size_t i = 0; i < r->count; i++) {
+		struct relay_entry *e = &r->entries[i];
+
+		if (e->uplink != NULL)
+			lookup_tell(e->lookup, e->up);
+		/* One that is gone without a word is not waited for. */
+		for (size_t j = 0; j < e->nretired; j++)
+			(void)uplink_answers(e->retired[j]);
+	}
 }
 
 bool
@@ -348,6 +357,7 @@ relays_free(struct relays *r)
 		uplink_free(e->uplink);
 		while (e->nretired > 0)
 			drop_retired(e, 0);
+		free(e->retired);
 		lookup_free(e->lookup);
 	}
 	free(r);

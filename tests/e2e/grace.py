@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: ISC
+"""What becomes of idle sessions when their relay ends: see grace.sh."""
+
+import os
+import signal
+import subprocess
+import time
+
+from crowd import carries, pid_of
+from probe import at_once, end_of, finish, host_name, main, probe, until
+
+# It is asked every 3 s, and nothing was heard for 3 s, and it refuses for 5 s.
+PROMISED = 3 + 3 + 5 + 3 * float(os.environ["RTT"]) / 1000
+GENERATIONS = 10
+
+
+def hole(what):
+    with open(os.environ["LINK"], "w", encoding="ascii") as f:
+        f.write(f"blackhole {what}\n")
+
+
+def has_ended(pid):
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii") as f:
+            return f.read().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+@probe("it has ended, and its last words are lost",
+       ("ECONNRESET", "ECONNRESET", True), direct=None, families=(4,))
+def unheard(route):
+    client, server = route.pair()
+    os.kill(pid_of("relay"), signal.SIGTERM)
+    time.sleep(0.5)
+    hole("on")
+    os.kill(pid_of("relay"), signal.SIGTERM)    # which does not wait
+    until(lambda: has_ended(pid_of("relay")))
+    at_server = end_of(server)
+    time.sleep(float(os.environ["AWAY"]))
+    hole("off")
+    begin = time.monotonic()
+    at_client = end_of(client)
+    took = time.monotonic() - begin
+    print(f"    the client heard of it {took:.1f} s after the link was back, "
+          f"promised {PROMISED:.1f}")
+    return at_client, at_server, took < PROMISED + 3
+
+
+def start_relay():
+    """The next one, beside those that are about to end."""
+    with open(f"{os.environ['RORO_TMP']}/relay.log", "ab") as log:
+        return subprocess.Popen(
+            ["ip", "netns", "exec", host_name("relay"),
+             os.environ["RORO_ROROD"], "-c",
+             f"{os.environ['RORO_TMP']}/relay.conf"],
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+
+@probe(f"{GENERATIONS} relays one after another, each with a session",
+       (GENERATIONS, ["EOF"], [0]), direct=None, families=(4,))
+def generations(route):
+    relays, sessions = [], []
+    for _ in range(GENERATIONS):
+        relays.append(start_relay())
+        sessions.append(route.pair())
+        relays[-1].send_signal(signal.SIGTERM)
+        time.sleep(0.3)
+    alive = sum(carries(client, server) and carries(server, client)
+                for client, server in sessions)
+    for client, server in sessions:
+        finish(client)
+        finish(server)
+    ends = at_once(*(lambda s=s: end_of(s) for pair in sessions
+                     for s in pair))
+    return (alive, sorted(set(ends)),
+            sorted({relay.wait(30) for relay in relays}))
+
+
+if __name__ == "__main__":
+    main()
