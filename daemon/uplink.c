@@ -386,6 +386,9 @@ on_up(void *user, struct trunk_subflow *line, const struct wire_answer *answer)
 	static struct log_limit limit;
 	struct uplink *u = user;
 
+	/* (The connection may be from before its successor was there.) */
+	if (!answer->group_known && answer->features & WIRE_FEATURE_ENDING)
+		return "it is about to end";
 	if (slots_established(u->slots) && !answer->group_known) {
 		if (u->closing)
 			return give_way(u);
@@ -394,8 +397,6 @@ on_up(void *user, struct trunk_subflow *line, const struct wire_answer *answer)
 		    (unsigned long)group_sessions(trunk_group(u->trunk)));
 		return renew(u) ? NULL : "group not known: out of memory";
 	}
-	if (!answer->group_known && answer->features & WIRE_FEATURE_ENDING)
-		return "it is about to end";
 	u->relay_sessions = answer->max_sessions;
 	note_features(u, answer->features);
 	group_peer_window(trunk_group(u->trunk), answer->initial_window);
