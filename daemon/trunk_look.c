@@ -69,7 +69,9 @@ trunk_look_at_tcp(struct trunk *t)
 		    !tcpinfo_facts(subflow_fd(f->subflow), &facts))
 			continue;
 		bool suspect = group_subflow_suspect(t->group, i);
-		facts.waiting_bytes += (uint32_t)subflow_pending(f->subflow);
+		uint32_t pending = (uint32_t)subflow_pending(f->subflow);
+		facts.waiting_bytes += pending;
+		facts.unsent_bytes += pending;
 		group_subflow_facts(t->group, i, &facts, now);
 		if (group_subflow_suspect(t->group, i) != suspect)
 			log_debug("path %u: subflow %u %s", f->path, f->slot,

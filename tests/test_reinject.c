@@ -168,6 +168,55 @@ a_late_head_goes_on_a_free_subflow(void **state)
 	assert_false(group_subflow_busy(f->g, 1));
 }
 
+/* A third one, of the path of the first. */
+static int
+beside(struct fixture *f)
+{
+	int replaced, n = group_attach(f->g, 0, WIRE_SLOT_BULK + 1, f->now,
+	    &replaced);
+
+	facts(f, n, TRIP, 0);
+	fill(f, n, 20000);
+	return n;
+}
+
+static void
+on_its_own_path_only_what_is_last_goes_again(void **state)
+{
+	struct fixture *f = *state;
+	int third = beside(f);
+	struct session *s = begin(f);
+
+	give(f, s, PIECE);
+	assert_int_equal(fill(f, 0, 20000), 1);
+	give(f, s, PIECE);
+	pass(f, 2 * TRIP + TRIP / 2 + ACK_DELAY_US + 50 * MS);
+	assert_int_equal(fill(f, third, PIECE + 1000), 1); /* what is new */
+	assert_int_equal(f->serials[0], 2);
+	assert_int_equal(fill(f, third, 20000), 1);	/* now it is */
+	assert_int_equal(f->serials[0], 1);
+}
+
+static void
+while_its_path_has_something_to_send_only_on_another(void **state)
+{
+	struct fixture *f = *state;
+	int third = beside(f), fourth = group_attach(f->g, 0,
+	    WIRE_SLOT_BULK + 2, f->now, &(int){ 0 });
+	struct session *s = begin(f);
+	struct group_facts loaded = {
+		.rtt_us = TRIP, .rtt_min_us = TRIP, .rate_bytes_s = 1000000,
+		.acked_bytes = 1, .waiting_bytes = 2000, .unsent_bytes = 1000,
+	};
+
+	give(f, s, PIECE);
+	assert_int_equal(fill(f, 0, 20000), 1);
+	pass(f, TRIP + TRIP / 2 + ACK_DELAY_US + 50 * MS);
+	group_subflow_facts(f->g, fourth, &loaded, f->now);
+	assert_int_equal(fill(f, third, 20000), 0);
+	assert_int_equal(fill(f, 1, 20000), 1);
+}
+
 static void
 what_has_other_things_to_send_waits_a_round_trip_more(void **state)
 {
@@ -406,6 +455,8 @@ main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		T(a_late_head_goes_on_a_free_subflow),
+		T(on_its_own_path_only_what_is_last_goes_again),
+		T(while_its_path_has_something_to_send_only_on_another),
 		T(what_has_other_things_to_send_waits_a_round_trip_more),
 		T(what_waits_behind_it_on_the_same_subflow_goes_too),
 		T(what_a_slow_one_would_deliver_later_goes_on_a_fast_one),

@@ -19,6 +19,7 @@ struct group_facts {
 	uint64_t acked_bytes;		/* of its stream, since it began */
 	uint32_t waiting_bytes;		/* given to it, and not acknowledged by
 					 * the peer's TCP */
+	uint32_t unsent_bytes;		/* of these, not sent yet */
 	uint64_t rate_bytes_s;		/* at which it delivers; 0: not known */
 };
 

@@ -10,6 +10,11 @@
  * before it.  So of what lies behind a late head, that which was sent on the same
  * subflow, and only there, waits as well, and is sent again with it when its own
  * time has come.  Nothing is known of what went elsewhere: it may have arrived.
+ *
+ * Subflows of one path share its link.  A copy on another of them takes from what
+ * is new and from TCP's own retransmission, which is under way, and with it goes
+ * a round trip's worth of what waits behind the head.  So while there is anything
+ * else to send on that path it is not made; a subflow that is dead is suspect soon.
  */
 #include "reinject.h"
 
@@ -51,15 +56,47 @@ limit_us(const struct session_env *env, int subflow)
 	    env->soonest_us);
 }
 
+/* Is it on this subflow's path already? */
+static bool
+is_on_path(const struct session_env *env, const struct datagram *d, int subflow)
+{
+	for (uint64_t m = d->copies; m != 0; m &= m - 1)
+		if (env->path_of[__builtin_ctzll(m)] == env->path_of[subflow])
+			return true;
+	return false;
+}
+
+/* Is there anything on a path that waits to be sent?  What waits with the item
+ * does not count, since that may be dead. */
+static bool
+is_loaded(const struct session_env *env, const struct datagram *d, int subflow)
+{
+	for (uint64_t m = (env->express | env->bulk) & ~d->copies; m != 0;
+	    m &= m - 1) {
+		int i = __builtin_ctzll(m);
+
+		if (i != subflow && env->path_of[i] == env->path_of[subflow] &&
+		    env->health[i].facts.unsent_bytes > 0)
+			return true;
+	}
+	return false;
+}
+
+/* May it go on another subflow of a path?  Only if there is nothing new. */
+static bool
+may_race(const struct session_env *env, const struct session *s,
+    const struct datagram *d, int subflow, bool idle)
+{
+	return !is_on_path(env, d, subflow) ||
+	    (idle && list_linked(&s->tail) && !is_loaded(env, d, subflow));
+}
+
 /* It has waited for so long, and this is a path where it was not sent yet. */
 static bool
 is_overdue(const struct session_env *env, const struct datagram *d,
     int subflow, uint64_t now)
 {
-	for (uint64_t m = d->copies; m != 0; m &= m - 1)
-		if (env->path_of[__builtin_ctzll(m)] == env->path_of[subflow])
-			return false;
-	return env->soonest_us != 0 &&
+	return !is_on_path(env, d, subflow) && env->soonest_us != 0 &&
 	    now >= d->copied_us + limit_us(env, d->on);
 }
 
@@ -180,13 +217,13 @@ reinject_deadline(const struct session_env *env)
 /* Is it late enough for this subflow?  One that takes long is for what has been
  * late for long. */
 static bool
-is_late(const struct session_env *env, const struct datagram *d, int subflow,
-    bool idle, uint64_t now)
+is_late(const struct session_env *env, const struct session *s,
+    const struct datagram *d, int subflow, bool idle, uint64_t now)
 {
 	uint64_t trip = trip_us(env, d->first), late;
 
 	if ((d->copies & bit(subflow)) != 0 || now < d->due_us ||
-	    has_arrived(env, d))
+	    has_arrived(env, d) || !may_race(env, s, d, subflow, idle))
 		return false;
 	if (!is_overdue(env, d, subflow, now) &&
 	    (d->len > env->copy_credit || now < d->due_us + (idle ? 0 : trip)))
@@ -205,13 +242,13 @@ late_in(const struct session_env *env, const struct session *s, int subflow,
 
 	if (head == NULL || !is_blocked(head, now))
 		return NULL;
-	if (is_late(env, head, subflow, idle, now))
+	if (is_late(env, s, head, subflow, idle, now))
 		return head;
 	for (struct list *n = head->node.next; n != &s->out.unacked &&
 	    steps < STEPS; n = n->next, steps++) {
 		d = list_object(n, struct datagram, node);
 		if (d->copies == bit(head->first) &&
-		    is_late(env, d, subflow, idle, now))
+		    is_late(env, s, d, subflow, idle, now))
 			return d;
 	}
 	return NULL;

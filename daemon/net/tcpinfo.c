@@ -29,7 +29,8 @@ tcpinfo_facts(int fd, struct group_facts *facts)
 	socklen_t len = sizeof(info);
 	uint64_t allowed = 0;
 
-	/* tcpi_bytes_acked: Linux 4.1; tcpi_delivery_rate: 4.9.  What a kernel
+	/* tcpi_bytes_acked: Linux 4.1; tcpi_notsent_bytes, tcpi_min_rtt: 4.6;
+	 * tcpi_delivery_rate: 4.9.  What a kernel
 	 * does not know it does not fill. */
 	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0 ||
 	    len < offsetof(struct tcp_info, tcpi_bytes_received))
@@ -40,6 +41,9 @@ tcpinfo_facts(int fd, struct group_facts *facts)
 		.acked_bytes = info.tcpi_bytes_acked,
 		.waiting_bytes = (uint32_t)sockopt_unacked(fd),
 	};
+	if (len >= offsetof(struct tcp_info, tcpi_notsent_bytes) +
+	    sizeof(info.tcpi_notsent_bytes))
+		facts->unsent_bytes = info.tcpi_notsent_bytes;
 	if (len >= offsetof(struct tcp_info, tcpi_min_rtt) +
 	    sizeof(info.tcpi_min_rtt) && info.tcpi_min_rtt != NO_RTT_MIN)
 		facts->rtt_min_us = info.tcpi_min_rtt;

@@ -113,6 +113,7 @@ look(struct world *w, struct link *l, int side)
 		.rtt_min_us = (uint32_t)(2 * plan->delay_us + 1),
 		.acked_bytes = d->acked,
 		.waiting_bytes = (uint32_t)(d->written - d->acked),
+		.unsent_bytes = (uint32_t)d->unsent,
 		.rate_bytes_s = rate_of(l, plan, d->acked),
 	};
 

@@ -287,6 +287,7 @@ add_metrics(struct totals *t, const struct metrics *m)
 {
 	t->datagrams += m->sent_datagrams;
 	t->resent += m->resent_datagrams;
+	t->resent_bytes += m->resent_bytes;
 	t->duplicates += m->duplicate_datagrams;
 	t->sessions_reset += m->sessions_reset;
 	t->refused += m->sessions_refused;
@@ -480,6 +481,7 @@ add_totals(const struct world *w, struct totals *sum)
 	sum->bytes += t->bytes;
 	sum->datagrams += t->datagrams;
 	sum->resent += t->resent;
+	sum->resent_bytes += t->resent_bytes;
 	sum->duplicates += t->duplicates;
 	sum->deaths += t->deaths;
 	sum->stalls += t->stalls;
