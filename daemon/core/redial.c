@@ -22,7 +22,8 @@
  * and a round trip, 3 s at most, leave no long pause between two of them.  Only
  * a path whose round trip takes most of that gets more.  Before a round trip is
  * known the time is doubled twice if there is no answer.  A relay that has not
- * been heard in this group has 10 s to answer a hello.
+ * been heard in this group has 10 s to answer a hello, if no other path waits for
+ * that.
  */
 #include "redial.h"
 
@@ -63,6 +64,7 @@ struct path {
 	bool used;			/* has it a slot? */
 	bool drop;			/* its attempts are to end */
 	uint64_t due_us, started_us;	/* of probes */
+	uint64_t spoke_us;		/* the last hello */
 	uint32_t back_off_ms;		/* of those that are unwelcome */
 	uint32_t rtt_us;
 	unsigned int unanswered;
@@ -73,6 +75,7 @@ struct path {
 struct redial {
 	uint32_t timeout_ms;
 	bool established, give_up;
+	bool several;			/* paths */
 	uint64_t begun_us, begin_us;	/* the group; its first attempt */
 	uint32_t pause_ms;
 	size_t count;
@@ -328,7 +331,8 @@ redial_lost(struct redial *r, size_t slot, uint64_t now, uint16_t chance)
 {
 	struct slot *s = &r->slots[slot];
 	struct path *p = &r->paths[s->path];
-	bool was_alive = redial_path_alive(r, s->path), heard = s->heard;
+	bool was_alive = redial_path_alive(r, s->path);
+	bool unwelcome = !s->heard && !s->silent && !was_alive;
 
 	s->brief = s->heard_us == 0 || now - s->heard_us < BRIEF_US;
 	if (!s->brief)
@@ -340,7 +344,7 @@ redial_lost(struct redial *r, size_t slot, uint64_t now, uint16_t chance)
 	s->back_off_ms = doubled(s->back_off_ms);
 	if (was_alive && !redial_path_alive(r, s->path))
 		path_dies(r, s->path, now, chance);
-	else if (!heard && !was_alive)
+	else if (unwelcome)
 		probe_failed(r, p, REDIAL_UNWELCOME, now, chance);
 }
 
@@ -380,13 +384,25 @@ is_to_drop(const struct redial *r, const struct slot *s)
 	    (r->paths[s->path].drop || is_alive(s));
 }
 
+/* Those that do not answer take turns with the others. */
+static bool
+has_turn(const struct redial *r, const struct path *p)
+{
+	for (size_t i = 0; i < r->count; i++)
+		if (r->slots[i].attempt == ATTEMPT_HELD &&
+		    r->paths[r->slots[i].path].spoke_us < p->spoke_us)
+			return false;
+	return true;
+}
+
 static bool
 may_speak(const struct redial *r, const struct slot *s, uint64_t now)
 {
 	if (s->attempt != ATTEMPT_HELD || now < r->begin_us)
 		return false;
 	if (!r->established)
-		return !somebody_speaks(r);
+		return !somebody_speaks(r) &&
+		    has_turn(r, &r->paths[s->path]);
 	return path_answers(r, s->path) ||
 	    furthest(r, s->path) < ATTEMPT_SPEAKING;
 }
@@ -430,7 +446,7 @@ dial_ms(const struct redial *r, const struct path *p)
 static uint32_t
 hello_ms(const struct redial *r, const struct path *p)
 {
-	if (r->established)
+	if (r->established || r->several)
 		return dial_ms(r, p);
 	return HELLO_MS < r->timeout_ms ? HELLO_MS : r->timeout_ms;
 }
@@ -455,6 +471,7 @@ redial_next(struct redial *r, uint64_t now, struct redial_action *action)
 		}
 		if (may_speak(r, s, now)) {
 			s->attempt = ATTEMPT_SPEAKING;
+			p->spoke_us = now;
 			action->order = REDIAL_HELLO;
 			action->timeout_ms = hello_ms(r, p);
 			return true;
@@ -507,6 +524,7 @@ redial_new(const uint8_t *paths, size_t slots, uint32_t timeout_ms)
 		r->slots[i].path = paths[i];
 		r->slots[i].back_off_ms = BACK_OFF_MIN_MS;
 		r->paths[paths[i]].used = true;
+		r->several = r->several || paths[i] != paths[0];
 	}
 	return r;
 }
