@@ -11,6 +11,7 @@
  *	sim --verbose			say what happens
  *	sim --lanes			small writes beside bulk ones, instead
  *	sim --race			transfers over several paths, instead
+ *	sim --redial			dials and silence, instead
  *
  * Exit status: 0, or 1 when a seed failed, which is printed with the command
  * that shows it again.
@@ -28,6 +29,7 @@
 
 #include "lanes.h"
 #include "race.h"
+#include "redial.h"
 #include "world.h"
 
 #define JOBS_MAX 64
@@ -49,7 +51,7 @@ struct board {
 struct options {
 	uint64_t first, last, step;
 	long jobs;
-	bool verbose, lanes, race;
+	bool verbose, lanes, race, redial;
 };
 
 /* ---- what was done ---- */
@@ -70,10 +72,22 @@ add(struct totals *sum, const struct totals *t)
 	sum->stalls += t->stalls;
 	sum->replaced += t->replaced;
 	sum->restarts += t->restarts;
+	sum->dials += t->dials;
+	sum->subflows += t->subflows;
+	sum->given_up += t->given_up;
 	sum->events += t->events;
 	sum->virtual_us += t->virtual_us;
 	if (t->held_max > sum->held_max)
 		sum->held_max = t->held_max;
+}
+
+static void
+print_dials(const struct totals *t)
+{
+	printf("%" PRIu64 " seeds: %" PRIu64 " dials, %" PRIu64 " subflows, %"
+	    PRIu64 " groups given up, in %.0f hours of virtual time\n",
+	    t->seeds, t->dials, t->subflows, t->given_up,
+	    (double)t->virtual_us / 3600e6);
 }
 
 static void
@@ -108,6 +122,8 @@ work(struct board *board, struct job *job, const struct options *o)
 		alarm(SEED_SECONDS);
 		if (o->race)
 			race_run(seed, o->verbose, &job->totals);
+		else if (o->redial)
+			redial_run(seed, o->verbose, &job->totals);
 		else
 			world_run(seed, o->verbose, &job->totals);
 		alarm(0);
@@ -184,7 +200,10 @@ run(const struct options *o)
 		failed = run_jobs(board, o);
 	for (long i = 0; i < o->jobs; i++)
 		add(&sum, &board->jobs[i].totals);
-	print_totals(&sum);
+	if (o->redial)
+		print_dials(&sum);
+	else
+		print_totals(&sum);
 	munmap(board, sizeof(*board));
 	return failed;
 }
@@ -193,7 +212,7 @@ run(const struct options *o)
 
 static const char usage[] =
     "usage: sim [--seed N | --seeds FIRST-LAST | --count N] [--step N]\n"
-    "           [--jobs N] [--verbose] [--lanes | --race]\n";
+    "           [--jobs N] [--verbose] [--lanes | --race | --redial]\n";
 
 static uint64_t
 number(const char *text, char end, const char **rest)
@@ -223,6 +242,7 @@ get_options(struct options *o, int argc, char **argv)
 		{ "verbose", no_argument, NULL, 'v' },
 		{ "lanes", no_argument, NULL, 'l' },
 		{ "race", no_argument, NULL, 'e' },
+		{ "redial", no_argument, NULL, 'd' },
 		{ NULL, 0, NULL, 0 }
 	};
 	const char *rest;
@@ -255,6 +275,9 @@ get_options(struct options *o, int argc, char **argv)
 			break;
 		case 'e':
 			o->race = true;
+			break;
+		case 'd':
+			o->redial = true;
 			break;
 		default:
 			fputs(usage, stderr);

@@ -23,6 +23,7 @@ struct totals {
 	uint64_t deaths, stalls, replaced, restarts;
 	uint64_t events, virtual_us;
 	uint64_t held_max;
+	uint64_t dials, subflows, given_up;	/* --redial */
 };
 
 struct world;
