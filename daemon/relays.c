@@ -12,6 +12,7 @@
 #include "net/log.h"
 
 #define TICK_S 1.
+#define DOUBT_US UINT64_C(3000000)
 
 static_assert(CONFIG_RELAYS_MAX <= CHOICE_MAX, "each can be chosen");
 
@@ -22,7 +23,8 @@ struct relay_entry {
 	struct uplink *uplink;		/* NULL: before start and after idle */
 	struct uplink **retired;	/* that have sessions still */
 	size_t nretired;
-	bool up;
+	enum uplink_answer answer;
+	bool up;			/* it answers */
 	uint64_t since_us;
 };
 
@@ -158,8 +160,10 @@ static void
 look_at(struct relay_entry *e, uint64_t now)
 {
 	struct choice *choice = &e->relays->choice;
-	bool up = e->uplink != NULL && uplink_answers(e->uplink);
+	bool up;
 
+	e->answer = e->uplink != NULL ? uplink_answers(e->uplink) : UPLINK_GONE;
+	up = e->answer == UPLINK_ANSWERS;
 	choice_tell(choice, e->number, up, now);
 	if (e->uplink != NULL) {
 		choice->relays[e->number].families =
@@ -192,19 +196,31 @@ on_tick(struct ev_loop *loop, ev_timer *w, int revents)
 	}
 }
 
+/* Silent for so short a time that it may as well be the link, and no other would
+ * carry the sessions better than we do when that is back. */
+static bool
+is_doubtful(const struct relay_entry *e, uint64_t now)
+{
+	return e->answer == UPLINK_SILENT && now - e->since_us < DOUBT_US;
+}
+
 bool
 relays_look(struct relays *r, unsigned *families, bool *full)
 {
 	uint64_t now = clock_us();
 	unsigned preferred = 0, others = 0;
-	bool up = false;
+	bool answers = false, up = false;
 
 	*full = true;
 	for (size_t i = 0; i < r->count; i++) {
+		look_at(&r->entries[i], now);
+		answers = answers || r->entries[i].up;
+	}
+	for (size_t i = 0; i < r->count; i++) {
 		unsigned reached;
 
-		look_at(&r->entries[i], now);
-		if (!r->entries[i].up)
+		if (answers ? !r->entries[i].up :
+		    !is_doubtful(&r->entries[i], now))
 			continue;
 		up = true;
 		if (r->choice.relays[i].full)

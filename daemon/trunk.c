@@ -350,34 +350,44 @@ trunk_tell_features(struct trunk *t, const struct trunk_subflow *f,
 	trunk_change(t);
 }
 
-uint64_t
-trunk_answered_us(const struct trunk *t)
+bool
+trunk_answers(const struct trunk *t)
 {
-	uint64_t last = 0;
-
 	for (int i = 0; i < GROUP_SUBFLOWS; i++) {
-		uint64_t answered = t->subflows[i] != NULL ?
-		    group_answered(t->group, i) : 0;
+		const struct trunk_subflow *f = t->subflows[i];
 
-		if (answered > last)
-			last = answered;
+		if (f != NULL && f->silence.silent &&
+		    t->heard_us < f->silence.first_us)
+			return false;
 	}
-	return last;
+	return t->up > 0;
 }
 
 void
 trunk_ask(struct trunk *t, uint64_t every_us)
 {
 	uint64_t now = clock_us();
+	bool asked[PATHS] = { false };
+	int first = -1;
 
 	if (t->up == 0 || now < t->asked_us + every_us)
 		return;
 	t->asked_us = now;
-	do
-		t->asked = (t->asked + 1) % GROUP_SUBFLOWS;
-	while (t->subflows[t->asked] == NULL);
-	group_ping(t->group, t->asked, now);
-	silence_asked(&t->subflows[t->asked]->silence, now);
+	for (int n = 1; n <= GROUP_SUBFLOWS; n++) {
+		int i = (t->asked + n) % GROUP_SUBFLOWS;
+		struct trunk_subflow *f = t->subflows[i];
+
+		if (f == NULL || asked[f->path] || f->silence.asked_us != 0 ||
+		    !group_subflow_used(t->group, i))
+			continue;
+		asked[f->path] = true;
+		if (first < 0)
+			first = i;
+		group_ping(t->group, i, now);
+		silence_asked(&f->silence, now);
+	}
+	if (first >= 0)
+		t->asked = first;
 	trunk_change(t);
 }
 

@@ -140,10 +140,13 @@ bool trunk_waits(const struct trunk *);
 void trunk_tell_features(struct trunk *, const struct trunk_subflow *,
     uint32_t features);
 
-/* When the peer last answered a question, or a subflow came up; 0: there is no
- * subflow. */
-uint64_t trunk_answered_us(const struct trunk *);
-/* Ask on one subflow, another each time, at most once in `every_us`. */
+/* Is there a subflow, and nothing that says that the peer is not there: a question
+ * that had no answer for as long as core/silence.h says, and nothing came on any
+ * subflow since it was asked? */
+bool trunk_answers(const struct trunk *);
+/* Ask on one subflow of each path in use, another each time, at most once in
+ * `every_us`.  (On one path alone, a link that breaks beside another one would
+ * look like a peer that is gone.) */
 void trunk_ask(struct trunk *, uint64_t every_us);
 
 int trunk_take(struct subflow *, const uint8_t *, size_t);

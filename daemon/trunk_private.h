@@ -33,7 +33,7 @@ struct trunk {
 	bool proxy, changed, draining, idle_told, drain_told, dead;
 	uint64_t idle_since;		/* while draining; 0: it is not */
 	uint64_t look_at;	/* the subflows' TCP, next */
-	int asked;		/* the subflow that was, by trunk_ask() */
+	int asked;		/* the first that was, by trunk_ask() */
 	uint64_t asked_us;
 };
 

@@ -17,9 +17,7 @@
 #include "slots.h"
 #include "trunk.h"
 
-/* Whether a relay answers has to be known within 10 s of its silence. */
 #define ASK_US UINT64_C(3000000)
-#define SILENCE_US UINT64_C(8000000)
 #define SAMPLE_US UINT64_C(1000000)
 
 struct path_history {
@@ -515,16 +513,14 @@ uplink_families(const struct uplink *u)
 	return u->features & (WIRE_FEATURE_IPV4 | WIRE_FEATURE_IPV6);
 }
 
-bool
+enum uplink_answer
 uplink_answers(struct uplink *u)
 {
-	uint64_t answered = trunk_answered_us(u->trunk), now = clock_us();
-
-	sample(u, now);
+	sample(u, clock_us());
 	trunk_ask(u->trunk, ASK_US);
-	if (answered == 0 || u->closing)
-		return false;
-	return now < answered + SILENCE_US;
+	if (u->closing || trunk_up(u->trunk) == 0)
+		return UPLINK_GONE;
+	return trunk_answers(u->trunk) ? UPLINK_ANSWERS : UPLINK_SILENT;
 }
 
 bool

@@ -45,10 +45,15 @@ void uplink_free(struct uplink *);
 void uplink_configure(struct uplink *, const struct config *,
     const struct keyring *, struct addr);
 
+enum uplink_answer {
+	UPLINK_GONE,		/* no subflow, or it is about to end */
+	UPLINK_SILENT,		/* nothing is heard on any of them */
+	UPLINK_ANSWERS,
+};
 /* Is there a subflow, and has the relay answered lately?  To be called about once
  * a second, since the relay is asked in here, every three; then one that has
- * gone without a word is known within 9 s. */
-bool uplink_answers(struct uplink *);
+ * gone without a word is known within 7 s, or 4 s and four round trips. */
+enum uplink_answer uplink_answers(struct uplink *);
 /* Which families it reaches, by its latest word: WIRE_FEATURE_IPV4,
  * WIRE_FEATURE_IPV6. */
 unsigned uplink_families(const struct uplink *);

@@ -359,12 +359,6 @@ group_heard(const struct group *g, int subflow)
 	return g->subflows[subflow].heard_us;
 }
 
-uint64_t
-group_answered(const struct group *g, int subflow)
-{
-	return g->subflows[subflow].answered_us;
-}
-
 bool
 group_subflow_busy(const struct group *g, int subflow)
 {

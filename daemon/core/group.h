@@ -112,12 +112,9 @@ size_t group_fill(struct group *, int subflow, uint8_t *out, size_t room,
 /* Would group_fill() write anything?  (Interest in EV_WRITE.) */
 bool group_wants(const struct group *, int subflow, uint64_t now);
 
-/* Ask the peer for a sign of life on a subflow; when the last byte came, and
- * when the last answer to such a question did.  (What comes in says nothing
- * about the way out: a peer that has lost us goes on sending for a while.) */
+/* Ask the peer for a sign of life on a subflow; when the last byte came. */
 void group_ping(struct group *, int subflow, uint64_t now);
 uint64_t group_heard(const struct group *, int subflow);
-uint64_t group_answered(const struct group *, int subflow);
 /* Does it carry anything that is not yet acknowledged? */
 bool group_subflow_busy(const struct group *, int subflow);
 /* That, or datagrams came on it after its last answer: more should come. */

@@ -35,7 +35,7 @@ silence_asked(struct silence *s, uint64_t now)
 {
 	s->again_us = now;
 	if (s->asked_us == 0)
-		s->asked_us = now;
+		s->first_us = s->asked_us = now;
 }
 
 bool
@@ -51,7 +51,7 @@ void
 silence_pardon(struct silence *s, uint64_t now)
 {
 	if (s->asked_us != 0)
-		s->asked_us = s->again_us = now;
+		s->first_us = s->asked_us = s->again_us = now;
 }
 
 static uint64_t

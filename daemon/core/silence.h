@@ -18,8 +18,9 @@
 #define SILENCE_DEAD_US UINT64_C(30000000)	/* after a question */
 
 struct silence {
-	uint64_t asked_us;	/* the first question after which nothing was
+	uint64_t first_us;	/* the first question after which nothing was
 				 * heard; 0: none */
+	uint64_t asked_us;	/* that, or when its TCP moved last after it */
 	uint64_t again_us;	/* and the last */
 	bool silent;
 };
