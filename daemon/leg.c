@@ -472,6 +472,29 @@ leg_update(struct leg *leg)
 	settle(leg);
 }
 
+int
+leg_move(struct leg *leg, struct leg_host *to, struct group *group)
+{
+	struct leg_host *from = leg->host;
+	struct session *new;
+	uint64_t now = clock_us();
+	int error = group_adopt(group, leg->session, now, &new);
+
+	if (error != 0)
+		return error;
+	session_release(leg->session, now);
+	session_set_user(new, leg);
+	leg->session = new;
+	list_unlink(&leg->list);
+	from->count--;
+	leg->host = to;
+	list_append(&to->legs, &leg->list);
+	to->count++;
+	from->on_change(from);
+	to->on_change(to);
+	return 0;
+}
+
 void
 leg_abort(struct leg *leg, uint8_t code)
 {
@@ -482,6 +505,20 @@ leg_abort(struct leg *leg, uint8_t code)
 	session_abort(leg->session, code, clock_us());
 	end_reset(leg, code != WIRE_CODE_OK ? wire_code_text(code) : "cut");
 	host->on_change(host);
+}
+
+void
+leg_each_unsent(struct leg_host *host, void (*look)(void *, struct leg *,
+    const struct wire_open *), void *user)
+{
+	struct list *node, *after;
+
+	list_each_safe(node, after, &host->legs) {
+		struct leg *leg = list_object(node, struct leg, list);
+
+		if (!session_is_sent(leg->session))
+			look(user, leg, session_open_info(leg->session));
+	}
 }
 
 void

@@ -13,8 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/group.h"
 #include "core/list.h"
-#include "core/session.h"
 #include "core/traffic.h"
 #include "net/hangup.h"
 
@@ -60,6 +60,11 @@ void leg_join(struct leg *, int fd);
 /* The session may have changed (group_ready()). */
 void leg_update(struct leg *);
 
+/* Nothing of its session was sent yet (session_is_sent()): go on in another group,
+ * with its host.  Its owner stays the same.  0, or as group_adopt(): nothing has
+ * changed. */
+int leg_move(struct leg *, struct leg_host *, struct group *);
+
 /* End it now: RST to the local end, RESET with `code` to the other. */
 void leg_abort(struct leg *, uint8_t code);
 
@@ -68,7 +73,9 @@ void leg_abort(struct leg *, uint8_t code);
 const char *leg_session_text(const struct session *,
     char text[static LEG_TEXT_MAX]);
 
-/* All of a host. */
+/* All of a host: those whose session nothing was sent of; every one, now. */
+void leg_each_unsent(struct leg_host *, void (*)(void *user, struct leg *,
+    const struct wire_open *), void *user);
 void leg_abort_all(struct leg_host *, uint8_t code);
 
 #endif

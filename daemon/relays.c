@@ -139,6 +139,12 @@ configure_uplinks(struct relay_entry *e)
 
 /* ---- health ---- */
 
+static unsigned
+family_of(const struct wire_open *open)
+{
+	return open->destination.family == 6 ? GATE_IPV6 : GATE_IPV4;
+}
+
 static void
 log_turn(const struct relay_entry *e, uint64_t now)
 {
@@ -177,6 +183,30 @@ look_at(struct relay_entry *e, uint64_t now)
 	log_turn(e, now);
 }
 
+/* Where one goes that waits for a relay that does not answer. */
+static struct uplink *
+elsewhere(void *user, const struct wire_open *open)
+{
+	struct relays *r = user;
+	int i = choice_pick(&r->choice, family_of(open), 0, clock_us());
+
+	return i != -1 && r->entries[i].up && !r->choice.relays[i].full ?
+	    r->entries[i].uplink : NULL;
+}
+
+static void
+move_waiting(struct relays *r)
+{
+	for (size_t i = 0; i < r->count; i++) {
+		struct relay_entry *e = &r->entries[i];
+
+		if (e->uplink != NULL && !e->up)
+			uplink_move(e->uplink, elsewhere, r);
+		for (size_t j = 0; j < e->nretired; j++)
+			uplink_move(e->retired[j], elsewhere, r);
+	}
+}
+
 static void
 on_tick(struct ev_loop *loop, ev_timer *w, int revents)
 {
@@ -194,6 +224,7 @@ on_tick(struct ev_loop *loop, ev_timer *w, int revents)
 		for (size_t j = 0; j < e->nretired; j++)
 			(void)uplink_answers(e->retired[j]);
 	}
+	move_waiting(r);
 }
 
 /* Silent for so short a time that it may as well be the link, and no other would
@@ -259,8 +290,7 @@ int
 relays_open(struct relays *r, const struct wire_open *open, int fd,
     void (*on_gone)(void *, uint8_t), void *user)
 {
-	unsigned family = open->destination.family == 6 ? GATE_IPV6 :
-	    GATE_IPV4;
+	unsigned family = family_of(open);
 	int error = -ENETUNREACH, result, i;
 	uint32_t tried = 0;
 

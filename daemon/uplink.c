@@ -475,6 +475,13 @@ uplink_configure(struct uplink *u, const struct config *c,
 	slots_configure(u->slots, c, keys, address);
 }
 
+static bool
+is_full(const struct uplink *u)
+{
+	return u->relay_sessions != 0 &&
+	    group_sessions(trunk_group(u->trunk)) >= u->relay_sessions;
+}
+
 int
 uplink_open(struct uplink *u, const struct wire_open *open, int fd,
     void (*on_gone)(void *, uint8_t), void *user)
@@ -487,8 +494,7 @@ uplink_open(struct uplink *u, const struct wire_open *open, int fd,
 
 	if (!trunk_waits(u->trunk))
 		return -ENETUNREACH;
-	if (u->relay_sessions != 0 &&
-	    group_sessions(group) >= u->relay_sessions)
+	if (is_full(u))
 		return -EAGAIN;
 	error = group_open(group, open, now, &session);
 	if (error != 0)
@@ -505,6 +511,35 @@ uplink_open(struct uplink *u, const struct wire_open *open, int fd,
 	}
 	leg_join(leg, fd);
 	return 0;
+}
+
+struct move {
+	struct uplink *(*where)(void *, const struct wire_open *);
+	void *user;
+	size_t moved;
+};
+
+static void
+move_leg(void *user, struct leg *leg, const struct wire_open *open)
+{
+	struct move *m = user;
+	struct uplink *to = m->where(m->user, open);
+
+	if (to != NULL && !is_full(to) && leg_move(leg, trunk_host(to->trunk),
+	    trunk_group(to->trunk)) == 0)
+		m->moved++;
+}
+
+void
+uplink_move(struct uplink *u, struct uplink *(*where)(void *,
+    const struct wire_open *), void *user)
+{
+	struct move m = { where, user, 0 };
+
+	leg_each_unsent(trunk_host(u->trunk), move_leg, &m);
+	if (m.moved > 0)
+		log_info("relay \"%s\": %lu sessions that waited for it go to "
+		    "another", relay_of(u)->name, (unsigned long)m.moved);
 }
 
 unsigned

@@ -88,6 +88,11 @@ void uplink_path(const struct uplink *, size_t path, struct uplink_path *);
 int uplink_open(struct uplink *, const struct wire_open *, int fd,
     void (*on_gone)(void *user, uint8_t code), void *user);
 
+/* Sessions of which nothing was sent yet go on in the uplink that `where` names;
+ * NULL: they stay, as they do when it does not take them. */
+void uplink_move(struct uplink *, struct uplink *(*where)(void *user,
+    const struct wire_open *), void *user);
+
 /* Nothing new will be opened. */
 void uplink_drain(struct uplink *);
 /* Reset every session, both ends. */

@@ -1715,6 +1715,69 @@ an_ack_does_not_stay_with_a_suspect(void **state)
 	assert_false(group_subflow_busy(f->g[PROXY], 0));
 }
 
+/* A session waits for a relay that nobody has heard of, with an end already. */
+static void
+what_was_not_sent_goes_on_in_another_group(void **state)
+{
+	struct fixture *f = *state;
+	struct group_options o = {
+		.proxy = true, .initial_window = WINDOW,
+		.start_window = WINDOW, .window_max = 4 * WINDOW,
+		.max_sessions = 8, .datagram_max = WIRE_DATA_MAX,
+		.budget = &f->budget[PROXY],
+	};
+	struct group *waiting = group_new(&o);
+	struct wire_open open = destination();
+	struct session *s, *moved, *r;
+
+	assert_int_equal(group_open(waiting, &open, f->now, &s), 0);
+	session_set_user(s, f);
+	give(f, s, "all of it", 9);
+	session_read_end(s, WIRE_CODE_OK, f->now);
+	assert_false(session_is_sent(s));
+	assert_int_equal(group_adopt(f->g[PROXY], s, f->now, &moved), 0);
+	session_set_user(moved, f);
+	session_release(s, f->now);
+	group_free(waiting);
+	assert_int_equal(session_bytes_out(moved), 9);
+	settle(f);
+	assert_true(session_is_sent(moved));
+	r = accept_session(f);
+	assert_non_null(r);
+	assert_takes(f, r, "all of it");
+	assert_int_equal(session_state(r), SESSION_END);
+	give(f, r, "answer", 6);
+	session_read_end(r, WIRE_CODE_OK, f->now);
+	settle(f);
+	assert_takes(f, moved, "answer");
+	assert_int_equal(session_state(moved), SESSION_END);
+	session_release(moved, f->now);
+	session_release(r, f->now);
+	settle(f);
+	assert_int_equal(group_sessions(f->g[PROXY]), 0);
+}
+
+static void
+a_drain_is_told_on_later_subflows_too(void **state)
+{
+	struct fixture *f = *state;
+	int replaced;
+
+	group_drain(f->g[RELAY]);
+	for (int i = 0; i < 2; i++) {
+		fill(f, RELAY, i);
+		f->len[RELAY][i] = 0;		/* it is lost */
+		group_detach(f->g[RELAY], i, f->now);
+		group_detach(f->g[PROXY], i, f->now);
+	}
+	for (int e = 0; e < 2; e++)
+		assert_int_equal(group_attach(f->g[e], 0, 0, f->now,
+		    &replaced), 0);
+	fill(f, RELAY, 0);
+	deliver(f, RELAY, 0);
+	assert_true(group_draining(f->g[PROXY]));
+}
+
 int
 main(void)
 {
@@ -1784,6 +1847,8 @@ main(void)
 		T(when_all_are_suspect_nothing_is_sent_again),
 		T(what_a_suspect_carried_and_has_left_is_not_sent_again),
 		T(an_ack_does_not_stay_with_a_suspect),
+		T(what_was_not_sent_goes_on_in_another_group),
+		T(a_drain_is_told_on_later_subflows_too),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

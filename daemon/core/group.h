@@ -163,6 +163,13 @@ uint64_t group_deadline(const struct group *);
 int group_open(struct group *, const struct wire_open *open, uint64_t now,
     struct session **session);
 
+/* Take over a session of another group with the same budget, of which nothing was
+ * sent (session_is_sent()), with all that was read for it.  *session is ours
+ * until released; `s` is nothing any more and has to be released now.  0 or as
+ * above, but that the budget is not asked: then nothing has changed. */
+int group_adopt(struct group *, struct session *s, uint64_t now,
+    struct session **session);
+
 /* Sessions for whose local side something may have changed: bytes or an end to
  * deliver, room to read, or (relay) a new one, whose user is NULL.  Each is
  * given once until something changes again.  NULL: no more. */

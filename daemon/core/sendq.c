@@ -101,6 +101,22 @@ sendq_clear(struct sendq *q, uint64_t carries[])
 	q->unsent_bytes = q->unacked_bytes = 0;
 }
 
+void
+sendq_take(struct sendq *q, struct sendq *from)
+{
+	struct list *node;
+
+	assert(sendq_empty(q) && list_empty(&from->unacked));
+	while ((node = list_first(&from->unsent)) != NULL) {
+		list_unlink(node);
+		list_append(&q->unsent, node);
+	}
+	q->held = from->held;
+	q->unsent_bytes = from->unsent_bytes;
+	q->ended = from->ended;
+	from->held = from->unsent_bytes = 0;
+}
+
 struct datagram *
 sendq_datagram(size_t len)
 {

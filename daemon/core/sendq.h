@@ -71,6 +71,10 @@ int sendq_append(struct sendq *, const uint8_t *, size_t len);
  * filled. */
 void sendq_adopt(struct sendq *, struct datagram *, size_t len);
 
+/* All of another queue of the same budget, of which nothing was sent; this one is
+ * empty. */
+void sendq_take(struct sendq *, struct sendq *from);
+
 /* Is there anything that sendq_next() would return? */
 bool sendq_ready(const struct sendq *, uint64_t edge);
 /* How large is it without a cut other than the window's? */

@@ -616,6 +616,12 @@ session_set_user(struct session *s, void *user)
 }
 
 bool
+session_is_sent(const struct session *s)
+{
+	return s->phase != PHASE_WAITING;
+}
+
+bool
 session_is_opened(const struct session *s)
 {
 	return s->peer_opened;

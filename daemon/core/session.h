@@ -36,6 +36,8 @@ const struct wire_open *session_open_info(const struct session *);
 void *session_user(const struct session *);
 void session_set_user(struct session *, void *);
 
+/* Proxy: may the peer have heard of it? */
+bool session_is_sent(const struct session *);
 /* Has the peer said OPENED?  (relay) say that the server was reached. */
 bool session_is_opened(const struct session *);
 void session_opened(struct session *);

@@ -125,6 +125,34 @@ def whole(session, size=1 << 20):
 
 # ---- what is to be seen ----
 
+def before_any(route=IPV4):
+    """Sessions from before there is a relay go to the one that is there."""
+    waiting = []
+    data = pattern(100_000, 3)
+    for sent, ends in ((b"", False), (data, False), (data, True)):
+        listener = route.listen()
+        client = route.connect(listener)
+        client.sendall(sent)
+        if ends:
+            finish(client)
+        waiting.append((listener, client, sent, ends))
+    time.sleep(0.5)
+    start("two")
+    begin = time.monotonic()
+    for listener, client, sent, ends in waiting:
+        server = probe.accept(listener)
+        got = read(server, len(sent))[0] if sent else b""
+        end = end_of(server) if ends else "open"
+        server.sendall(b"answer")
+        finish(server)
+        good = hashlib.sha256(got).digest() == hashlib.sha256(sent).digest()
+        check(f"a session that waits for any, {len(sent)} bytes, "
+              f"{'with' if ends else 'without'} an end", good and
+              end in ("open", "EOF") and read(client)[0] == b"answer",
+              f"{time.monotonic() - begin:.2f} s")
+        client.close()
+
+
 def in_order():
     check("while one is not there, sessions go to the other",
           where() == "two")
@@ -238,7 +266,7 @@ def better_than_none():
 
 
 def main():
-    start("two")
+    before_any()
     check("the second is found", until(lambda: is_up("two"), 10))
     in_order()
     by_weight()

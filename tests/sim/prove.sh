@@ -11,8 +11,8 @@
 srcdir=${srcdir:-.}
 CC=${CC:-cc}
 seeds=${SEEDS:-400}		# it has to be found within so many
-modules='addr bucket budget exchange group health numbers paths receive redial
-    reinject reorder sched sendq session silence transmit wire worth'
+modules='addr adopt bucket budget exchange group health numbers paths receive
+    redial reinject reorder sched sendq session silence transmit wire worth'
 
 command -v patch >/dev/null || {
 	echo 'patch is missing (Debian and OpenWrt: patch)' >&2
