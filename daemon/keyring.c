@@ -20,6 +20,7 @@ struct held {
 };
 
 struct keyring {
+	unsigned int holds;
 	size_t n;
 	struct held held[];
 };
@@ -210,11 +211,22 @@ keyring_load(const struct config *c, uid_t user, const struct keyring *old,
 	return NULL;
 }
 
+struct keyring *
+keyring_hold(struct keyring *r)
+{
+	r->holds++;
+	return r;
+}
+
 void
 keyring_free(struct keyring *r)
 {
 	if (r == NULL)
 		return;
+	if (r->holds > 0) {
+		r->holds--;
+		return;
+	}
 	for (size_t i = 0; i < r->n; i++) {
 		free(r->held[i].owner);
 		free(r->held[i].file);

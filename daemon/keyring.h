@@ -26,8 +26,9 @@ struct keyring;
 struct keyring *keyring_load(const struct config *, uid_t user,
     const struct keyring *old, char *error, size_t size);
 
-/* NULL is accepted. */
+/* NULL is accepted.  It is there until it was freed once more than held. */
 void keyring_free(struct keyring *);
+struct keyring *keyring_hold(struct keyring *);
 
 /* Of config->relays[relay]; NULL if it needs none.  The ring's, as below. */
 const struct key *keyring_relay(const struct keyring *, size_t relay);

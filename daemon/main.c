@@ -113,15 +113,17 @@ answers_start(struct daemon *d, char *error, size_t size)
 	return d->answers != NULL;
 }
 
-static void
-role_reload(struct daemon *d)
+/* false: out of memory, and nothing has changed. */
+static bool
+role_reload(struct daemon *d, struct config *c, struct keyring *keys)
 {
-	if (d->proxy != NULL)
-		proxy_reload(d->proxy, d->config, d->keys);
-	else
-		relay_reload(d->relay, d->config, d->keys);
+	if (d->relay != NULL)
+		relay_reload(d->relay, c, keys);
+	else if (proxy_reload(d->proxy, c, keys) != 0)
+		return false;
 	if (d->answers != NULL)
-		answers_configure(d->answers, d->config, d->keys);
+		answers_configure(d->answers, c, keys);
+	return true;
 }
 
 static void
@@ -180,6 +182,11 @@ reload(struct daemon *d)
 	if (new != NULL)
 		keys = keyring_load(new, KEYFILE_NOBODY, old_keys, error,
 		    sizeof(error));
+	if (keys != NULL && !role_reload(d, new, keys)) {
+		snprintf(error, sizeof(error), "%s", strerror(ENOMEM));
+		keyring_free(keys);
+		keys = NULL;
+	}
 	if (keys == NULL) {
 		log_error("%s; the configuration is left as it was", error);
 		config_free(new);
@@ -188,7 +195,6 @@ reload(struct daemon *d)
 	d->config = new;
 	d->keys = keys;
 	start_log(d);
-	role_reload(d);
 	config_free(old);
 	keyring_free(old_keys);
 	log_info("%s: read again", d->file);

@@ -34,8 +34,8 @@ struct client {
 
 struct proxy {
 	struct ev_loop *loop;
-	const struct config *config;
-	const struct keyring *keys;
+	struct config *config;
+	struct keyring *keys;
 	struct hangup *hangup;
 	struct quota quota;
 	struct tally *clients;		/* sessions of each */
@@ -372,8 +372,8 @@ start(struct proxy *p, char *error, size_t size)
 }
 
 struct proxy *
-proxy_start(struct ev_loop *loop, const struct config *c,
-    const struct keyring *keys, char *error, size_t size)
+proxy_start(struct ev_loop *loop, struct config *c, struct keyring *keys,
+    char *error, size_t size)
 {
 	struct proxy *p = calloc(1, sizeof(*p));
 
@@ -396,10 +396,11 @@ proxy_start(struct ev_loop *loop, const struct config *c,
 
 /* ---- later ---- */
 
-void
-proxy_reload(struct proxy *p, const struct config *c,
-    const struct keyring *keys)
+int
+proxy_reload(struct proxy *p, struct config *c, struct keyring *keys)
 {
+	if (p->relays != NULL && relays_configure(p->relays, c, keys) != 0)
+		return -ENOMEM;
 	p->config = c;
 	p->keys = keys;
 	quota_configure(&p->quota, c);
@@ -407,14 +408,12 @@ proxy_reload(struct proxy *p, const struct config *c,
 		fronts_configure(p->fronts, c);
 	if (p->gateway != NULL)
 		gateway_configure(p->gateway, c);
-	if (p->relays != NULL)
-		relays_configure(p->relays, c, keys);
-	if (p->base != NULL) {
+	if (p->base != NULL)
 		lookup_configure(p->lookup, &c->relays[0].address,
 		    c->relays[0].name);
-		base_proxy_configure(p->base, c, lookup_address(p->lookup));
-	}
+	on_addresses(p);
 	update_pause(p);
+	return 0;
 }
 
 void

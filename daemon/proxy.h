@@ -18,12 +18,14 @@
 struct proxy;
 
 /* Configuration and its keys stay the caller's, until others are given or
- * proxy_stop().  NULL with one sentence in the `size` bytes at `error`. */
-struct proxy *proxy_start(struct ev_loop *, const struct config *,
-    const struct keyring *, char *error, size_t size);
+ * proxy_stop(), and are held where they are needed beyond that.  NULL with one
+ * sentence in the `size` bytes at `error`. */
+struct proxy *proxy_start(struct ev_loop *, struct config *, struct keyring *,
+    char *error, size_t size);
 
-/* Take another configuration, which differs only in what can change. */
-void proxy_reload(struct proxy *, const struct config *, const struct keyring *);
+/* Take another configuration, which differs only in what can change.  0, or
+ * -ENOMEM: the one before stays in use. */
+int proxy_reload(struct proxy *, struct config *, struct keyring *);
 
 struct proxy_status {
 	const struct quota *quota;

@@ -8,6 +8,7 @@
 #include "clock.h"
 #include "core/choice.h"
 #include "core/gate.h"
+#include "core/list.h"
 #include "lookup.h"
 #include "net/log.h"
 
@@ -17,8 +18,12 @@
 static_assert(CONFIG_RELAYS_MAX <= CHOICE_MAX, "each can be chosen");
 
 struct relay_entry {
+	struct list list;		/* of those that are gone */
 	struct relays *relays;
+	struct config *config;		/* it is relays[number] in there; */
+	struct keyring *keys;		/* both are held when it is gone */
 	size_t number;
+	bool gone;			/* it is not configured any more */
 	struct lookup *lookup;
 	struct uplink *uplink;		/* NULL: before start and after idle */
 	struct uplink **retired;	/* that have sessions still */
@@ -34,13 +39,14 @@ struct relays {
 	ev_timer tick;
 	bool draining;
 	size_t count;
-	struct relay_entry entries[];
+	struct relay_entry *entries[CONFIG_RELAYS_MAX];
+	struct list gone;		/* that have sessions still */
 };
 
 static const char *
 name_of(const struct relay_entry *e)
 {
-	return e->relays->options.config->relays[e->number].name;
+	return e->config->relays[e->number].name;
 }
 
 /* ---- uplinks ---- */
@@ -57,8 +63,8 @@ make_uplink(struct relay_entry *e)
 		.loop = o->loop,
 		.hangup = o->hangup,
 		.quota = o->quota,
-		.config = o->config,
-		.keys = o->keys,
+		.config = e->config,
+		.keys = e->keys,
 		.relay = e->number,
 		.address = lookup_address(e->lookup),
 		.on_closing = on_closing,
@@ -96,13 +102,36 @@ on_closing(void *user, struct uplink *u)
 }
 
 static bool
+has_uplinks(const struct relay_entry *e)
+{
+	return e->uplink != NULL || e->nretired > 0;
+}
+
+static bool
 is_idle(const struct relays *r)
 {
 	for (size_t i = 0; i < r->count; i++)
-		if (r->entries[i].uplink != NULL ||
-		    r->entries[i].nretired > 0)
+		if (has_uplinks(r->entries[i]))
 			return false;
-	return true;
+	return list_empty(&r->gone);
+}
+
+static void
+free_entry(struct relay_entry *e)
+{
+	if (e == NULL)
+		return;
+	uplink_free(e->uplink);
+	while (e->nretired > 0)
+		drop_retired(e, 0);
+	free(e->retired);
+	lookup_free(e->lookup);
+	list_unlink(&e->list);
+	if (e->gone) {
+		config_free(e->config);
+		keyring_free(e->keys);
+	}
+	free(e);
 }
 
 static void
@@ -121,6 +150,8 @@ on_idle(void *user, struct uplink *u)
 				break;
 			}
 	}
+	if (e->gone && !has_uplinks(e))
+		free_entry(e);
 	if (r->draining && is_idle(r))
 		r->options.on_idle(r->options.user);
 }
@@ -128,13 +159,14 @@ on_idle(void *user, struct uplink *u)
 static void
 configure_uplinks(struct relay_entry *e)
 {
-	const struct relays_options *o = &e->relays->options;
 	struct addr address = lookup_address(e->lookup);
 
 	if (e->uplink != NULL)
-		uplink_configure(e->uplink, o->config, o->keys, address);
+		uplink_configure(e->uplink, e->config, e->keys, e->number,
+		    address);
 	for (size_t i = 0; i < e->nretired; i++)
-		uplink_configure(e->retired[i], o->config, o->keys, address);
+		uplink_configure(e->retired[i], e->config, e->keys, e->number,
+		    address);
 }
 
 /* ---- health ---- */
@@ -190,20 +222,21 @@ elsewhere(void *user, const struct wire_open *open)
 	struct relays *r = user;
 	int i = choice_pick(&r->choice, family_of(open), 0, clock_us());
 
-	return i != -1 && r->entries[i].up && !r->choice.relays[i].full ?
-	    r->entries[i].uplink : NULL;
+	return i != -1 && r->entries[i]->up && !r->choice.relays[i].full ?
+	    r->entries[i]->uplink : NULL;
 }
 
+/* And one that is gone without a word is not waited for. */
 static void
-move_waiting(struct relays *r)
+look_at_retired(struct relay_entry *e)
 {
-	for (size_t i = 0; i < r->count; i++) {
-		struct relay_entry *e = &r->entries[i];
-
-		if (e->uplink != NULL && !e->up)
-			uplink_move(e->uplink, elsewhere, r);
-		for (size_t j = 0; j < e->nretired; j++)
-			uplink_move(e->retired[j], elsewhere, r);
+	if (e->uplink != NULL && (e->gone || !e->up))
+		uplink_move(e->uplink, elsewhere, e->relays);
+	if (e->uplink != NULL && e->gone)
+		(void)uplink_answers(e->uplink);
+	for (size_t i = 0; i < e->nretired; i++) {
+		uplink_move(e->retired[i], elsewhere, e->relays);
+		(void)uplink_answers(e->retired[i]);
 	}
 }
 
@@ -211,20 +244,20 @@ static void
 on_tick(struct ev_loop *loop, ev_timer *w, int revents)
 {
 	struct relays *r = w->data;
+	struct list *node;
 
 	(void)loop;
 	(void)revents;
 	(void)relays_look(r, &(unsigned){ 0 }, &(bool){ false });
 	for (size_t i = 0; i < r->count; i++) {
-		struct relay_entry *e = &r->entries[i];
+		struct relay_entry *e = r->entries[i];
 
 		if (e->uplink != NULL)
 			lookup_tell(e->lookup, e->up);
-		/* One that is gone without a word is not waited for. */
-		for (size_t j = 0; j < e->nretired; j++)
-			(void)uplink_answers(e->retired[j]);
+		look_at_retired(e);
 	}
-	move_waiting(r);
+	list_each(node, &r->gone)
+		look_at_retired(list_object(node, struct relay_entry, list));
 }
 
 /* Silent for so short a time that it may as well be the link, and no other would
@@ -244,14 +277,14 @@ relays_look(struct relays *r, unsigned *families, bool *full)
 
 	*full = true;
 	for (size_t i = 0; i < r->count; i++) {
-		look_at(&r->entries[i], now);
-		answers = answers || r->entries[i].up;
+		look_at(r->entries[i], now);
+		answers = answers || r->entries[i]->up;
 	}
 	for (size_t i = 0; i < r->count; i++) {
 		unsigned reached;
 
-		if (answers ? !r->entries[i].up :
-		    !is_doubtful(&r->entries[i], now))
+		if (answers ? !r->entries[i]->up :
+		    !is_doubtful(r->entries[i], now))
 			continue;
 		up = true;
 		if (r->choice.relays[i].full)
@@ -297,9 +330,9 @@ relays_open(struct relays *r, const struct wire_open *open, int fd,
 	(void)relays_look(r, &(unsigned){ 0 }, &(bool){ false });
 	while ((i = choice_pick(&r->choice, family, tried,
 	    clock_us())) != -1) {
-		if (!r->entries[i].up && error == -EAGAIN)
+		if (!r->entries[i]->up && error == -EAGAIN)
 			break;
-		result = open_at(&r->entries[i], open, fd, on_gone, user);
+		result = open_at(r->entries[i], open, fd, on_gone, user);
 		if (result != -ENETUNREACH && result != -EAGAIN)
 			return result;
 		if (result == -EAGAIN)
@@ -321,18 +354,28 @@ on_change(void *user)
 	r->options.on_addresses(r->options.user);
 }
 
+static size_t
+add_addresses(const struct relay_entry *e, struct addr *to, size_t count)
+{
+	const struct addr *all;
+	size_t n = lookup_all(e->lookup, &all);
+
+	for (size_t i = 0; i < n && count < RELAYS_ADDRESSES_MAX; i++)
+		to[count++] = all[i];
+	return count;
+}
+
 size_t
 relays_addresses(const struct relays *r, struct addr *to)
 {
-	const struct addr *all;
+	struct list *node;
 	size_t count = 0;
 
-	for (size_t i = 0; i < r->count; i++) {
-		size_t n = lookup_all(r->entries[i].lookup, &all);
-
-		for (size_t j = 0; j < n; j++)
-			to[count++] = all[j];
-	}
+	for (size_t i = 0; i < r->count; i++)
+		count = add_addresses(r->entries[i], to, count);
+	list_each(node, &r->gone)
+		count = add_addresses(list_object(node, struct relay_entry,
+		    list), to, count);
 	return count;
 }
 
@@ -348,43 +391,56 @@ configure_choice(struct relays *r)
 		r->choice.relays[i].weight = c->relays[i].weight;
 }
 
-static bool
-add_entry(struct relays *r)
+/* NULL if out of memory.  It starts to dial. */
+static struct relay_entry *
+new_entry(struct relays *r, struct config *c, struct keyring *keys,
+    size_t number)
 {
-	struct relay_entry *e = &r->entries[r->count];
-	const struct config_relay *relay =
-	    &r->options.config->relays[r->count];
+	struct relay_entry *e = calloc(1, sizeof(*e));
 
+	if (e == NULL)
+		return NULL;
+	list_init(&e->list);
 	e->relays = r;
-	e->number = r->count++;
+	e->config = c;
+	e->keys = keys;
+	e->number = number;
 	e->since_us = clock_us();
 	e->lookup = lookup_new(&(struct lookup_options){
 		.loop = r->options.loop,
-		.endpoint = &relay->address,
-		.name = relay->name,
+		.endpoint = &c->relays[number].address,
+		.name = c->relays[number].name,
 		.on_change = on_change,
 		.user = e,
 	});
-	return e->lookup != NULL && (e->uplink = make_uplink(e)) != NULL;
+	if (e->lookup != NULL && (e->uplink = make_uplink(e)) != NULL)
+		return e;
+	free_entry(e);
+	return NULL;
 }
 
 struct relays *
 relays_new(const struct relays_options *o)
 {
-	size_t n = o->config->nrelays;
-	struct relays *r = calloc(1, sizeof(*r) + n * sizeof(r->entries[0]));
+	struct relays *r = calloc(1, sizeof(*r));
 
 	if (r == NULL)
 		return NULL;
 	r->options = *o;
+	list_init(&r->gone);
 	ev_init(&r->tick, on_tick);
 	r->tick.data = r;
-	while (r->count < n)
-		if (!add_entry(r)) {
+	for (; r->count < o->config->nrelays; r->count++) {
+		struct relay_entry *e = new_entry(r, o->config, o->keys,
+		    r->count);
+
+		if (e == NULL) {
 			relays_free(r);
 			return NULL;
 		}
-	choice_init(&r->choice, n);
+		r->entries[r->count] = e;
+	}
+	choice_init(&r->choice, r->count);
 	configure_choice(r);
 	ev_timer_set(&r->tick, TICK_S, TICK_S);
 	ev_timer_start(o->loop, &r->tick);
@@ -394,39 +450,108 @@ relays_new(const struct relays_options *o)
 void
 relays_free(struct relays *r)
 {
+	struct list *node, *after;
+
 	if (r == NULL)
 		return;
 	ev_timer_stop(r->options.loop, &r->tick);
-	for (size_t i = 0; i < r->count; i++) {
-		struct relay_entry *e = &r->entries[i];
-
-		uplink_free(e->uplink);
-		while (e->nretired > 0)
-			drop_retired(e, 0);
-		free(e->retired);
-		lookup_free(e->lookup);
-	}
+	for (size_t i = 0; i < r->count; i++)
+		free_entry(r->entries[i]);
+	list_each_safe(node, after, &r->gone)
+		free_entry(list_object(node, struct relay_entry, list));
 	free(r);
 }
 
-void
-relays_configure(struct relays *r, const struct config *c,
-    const struct keyring *keys)
+/* ---- another configuration ---- */
+
+/* The number that config->relays[i] has had until now; -1: it is new. */
+static int
+number_before(const struct relays *r, const struct config *c, size_t i)
 {
+	for (size_t j = 0; j < r->count; j++)
+		if (config_same_relay(&r->options.config->relays[j],
+		    &c->relays[i]))
+			return (int)j;
+	return -1;
+}
+
+/* Its sessions may end; then it is freed. */
+static void
+leave(struct relays *r, struct relay_entry *e)
+{
+	struct uplink_state state = { 0 };
+
+	e->gone = true;
+	e->config = config_hold(e->config);
+	e->keys = keyring_hold(e->keys);
+	if (e->uplink != NULL) {
+		uplink_state(e->uplink, &state);
+		uplink_drain(e->uplink);
+	}
+	log_info("relay \"%s\": it is not configured any more: %lu sessions "
+	    "may end there", name_of(e), (unsigned long)state.sessions);
+	if (has_uplinks(e))
+		list_append(&r->gone, &e->list);
+	else
+		free_entry(e);
+}
+
+/* The same relay, as it is now. */
+static void
+stay(struct relay_entry *e, struct config *c, struct keyring *keys,
+    size_t number)
+{
+	e->config = c;
+	e->keys = keys;
+	e->number = number;
+	lookup_configure(e->lookup, &c->relays[number].address,
+	    c->relays[number].name);
+	configure_uplinks(e);
+}
+
+int
+relays_configure(struct relays *r, struct config *c, struct keyring *keys)
+{
+	struct relay_entry *entries[CONFIG_RELAYS_MAX];
+	bool stays[CONFIG_RELAYS_MAX] = { false };
+	int was[CONFIG_RELAYS_MAX];
+
+	for (size_t i = 0; i < c->nrelays; i++) {
+		was[i] = number_before(r, c, i);
+		if (was[i] >= 0) {
+			entries[i] = r->entries[was[i]];
+			stays[was[i]] = true;
+			continue;
+		}
+		if ((entries[i] = new_entry(r, c, keys, i)) != NULL)
+			continue;
+		while (i-- > 0)
+			if (was[i] < 0)
+				free_entry(entries[i]);
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < r->count; i++)
+		if (!stays[i])
+			leave(r, r->entries[i]);
 	r->options.config = c;
 	r->options.keys = keys;
-	configure_choice(r);
+	choice_arrange(&r->choice, was, c->nrelays);
+	r->count = c->nrelays;
 	for (size_t i = 0; i < r->count; i++) {
-		lookup_configure(r->entries[i].lookup, &c->relays[i].address,
-		    c->relays[i].name);
-		configure_uplinks(&r->entries[i]);
+		r->entries[i] = entries[i];
+		if (was[i] >= 0)
+			stay(entries[i], c, keys, i);
+		else
+			log_info("relay \"%s\": it is new", name_of(entries[i]));
 	}
+	configure_choice(r);
+	return 0;
 }
 
 void
 relays_status(struct relays *r, size_t relay, struct relays_status *s)
 {
-	struct relay_entry *e = &r->entries[relay];
+	struct relay_entry *e = r->entries[relay];
 	uint64_t now = clock_us();
 	struct uplink_state retired;
 
@@ -451,7 +576,7 @@ bool
 relays_path(const struct relays *r, size_t relay, size_t path,
     struct uplink_path *p)
 {
-	const struct relay_entry *e = &r->entries[relay];
+	const struct relay_entry *e = r->entries[relay];
 
 	if (e->uplink == NULL)
 		return false;
@@ -462,21 +587,28 @@ relays_path(const struct relays *r, size_t relay, size_t path,
 void
 relays_drain(struct relays *r)
 {
-	r->draining = true;
+	r->draining = true;		/* (what is gone drains already) */
 	for (size_t i = 0; i < r->count; i++)
-		if (r->entries[i].uplink != NULL)
-			uplink_drain(r->entries[i].uplink);
+		if (r->entries[i]->uplink != NULL)
+			uplink_drain(r->entries[i]->uplink);
+}
+
+static void
+abort_entry(struct relay_entry *e)
+{
+	if (e->uplink != NULL)
+		uplink_abort(e->uplink);
+	for (size_t i = 0; i < e->nretired; i++)
+		uplink_abort(e->retired[i]);
 }
 
 void
 relays_abort(struct relays *r)
 {
-	for (size_t i = 0; i < r->count; i++) {
-		struct relay_entry *e = &r->entries[i];
+	struct list *node;
 
-		if (e->uplink != NULL)
-			uplink_abort(e->uplink);
-		for (size_t j = 0; j < e->nretired; j++)
-			uplink_abort(e->retired[j]);
-	}
+	for (size_t i = 0; i < r->count; i++)
+		abort_entry(r->entries[i]);
+	list_each(node, &r->gone)
+		abort_entry(list_object(node, struct relay_entry, list));
 }

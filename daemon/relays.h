@@ -5,7 +5,9 @@
  * (core/choice.h).
  *
  * When a relay is about to end, its uplink retires: sessions that are open may
- * finish there, and a new uplink in its place finds the relay's successor.
+ * finish there, and a new uplink in its place finds the relay's successor.  A
+ * relay that a reload removes is kept as long as it has sessions, and so is what
+ * it was before when it is another one afterwards.
  * Sessions of a relay that is lost wait there for it.
  */
 #ifndef RELAYS_H
@@ -29,8 +31,10 @@ struct relays_options {
 	struct ev_loop *loop;
 	struct hangup *hangup;
 	struct quota *quota;
-	const struct config *config;	/* these two until */
-	const struct keyring *keys;	/* relays_configure() */
+	/* These two until relays_configure(), and held beyond that where it is
+	 * needed. */
+	struct config *config;
+	struct keyring *keys;
 	/* relays_addresses() would say something else now. */
 	void (*on_addresses)(void *user);
 	/* After relays_drain(): the last session is gone. */
@@ -43,16 +47,17 @@ struct relays_options {
 struct relays *relays_new(const struct relays_options *);
 void relays_free(struct relays *);
 
-/* Another configuration, with the same relays. */
-void relays_configure(struct relays *, const struct config *,
-    const struct keyring *);
+/* Another configuration.  0, or -ENOMEM: nothing has changed.  The addresses may
+ * be others (on_addresses() is not called). */
+int relays_configure(struct relays *, struct config *, struct keyring *);
 
 /* Carry the client `fd` through one of them; as uplink_open(), but for
  * -ENOSPC. */
 int relays_open(struct relays *, const struct wire_open *, int fd,
     void (*on_gone)(void *user, uint8_t code), void *user);
 
-/* Where they are, as far as is known; how many.  The array has room for all. */
+/* Where they are, as far as is known; how many.  The array has room for that
+ * many. */
 #define RELAYS_ADDRESSES_MAX (CONFIG_RELAYS_MAX * RESOLVER_MAX)
 size_t relays_addresses(const struct relays *, struct addr *);
 

@@ -348,10 +348,11 @@ move(struct slots *s, struct addr address)
 
 void
 slots_configure(struct slots *s, const struct config *c,
-    const struct keyring *keys, struct addr address)
+    const struct keyring *keys, size_t relay, struct addr address)
 {
 	s->options.config = c;
 	s->options.keys = keys;
+	s->options.relay = relay;
 	redial_configure(s->redial, c->connect_timeout_ms);
 	ways_configure(s->ways, slots_relay(s));
 	if (!addr_equal(&s->options.address, &address))

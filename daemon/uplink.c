@@ -462,17 +462,18 @@ uplink_free(struct uplink *u)
 
 void
 uplink_configure(struct uplink *u, const struct config *c,
-    const struct keyring *keys, struct addr address)
+    const struct keyring *keys, size_t relay, struct addr address)
 {
 	u->options.config = c;
 	u->options.keys = keys;
+	u->options.relay = relay;
 	u->options.address = address;
 	trunk_configure(u->trunk, c->keepalive_s, c->resume_timeout_ms);
 	be_redundant(u, u->trunk);
 	const struct windows windows = windows_of(u);
 	group_windows(trunk_group(u->trunk), windows.start, windows.most);
 	set_paths(u, u->trunk);
-	slots_configure(u->slots, c, keys, address);
+	slots_configure(u->slots, c, keys, relay, address);
 }
 
 static bool

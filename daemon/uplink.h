@@ -40,10 +40,10 @@ struct uplink_options {
 struct uplink *uplink_new(const struct uplink_options *);
 void uplink_free(struct uplink *);
 
-/* Another configuration, with the same relay, perhaps at another address.  If
- * the key is another one, the subflows are made anew, one after another. */
+/* Another configuration, with the same relay (config_same_relay()), which may have
+ * another number there, perhaps at another address.  If the key is another one, the subflows are made anew, one after another. */
 void uplink_configure(struct uplink *, const struct config *,
-    const struct keyring *, struct addr);
+    const struct keyring *, size_t relay, struct addr);
 
 enum uplink_answer {
 	UPLINK_GONE,		/* no subflow, or it is about to end */

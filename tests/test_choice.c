@@ -294,6 +294,28 @@ with_none_ever_up_it_waits_at_the_first(void **state)
 	assert_int_equal(choice_aside_us(&choice, 0, now), 0);
 }
 
+/* The second is removed, a new one is between the others. */
+static void
+those_that_stay_keep_what_is_known_of_them(void **state)
+{
+	static const int was[] = { 2, -1, 0 };
+
+	(void)state;
+	tell(0, false);
+	tell(0, true);
+	assert_true(choice_aside_us(&choice, 0, now) > 0);
+	choice.relays[2].weight = 7;
+	choice_arrange(&choice, was, 3);
+	assert_int_equal(choice.relays[0].weight, 7);
+	assert_int_equal(choice_aside_us(&choice, 0, now), 0);
+	assert_true(choice_aside_us(&choice, 2, now) > 0);
+	assert_int_equal(choice.relays[1].weight, 1);
+	choice.relays[1].families = BOTH;
+	assert_int_equal(choice_pick(&choice, IPV4, 1, now), 2);
+	choice_tell(&choice, 1, true, now);
+	assert_int_equal(choice_pick(&choice, IPV4, 1, now), 1);
+}
+
 #define TEST(f) cmocka_unit_test_setup(f, setup)
 
 int
@@ -317,6 +339,7 @@ main(void)
 		TEST(a_session_goes_where_its_family_is_reached),
 		TEST(with_none_up_it_waits_where_one_was_last),
 		TEST(with_none_ever_up_it_waits_at_the_first),
+		TEST(those_that_stay_keep_what_is_known_of_them),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1503,7 +1503,6 @@ reload_does_not_change_what_is_bound(void **state)
 	assert_difference(RELAY, RELAY "mark = 1\n", "mark");
 	assert_difference(SEALED_RELAY, SEALED_RELAY "protection = auth\n",
 	    "protection");
-	assert_difference(PROXY, SEALED_PROXY, "relay protection");
 	assert_difference(PROXY, PROXY "control = off\n", "control");
 	assert_difference(PROXY, PROXY "control-group = adm\n",
 	    "control-group");
@@ -1533,25 +1532,63 @@ reload_does_not_change_what_is_bound(void **state)
 	    PROXY "forward a {\nlisten = [::1]:1\ndestination = b:1\n}\n",
 	    PROXY "forward a {\nlisten = [::1]:2\ndestination = b:1\n}\n",
 	    "forward listen");
-	assert_difference(WITH_RELAY(""), WITH_RELAY("congestion = cubic"),
-	    "relay congestion");
-	assert_difference(WITH_RELAY(""), WITH_RELAY("path b {\n}"), "path");
-	assert_difference(RELAYS("", ""), "role = proxy\n"
+#define BASE(text) "role = proxy\nforward f {\nlisten = [::]:1092\n}\n" \
+	"relay a {\nprotocol = base\n" text "}\n"
+	assert_difference(BASE("address = a:1\n"), BASE("address = a:2\n"),
+	    "relay address");
+	assert_difference(BASE("address = a:1\n"), WITH_RELAY(""),
+	    "relay protocol");
+}
+
+/* A reload takes the first relay of both, `kept` or as another one. */
+static void
+assert_taken(const char *old, const char *new, bool kept)
+{
+	struct config *c = made(old), *d = made(new);
+
+	assert_null(config_fixed_difference(c, d));
+	assert_null(config_fixed_difference(d, c));
+	assert_int_equal(config_same_relay(&c->relays[0], &d->relays[0]), kept);
+	assert_int_equal(config_same_relay(&d->relays[0], &c->relays[0]), kept);
+	config_free(c);
+	config_free(d);
+}
+
+static void
+reload_takes_relays_and_paths_of_any_kind(void **state)
+{
+	(void)state;
+	assert_taken(WITH_RELAY(""), WITH_RELAY("weight = 3"), true);
+	assert_taken(WITH_PATH(""), WITH_PATH("weight = 3\n"
+	    "receive-rate = 1Mbit"), true);
+	assert_taken(RELAYS("", ""), "role = proxy\n"
 	    "intercept {\ninterfaces = lan0\n}\n"
-	    "relay earth {\naddress = a:1\nprotection = none\n}\n", "relay");
-	assert_difference(RELAYS("path a {\n}\npath b {\n}", "path c {\n}"),
-	    RELAYS("path a {\n}", "path b {\n}\npath c {\n}"), "path");
-	assert_difference(WITH_PATH(""), WITH_PATH("interface = eth0"),
-	    "path interface");
-	assert_difference(WITH_PATH("source = 192.0.2.1"),
-	    WITH_PATH("source = 192.0.2.2"), "path source");
-	assert_difference(WITH_PATH(""), WITH_PATH("mark = 1"), "path mark");
-	assert_difference(WITH_PATH(""), WITH_PATH("rate = 1Mbit"),
-	    "path rate");
-	assert_difference(WITH_PATH(""), WITH_PATH("delay = 1s"),
-	    "path delay");
-	assert_difference(WITH_PATH(""), WITH_PATH("bulk = 3"), "path bulk");
-	assert_difference(WITH_PATH(""), PROXY, "relay");
+	    "relay earth {\naddress = a:1\nprotection = none\n}\n", true);
+	assert_taken(PROXY, SEALED_PROXY, false);
+	assert_taken(WITH_PATH(""), PROXY, false);
+	assert_taken(WITH_RELAY(""), WITH_RELAY("congestion = cubic"), false);
+	assert_taken(WITH_RELAY(""), WITH_RELAY("path b {\n}"), false);
+	assert_taken(WITH_RELAY("path a {\n}\npath b {\n}"),
+	    WITH_RELAY("path a {\n}"), false);
+	assert_taken(WITH_PATH(""), WITH_PATH("interface = eth0"), false);
+	assert_taken(WITH_PATH("source = 192.0.2.1"),
+	    WITH_PATH("source = 192.0.2.2"), false);
+	assert_taken(WITH_PATH(""), WITH_PATH("mark = 1"), false);
+	assert_taken(WITH_PATH(""), WITH_PATH("rate = 1Mbit"), false);
+	assert_taken(WITH_PATH(""), WITH_PATH("delay = 1s"), false);
+	assert_taken(WITH_PATH(""), WITH_PATH("bulk = 3"), false);
+}
+
+static void
+what_is_held_stays(void **state)
+{
+	struct config *c = made(PROXY);
+
+	(void)state;
+	assert_ptr_equal(config_hold(c), c);
+	config_free(c);
+	assert_string_equal(c->relays[0].name, "earth");
+	config_free(c);
 }
 
 static void
@@ -1597,6 +1634,8 @@ main(void)
 		cmocka_unit_test(reload_changes_limits_timeouts_and_rules),
 		cmocka_unit_test(reload_changes_keys_and_peers),
 		cmocka_unit_test(reload_does_not_change_what_is_bound),
+		cmocka_unit_test(reload_takes_relays_and_paths_of_any_kind),
+		cmocka_unit_test(what_is_held_stays),
 		cmocka_unit_test(nothing_can_be_freed),
 	};
 

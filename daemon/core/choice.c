@@ -17,6 +17,18 @@ choice_init(struct choice *c, size_t n)
 		c->relays[i].weight = 1;
 }
 
+void
+choice_arrange(struct choice *c, const int was[], size_t n)
+{
+	struct choice before = *c;
+
+	choice_init(c, n);
+	c->by_weight = before.by_weight;
+	for (size_t i = 0; i < c->n; i++)
+		if (was[i] >= 0)
+			c->relays[i] = before.relays[was[i]];
+}
+
 /* It is lost after it was there for so long. */
 static uint64_t
 next_aside(uint64_t before_us, uint64_t there_us)

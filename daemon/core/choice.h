@@ -47,6 +47,10 @@ struct choice {
 /* Of `n` relays; none is up, all weigh 1 and reach nothing. */
 void choice_init(struct choice *, size_t n);
 
+/* There are `n` relays now, of which the i-th is the one that had the number
+ * was[i]; -1: a new one, as after choice_init(). */
+void choice_arrange(struct choice *, const int was[], size_t n);
+
 /* Whether the relay is up: it answers, and is not about to end. */
 void choice_tell(struct choice *, size_t relay, bool up, uint64_t now_us);
 

@@ -50,11 +50,22 @@ config_object(struct config *c, enum config_section s, size_t i)
 	}
 }
 
+struct config *
+config_hold(struct config *c)
+{
+	c->holds++;
+	return c;
+}
+
 void
 config_free(struct config *c)
 {
 	if (c == NULL)
 		return;
+	if (c->holds > 0) {
+		c->holds--;
+		return;
+	}
 	for (size_t i = 0; i < c->intercept.ninterfaces; i++)
 		free(c->intercept.interfaces[i]);
 	free(c->intercept.interfaces);
@@ -106,16 +117,6 @@ config_free(struct config *c)
 	free(c);
 }
 
-/* They are counted through all relays: these have to have as many each. */
-static bool
-same_paths(const struct config *old, const struct config *new)
-{
-	for (size_t i = 0; i < old->nrelays && i < new->nrelays; i++)
-		if (old->relays[i].npaths != new->relays[i].npaths)
-			return false;
-	return true;
-}
-
 /* `x` and `y` hold one section each, of kind `s`; NULL: there is none. */
 static const char *
 section_difference(enum config_section s, const void *x, const void *y)
@@ -134,6 +135,34 @@ section_difference(enum config_section s, const void *x, const void *y)
 	return NULL;
 }
 
+bool
+config_same_relay(const struct config_relay *old,
+    const struct config_relay *new)
+{
+	if (old->npaths != new->npaths ||
+	    section_difference(CONFIG_IN_RELAY, old, new) != NULL)
+		return false;
+	for (size_t i = 0; i < old->npaths; i++)
+		if (section_difference(CONFIG_IN_PATH, &old->paths[i],
+		    &new->paths[i]) != NULL)
+			return false;
+	return true;
+}
+
+/* Not those that can come and go.  The base protocol has one relay, and no
+ * sessions that could be finished elsewhere. */
+static bool
+is_fixed(const struct config *old, const struct config *new,
+    enum config_section s)
+{
+	if (s == CONFIG_IN_PATH)	/* it has no effect with base */
+		return false;
+	if (s != CONFIG_IN_RELAY || old->nrelays == 0 || new->nrelays == 0)
+		return !config_sections[s].reload;
+	return old->relays[0].protocol == CONFIG_BASE ||
+	    new->relays[0].protocol == CONFIG_BASE;
+}
+
 const char *
 config_fixed_difference(const struct config *old, const struct config *new)
 {
@@ -143,10 +172,8 @@ config_fixed_difference(const struct config *old, const struct config *new)
 	for (size_t s = 0; s < CONFIG_NSECTIONS; s++) {
 		const char *found = NULL;
 
-		if (config_sections[s].reload)
+		if (!is_fixed(old, new, s))
 			continue;
-		if (s == CONFIG_IN_PATH && !same_paths(old, new))
-			return config_sections[s].info.name;
 		for (size_t i = 0; found == NULL; i++) {
 			const void *x = config_object(c, s, i);
 			const void *y = config_object(d, s, i);

@@ -147,6 +147,7 @@ struct config_base {			/* a relay's base protocol */
 
 struct config {
 	enum config_role role;
+	unsigned int holds;		/* config_hold() */
 
 	enum config_log log_level;
 	bool log_syslog;
@@ -193,15 +194,22 @@ struct config {
 	struct config_base base;
 };
 
-/* NULL is accepted. */
+/* NULL is accepted.  It is there until it was freed once more than held. */
 void config_free(struct config *);
+struct config *config_hold(struct config *);
 
 /* The first option, as "relay address" or "listen", that differs and that a
  * running daemon cannot change; NULL when `new` can replace `old`.  The order
- * of sections counts, except that peers are known by their names: all of a peer
- * can change, and peers can come and go. */
+ * of sections counts, except that peers and relays are known by their names: all
+ * of them can change, and they can come and go (but for the relay of the base
+ * protocol). */
 const char *config_fixed_difference(const struct config *old,
     const struct config *new);
+
+/* Does the relay have the same name in both, and differ only in what can change
+ * while it has sessions? */
+bool config_same_relay(const struct config_relay *old,
+    const struct config_relay *new);
 
 /* ---- input ---- */
 

@@ -93,8 +93,6 @@ stays proxy "1s/.*/role = prosy/" "proxy.conf:1:"
 stays proxy "\$a colour = blue" "proxy.conf:"
 stays proxy "/^intercept /s/:$proxy_port/:1095/" \
     "cannot change while rorod runs"
-stays proxy "s/^address.*/address = \"10.77.2.99:1093\"/" \
-    "relay \"relay\""
 stays relay "s/^role.*/role = proxy/" "relay.conf:"
 stays relay "\$a memory-limit = 32MiB" "memory-limit cannot change"
 stays relay "s/^protection.*/protection = auth/" \
