@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "told.h"
 #include "watch.h"
 
 #define CANARY 0xa5
@@ -145,6 +146,8 @@ fill(struct world *w, struct link *l, int side)
 	check_quiet(w, l, side, len);
 	check_use(w, l, side, len);
 	watch_sent(w->watch, side, l->index, scratch, len);
+	told_sent(w, l, side, scratch, len);
+	len = told_versions(w, side, scratch, len, room);
 	link_send(w, l, side, scratch, len);
 	return true;
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "told.h"
 #include "watch.h"
 
 #define PACKET 1448
@@ -173,6 +174,7 @@ link_close(struct world *w, struct link *l, int side)
 	if (l->state[side] == END_ATTACHED) {
 		world_say(w, "%s: link %zu is gone", side_names[side],
 		    l->index);
+		told_closed(w, l, side);
 		group_detach(w->sides[side].group, l->number[side], w->now);
 		watch_gone(w->watch, side, l->index);
 		world_touch(w, side);
@@ -211,6 +213,7 @@ link_hand_over(struct world *w, struct link *l, int from, const uint8_t *bytes,
 
 		size_t whole = watch_arrived(w->watch, to, d->carry,
 		    d->carry_len);
+		told_arrived(w, l, to, d->carry, whole);
 		int used = group_take(w->sides[to].group, l->number[to],
 		    d->carry, d->carry_len, w->now);
 		if (used < 0 || (size_t)used != whole)
@@ -243,6 +246,7 @@ link_attach(struct world *w, struct link *l, int side)
 	world_say(w, "%s: link %zu is up, path %u slot %u, as %d",
 	    side_names[side], l->index, plan->path, plan->slot,
 	    l->number[side]);
+	told_attached(w, l, side);
 	if (l->number[side] < 0)
 		world_fail(w, "the %s refuses link %zu with %d",
 		    side_names[side], l->index, l->number[side]);

@@ -70,6 +70,9 @@ struct link {
 	enum end_state state[SIDES];
 	int number[SIDES];	/* in the side's group */
 	struct direction from[SIDES];
+	bool path_owed, lost_owed[SIM_PATHS];	/* proxy: to be said here */
+	uint64_t lost_at;	/* relay: its path was said to be lost, and it
+				 * has not answered since; 0: no */
 };
 
 static inline const struct link_plan *

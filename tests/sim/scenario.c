@@ -40,13 +40,16 @@ make_links(struct scenario *sc, struct random *r)
 
 	/* Some groups have one lane only. */
 	int lanes = random_once_in(r, 6) ? (int)random_range(r, 0, 1) : 2;
+	/* And some paths few links, so that they die. */
+	bool few = random_once_in(r, 2);
 
 	for (size_t i = 0; i < sc->nlinks; i++) {
 		struct link_plan *l = &sc->links[i];
-		bool bulk = lanes == 2 ? i % 2 == 1 : lanes == 1;
+		size_t k = few ? i / SIM_PATHS : i % 4;	/* on its path */
+		bool bulk = lanes == 2 ? k % 2 == 1 : lanes == 1;
 
-		l->path = (uint8_t)(i / 4);
-		l->slot = (uint8_t)(lanes == 2 ? i % 4 / 2 : i % 4);
+		l->path = (uint8_t)(few ? i % SIM_PATHS : i / 4);
+		l->slot = (uint8_t)(lanes == 2 ? k / 2 : k);
 		if (bulk)
 			l->slot += WIRE_SLOT_BULK;
 		l->delay_us = alike ? delay + random_range(r, 0, delay / 8) :
@@ -346,9 +349,24 @@ make_paths(struct scenario *sc, struct random *r)
 			p->backup = random_once_in(r, 4);
 			p->weight = random_once_in(r, 2) ? WIRE_WEIGHT_MAX :
 			    (uint8_t)random_range(r, 0, WIRE_WEIGHT_MAX);
+			if (random_once_in(r, 2))
+				p->receive_kbit = (uint32_t)random_log(r,
+				    WIRE_RATE_MIN, 1000000);
+			if (when == 0 && random_once_in(r, 2))
+				sc->path_rates[i] = random_log(r, 1000,
+				    100000000);
 		}
 	if (random_once_in(r, 4))
 		sc->reload_us = random_log(r, 1, 10 * SECOND);
+}
+
+static void
+make_versions(struct scenario *sc, struct random *r)
+{
+	for (int side = 0; side < SIDES; side++) {
+		sc->newer[side] = random_once_in(r, 8);
+		sc->older[side] = random_once_in(r, 16);
+	}
 }
 
 /* Everybody at `side` has much to send, and the other side takes it all. */
@@ -405,6 +423,7 @@ scenario_make(struct scenario *sc, uint64_t seed)
 	if (!sc->is_long && random_once_in(r, 16))
 		make_shortage(sc, r);
 	make_paths(sc, r);
+	make_versions(sc, r);
 	/* The contract of struct group_options. */
 	for (int i = 0; i < SIDES; i++) {
 		struct group_options *o = &sc->options[i];
@@ -471,10 +490,11 @@ scenario_print(const struct scenario *sc, uint64_t seed)
 	}
 	for (int when = 0; when < 2; when++)
 		for (int i = 0; i < SIM_PATHS; i++)
-			printf("  path %d%s:%s weight %u\n", i,
+			printf("  path %d%s:%s weight %u, %u kbit/s\n", i,
 			    when > 0 ? " then" : "",
 			    sc->paths[when][i].backup ? " backup" : "",
-			    sc->paths[when][i].weight);
+			    sc->paths[when][i].weight,
+			    sc->paths[when][i].receive_kbit);
 	for (size_t i = 0; i < sc->nlinks; i++) {
 		const struct link_plan *l = &sc->links[i];
 

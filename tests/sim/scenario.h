@@ -98,6 +98,9 @@ struct scenario {
 	uint64_t restart_us;		/* of the relay, 0: never */
 	struct wire_path paths[2][SIM_PATHS];	/* as configured, */
 	uint64_t reload_us;		/* and from then on; 0: never */
+	uint64_t path_rates[SIM_PATHS];	/* the proxy's own; 0: not known */
+	bool newer[SIDES];		/* says what the other does not know */
+	bool older[SIDES];		/* knows only what must not be skipped */
 	uint64_t timer_late_us;		/* timers run up to this late */
 	uint32_t chunk_max;		/* of what is handed to group_take() */
 	bool stingy;			/* sometimes little room to fill */

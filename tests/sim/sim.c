@@ -72,6 +72,7 @@ add(struct totals *sum, const struct totals *t)
 	sum->stalls += t->stalls;
 	sum->replaced += t->replaced;
 	sum->restarts += t->restarts;
+	sum->paths_lost += t->paths_lost;
 	sum->dials += t->dials;
 	sum->subflows += t->subflows;
 	sum->given_up += t->given_up;
@@ -99,9 +100,10 @@ print_totals(const struct totals *t)
 	    t->sessions_reset, t->refused, (double)t->bytes / 1e6,
 	    t->datagrams);
 	printf("%" PRIu64 " deaths (%" PRIu64 " replaced unseen), %" PRIu64
-	    " stalls, %" PRIu64 " restarts, %" PRIu64 " datagrams sent again, %"
-	    PRIu64 " arrived twice\n", t->deaths, t->replaced, t->stalls,
-	    t->restarts, t->resent, t->duplicates);
+	    " stalls, %" PRIu64 " paths lost, %" PRIu64 " restarts, %" PRIu64
+	    " datagrams sent again, %" PRIu64 " arrived twice\n", t->deaths,
+	    t->replaced, t->stalls, t->paths_lost, t->restarts, t->resent,
+	    t->duplicates);
 	printf("%.0f hours of virtual time, %" PRIu64 " events, at most %.1f "
 	    "MB held\n", (double)t->virtual_us / 3600e6, t->events,
 	    (double)t->held_max / 1e6);

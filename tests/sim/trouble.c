@@ -66,7 +66,7 @@ stall(struct world *w, struct link *l)
 }
 
 static void
-die(struct world *w, struct link *l)
+die(struct world *w, struct link *l, bool seen)
 {
 	world_say(w, "link %zu dies", l->index);
 	if (random_once_in(&w->random, 4))
@@ -78,6 +78,8 @@ die(struct world *w, struct link *l)
 	for (int i = 0; i < SIDES; i++) {
 		noticed[i] = w->now + random_range(&w->random, 0,
 		    w->plan.notice_max_us);
+		if (seen && i == PROXY)
+			noticed[i] = w->now;
 		world_at(w, noticed[i], on_notice, l, i);
 	}
 	if (link_plan(w, l)->mortal)
@@ -87,6 +89,21 @@ die(struct world *w, struct link *l)
 	    noticed[PROXY];
 	world_at(w, from + random_range(&w->random, 0, w->plan.dial_max_us),
 	    on_dial, NULL, (int)l->plan);
+}
+
+/* All of its path do, perhaps with an interface of the proxy, who sees that. */
+static void
+die_together(struct world *w, const struct link *l)
+{
+	bool seen = random_once_in(&w->random, 2);
+
+	for (size_t i = 0; i < w->nlinks; i++) {
+		struct link *o = w->links[i];
+
+		if (!o->dead && o->state[PROXY] == END_ATTACHED &&
+		    link_plan(w, o)->path == link_plan(w, l)->path)
+			die(w, o, seen);
+	}
 }
 
 static void
@@ -111,8 +128,10 @@ on_trouble(struct world *w, void *object, int which)
 		w->deaths_left--;
 		if (random_once_in(&w->random, 5))
 			on_dial(w, NULL, (int)l->plan);	/* another address */
+		else if (random_once_in(&w->random, 4))
+			die_together(w, l);
 		else
-			die(w, l);
+			die(w, l, false);
 	} else if (up) {
 		w->stalls_left--;
 		stall(w, l);

@@ -261,7 +261,7 @@ sent_frame(struct watch *w, int side, size_t link, const struct frame *f)
 	const struct wire_header *h = &f->header;
 
 	if (h->connection == 0)
-		return;
+		return;		/* told.c knows those */
 	if (h->type == WIRE_OPEN && h->connection > w->used)
 		start_track(w, f);
 
@@ -364,7 +364,7 @@ arrived_frame(struct watch *w, int side, const struct frame *f)
 	const struct wire_header *h = &f->header;
 	struct track *t = track_of(w, h->connection);
 
-	if (t == NULL)
+	if (t == NULL || h->type >= WIRE_OPTIONAL)
 		return;
 	if (side == PROXY)
 		t->open_heard = true;

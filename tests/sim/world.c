@@ -18,6 +18,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "told.h"
 #include "watch.h"
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -271,6 +272,7 @@ settle(struct world *w, int which)
 			    side_names[which]);
 	} while (side->touched);
 	set_timer(w, which);
+	told_settled(w, which);
 
 	uint32_t overdue = watch_overdue(w->watch, which);
 	if (!links_all_open(w, which))
@@ -296,6 +298,7 @@ add_metrics(struct totals *t, const struct metrics *m)
 static void
 set_paths(struct world *w)
 {
+	told_configured(w);
 	for (int i = 0; i < SIM_PATHS; i++)
 		group_path(w->sides[PROXY].group, (uint8_t)i,
 		    &w->plan.paths[w->reloaded][i], w->now);
@@ -306,6 +309,7 @@ static void
 start_groups(struct world *w)
 {
 	w->watch = watch_new(w);
+	told_start(w);
 	for (int i = 0; i < SIDES; i++) {
 		struct side *side = &w->sides[i];
 		struct group_options options = w->plan.options[i];
@@ -320,6 +324,9 @@ start_groups(struct world *w)
 		    w->plan.options[!i].initial_window);
 		side->drained = false;
 	}
+	for (int i = 0; i < SIM_PATHS; i++)
+		group_path_rate(w->sides[PROXY].group, (uint8_t)i,
+		    w->plan.path_rates[i]);
 	set_paths(w);
 }
 
@@ -466,6 +473,7 @@ check_empty(struct world *w)
 			    "timer", side_names[i]);
 	}
 	links_check_idle(w);
+	told_check(w);
 }
 
 static void
@@ -487,6 +495,7 @@ add_totals(const struct world *w, struct totals *sum)
 	sum->stalls += t->stalls;
 	sum->replaced += t->replaced;
 	sum->restarts += t->restarts;
+	sum->paths_lost += t->paths_lost;
 	sum->events += w->events_made;
 	sum->virtual_us += w->now;
 	if (t->held_max > sum->held_max)

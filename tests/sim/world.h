@@ -23,6 +23,7 @@ struct totals {
 	uint64_t deaths, stalls, replaced, restarts;
 	uint64_t events, virtual_us;
 	uint64_t held_max;
+	uint64_t paths_lost;
 	uint64_t dials, subflows, given_up;	/* --redial */
 };
 
@@ -50,6 +51,12 @@ struct side {
 	bool drained;		/* it said so, where that can arrive */
 };
 
+/* What the proxy has to say of a path. */
+struct told {
+	struct wire_path is, news;	/* news: as the relay last heard it */
+	bool said;		/* it was something else than at first */
+};
+
 struct world {
 	uint64_t seed, now;
 	bool verbose;
@@ -69,6 +76,7 @@ struct world {
 	unsigned deaths_left, stalls_left;
 	uint64_t progress_at;	/* when a local side last moved */
 	bool reloaded;		/* the proxy has its second configuration */
+	struct told told[SIM_PATHS];
 	uint64_t taken_at;	/* when one last took something */
 	bool over;		/* every session is done: no more trouble */
 	struct totals totals;
