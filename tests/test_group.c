@@ -615,6 +615,30 @@ more_sessions_than_allowed_are_refused(void **state)
 	assert_true(group_sessions(f->g[RELAY]) <= 16);
 }
 
+/* A proxy's clients that come now came before they could go directly. */
+static void
+little_memory_is_for_those_on_their_way(void **state)
+{
+	struct fixture *f = *state;
+	const int64_t limit = 64 << 20, nearly = limit / 100 * 98;
+	const int64_t most = limit + limit / 8;
+	uint8_t body[WIRE_OPEN_MAX];
+	struct wire_open o = destination();
+	struct session *s;
+
+	for (int e = 0; e < 2; e++)
+		budget_hold(&f->budget[e], nearly);
+	say(f, PROXY, WIRE_OPEN, 1, 0, body, wire_put_open(body, &o));
+	assert_true(says(f, RELAY, WIRE_RESET, 1, WIRE_CODE_RESOURCES));
+	assert_int_equal(group_open(f->g[PROXY], &o, f->now, &s), 0);
+	budget_hold(&f->budget[PROXY], limit - nearly);
+	assert_int_equal(group_open(f->g[PROXY], &o, f->now, &s), 0);
+	budget_hold(&f->budget[PROXY], most - limit);
+	assert_int_equal(group_open(f->g[PROXY], &o, f->now, &s), -EAGAIN);
+	budget_hold(&f->budget[PROXY], -most);
+	budget_hold(&f->budget[RELAY], -nearly);
+}
+
 static void
 framing_that_cannot_be_trusted_closes_the_subflow(void **state)
 {
@@ -1805,6 +1829,7 @@ main(void)
 		T(a_pong_that_stood_still_does_not_put_off_the_asking),
 		T(a_lost_ack_is_owed_again_when_its_subflow_dies),
 		T(more_sessions_than_allowed_are_refused),
+		T(little_memory_is_for_those_on_their_way),
 		T(framing_that_cannot_be_trusted_closes_the_subflow),
 		T(a_slow_reader_stops_its_sender),
 		T(the_window_opens_when_the_reader_goes_on),

@@ -79,6 +79,16 @@ budget_level(const struct budget *b)
 	return worst;
 }
 
+bool
+budget_admits(const struct budget *b)
+{
+	for (; b != NULL; b = b->parent)
+		if (b->limit_bytes != 0 &&
+		    b->held_bytes >= b->limit_bytes + b->limit_bytes / 8)
+			return false;
+	return true;
+}
+
 /* No other part of its parent holds more. */
 static bool
 holds_most(const struct budget *b)

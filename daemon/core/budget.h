@@ -40,8 +40,8 @@ struct budget {
 enum budget_level {
 	BUDGET_EASY,		/* below 60 % held */
 	BUDGET_TIGHT,		/* no offer grows, little is read ahead */
-	BUDGET_CLOSED,		/* from 97 %: no new session; a proxy lets them
-				 * go directly before (core/gate.h) */
+	BUDGET_CLOSED,		/* from 97 %: a relay takes no new session; for
+				 * a proxy see budget_admits() */
 	BUDGET_OVER,		/* from 100 %: somebody has to go */
 };
 
@@ -56,6 +56,12 @@ void budget_end(struct budget *);
 void budget_hold(struct budget *, int64_t bytes);
 void budget_offer(struct budget *, int64_t bytes);
 enum budget_level budget_level(const struct budget *);
+
+/* May a proxy take one more client?  It lets new ones go directly before there
+ * is no room (core/gate.h), but some were on their way; and whoever fills memory
+ * may do so faster than anybody looks.  They are taken up to an eighth more than
+ * the limit: what is over it is soon taken from who holds most. */
+bool budget_admits(const struct budget *);
 
 /* At BUDGET_OVER: is it for this budget's own sessions to go?  It is when its
  * own limit is reached, or that of a parent of which no other part holds

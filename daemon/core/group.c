@@ -609,7 +609,7 @@ group_open(struct group *g, const struct wire_open *open, uint64_t now,
 	if (g->next_number == 0)
 		return -ENOSPC;
 	if (e->numbers_in_use >= g->max_sessions ||
-	    budget_level(e->budget) >= BUDGET_CLOSED) {
+	    !budget_admits(e->budget)) {
 		e->metrics.sessions_refused++;
 		return -EAGAIN;
 	}
