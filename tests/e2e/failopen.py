@@ -14,14 +14,16 @@
     failopen.py judge FILE FROM AFTER WITHIN WAY [none]
 
 A connection has failed unless its byte is there within two seconds.  judge looks
-at those that began since FROM (seconds of the monotonic clock).  For WITHIN
-seconds they may fail and go either way, and are counted; by then there has to
-be a moment from which on none fails and all go WAY (D or R) for STEADY_S.  It
-waits for that moment, which may not be before AFTER seconds.  With `none`, none
-may fail at all."""
+at those that began since FROM (seconds of the monotonic clock).  For twice
+WITHIN seconds they may fail and go either way, and are counted; by then there
+has to be a moment from which on none fails and all go WAY (D or R) for STEADY_S.
+It waits for that moment, which may not be before AFTER seconds.  With `none`,
+none may fail at all.  Time in which the client itself did not run, and so
+nobody may have run, does not count as WITHIN."""
 
-import asyncio
+import errno
 import os
+import select
 import socket
 import sys
 import time
@@ -38,68 +40,116 @@ WAYS = ("D", "R")
 
 # ---- the server ----
 
-async def answer(reader, writer):
-    peer = writer.get_extra_info("peername")[0].removeprefix("::ffff:")
+def listen(port):
+    listener = socket.create_server(("::", port), family=socket.AF_INET6,
+                                    dualstack_ipv6=True, backlog=1024)
+    listener.setblocking(False)
+    return listener
+
+
+def accept_all(listener):
     try:
-        if await reader.read(1):
-            writer.write(b"D" if peer in CLIENTS else b"R")
-            await writer.drain()
-            await reader.read(1)
+        while True:
+            s, peer = listener.accept()
+            s.setblocking(False)
+            yield s, peer[0].removeprefix("::ffff:")
     except OSError:
-        pass
-    writer.close()
+        pass                    # that was all
 
 
-async def ignore(_, writer):
-    writer.transport.pause_reading()
-    await asyncio.sleep(3600)
+def serve(port):
+    listener, poll = listen(port), select.epoll()
+    poll.register(listener, select.EPOLLIN)
+    here = {}                   # socket and answer, None when that was given
+    while True:
+        for fd, _ in poll.poll():
+            if fd == listener.fileno():
+                for s, peer in accept_all(listener):
+                    poll.register(s, select.EPOLLIN)
+                    here[s.fileno()] = s, b"D" if peer in CLIENTS else b"R"
+                continue
+            s, answer = here.pop(fd)
+            try:
+                if s.recv(1) != b"" and answer is not None:
+                    s.send(answer)
+                    here[fd] = s, None
+            except OSError:
+                pass
+            if fd not in here:
+                s.close()
 
 
-async def serve(port):
-    server = await asyncio.start_server(answer, None, port, backlog=1024)
-    await server.serve_forever()
-
-
-async def sink(port):
-    server = await asyncio.start_server(ignore, None, port, backlog=1024)
-    await server.serve_forever()
+def sink(port):
+    listener, held = listen(port), []
+    while True:
+        select.select([listener], [], [])
+        held.extend(accept_all(listener))
 
 
 # ---- the clients ----
 
-async def ask_once(family, address):
-    reader, writer = await asyncio.open_connection(address, PORT,
-                                                   family=family)
-    try:
-        writer.write(b"?")
-        return (await reader.readexactly(1)).decode()
-    finally:
-        writer.transport.abort()
+class Asker:
+    """One socket for each that is not over, in the order of their begin."""
+
+    def __init__(self, out):
+        self.out, self.poll, self.open = out, select.epoll(), {}
+
+    def begin(self, family, address):
+        begin = time.monotonic()
+        self.out.write(f"{begin:.4f} begun\n")
+        s = socket.socket(family)
+        s.setblocking(False)
+        error = s.connect_ex((address, PORT))
+        if error not in (0, errno.EINPROGRESS):
+            self.over(begin, s, OSError(error, ""))
+            return
+        self.poll.register(s, select.EPOLLOUT)
+        self.open[s.fileno()] = begin, s
+
+    def over(self, begin, s, result):
+        if isinstance(result, OSError):
+            result = type(result).__name__
+        self.out.write(f"{begin:.4f} {result}\n")
+        s.close()
+
+    def go_on(self, fd, events):
+        begin, s = self.open[fd]
+        try:
+            error = s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if error:
+                raise OSError(error, "")
+            if events & select.EPOLLIN:
+                result = s.recv(1).decode() or "end-of-file"
+            else:               # connected
+                s.send(b"?")
+                self.poll.modify(s, select.EPOLLIN)
+                return
+        except OSError as e:
+            result = e
+        del self.open[fd]
+        self.over(begin, s, result)
+
+    def run_until(self, due):
+        while True:
+            left = max(0, due - time.monotonic())
+            for fd, events in self.poll.poll(left):
+                self.go_on(fd, events)
+            now = time.monotonic()
+            for fd, (begin, s) in list(self.open.items()):
+                if begin > now - PATIENCE_S:
+                    break
+                del self.open[fd]
+                self.over(begin, s, "silence")
+            if now >= due:
+                return
 
 
-async def ask(out, family, address):
-    begin = time.monotonic()
-    print(f"{begin:.4f} begun", file=out, flush=True)
-    try:
-        result = await asyncio.wait_for(ask_once(family, address), PATIENCE_S)
-    except asyncio.TimeoutError:
-        result = "silence"
-    except asyncio.IncompleteReadError:
-        result = "end-of-file"
-    except OSError as e:
-        result = type(e).__name__
-    print(f"{begin:.4f} {result}", file=out, flush=True)
-
-
-async def ask_on(name):
-    begin, tasks = time.monotonic(), set()
-    with open(name, "w") as out:
+def ask(name):
+    with open(name, "w", buffering=1) as out:
+        asker, begin = Asker(out), time.monotonic()
         for i in range(10 ** 9):
-            task = asyncio.create_task(ask(out, *SERVERS[i % 2]))
-            tasks.add(task)
-            task.add_done_callback(tasks.discard)
-            await asyncio.sleep(max(0, begin + (i + 1) * EVERY_S -
-                                    time.monotonic()))
+            asker.begin(*SERVERS[i % 2])
+            asker.run_until(begin + (i + 1) * EVERY_S)
 
 
 def hold(n):
@@ -110,21 +160,26 @@ def hold(n):
 
 
 def push(s):
+    """Has it taken anything?"""
+    taken = False
     try:
         while True:
-            s.send(bytes(1 << 16))
+            taken = s.send(bytes(1 << 16)) > 0
     except OSError:
-        pass                    # full, or given up
+        return taken            # full, or given up
 
 
 def stuff(n):
+    """One after the other, so that memory fills by little and little."""
     held = []
     for _ in range(n):
         s = socket.create_connection((SERVERS[0][1], PORT + 1))
         s.setblocking(False)
-        push(s)
         held.append(s)
-        time.sleep(0.01)        # until what can go on has done so
+        quiet = 0
+        while quiet < 3:
+            quiet = 0 if push(s) else quiet + 1
+            time.sleep(0.01)    # until what can go on has done so
     print("held", flush=True)
     while held:
         for s in held:
@@ -148,54 +203,68 @@ def wait(name):
 
 # ---- the judge ----
 
-def asked_since(name, start):
-    """(begin, result) in order, and when the first began whose result is not
-    known."""
-    results = {}
-    with open(name) as lines:
+class Asked:
+    """What the client has written since a time, and still writes."""
+
+    def __init__(self, name, start):
+        self.lines, self.rest, self.start = open(name), "", start
+        self.results = {}
+
+    def read(self):
+        """(begin, result) in order, and when the first began whose result is
+        not known."""
+        *lines, self.rest = (self.rest + self.lines.read()).split("\n")
         for line in lines:
-            if line.endswith("\n"):
-                begin, result = line.split()
-                results[float(begin)] = result
-    unknown = [b for b, result in results.items() if result == "begun"]
-    return (sorted((b, result) for b, result in results.items()
-                   if b >= start and result != "begun"),
-            min(unknown, default=float("inf")))
+            begin, result = line.split()
+            if float(begin) >= self.start:
+                self.results[float(begin)] = result
+        return (sorted((b, result) for b, result in self.results.items()
+                       if result != "begun"),
+                min((b for b, result in self.results.items()
+                     if result == "begun"), default=float("inf")))
+
+    def late_s(self, end):
+        """How long the client did not run up to then."""
+        begins = sorted(b for b in self.results if b <= end)
+        return sum(b - a - EVERY_S for a, b in zip(begins, begins[1:])
+                   if b - a > 2 * EVERY_S)
 
 
 def judge(name, start, after, within, way, none):
-    deadline = start + within + STEADY_S + PATIENCE_S
+    lines = Asked(name, start)
+    within *= 2
     while True:
+        asked, unknown = lines.read()
         now = time.monotonic()
-        asked, unknown = asked_since(name, start)
         last = max((begin for begin, result in asked if result != way),
                    default=start)
         steady = [begin for begin, _ in asked if last < begin < unknown]
         # What has begun and is not over yet may still fail.
         if min(now, unknown) > last + STEADY_S and len(steady) > 10:
             break
-        if now > deadline:
+        if now > start + within + lines.late_s(now) + STEADY_S + PATIENCE_S:
             break
-        time.sleep(0.05)
-    counts = {}
+        time.sleep(0.1)
+    counts, late = {}, lines.late_s(last)
     for begin, result in asked:
         if begin <= last:
             counts[result] = counts.get(result, 0) + 1
     print("    before: " + (", ".join(f"{n} {k}" for k, n in counts.items())
                             or "none") +
-          f"; all {way} after {last - start:.2f} s: {len(steady)}")
-    return (after <= last - start <= within and len(steady) > 10 and
+          f"; all {way} after {last - start:.2f} s: {len(steady)}" +
+          (f"; the client did not run for {late:.2f} s" if late > 0.1 else ""))
+    return (after <= last - start <= within + late and len(steady) > 10 and
             not (none and any(result not in WAYS for _, result in asked)))
 
 
 def main():
     what, arguments = sys.argv[1], sys.argv[2:]
     if what == "serve":
-        asyncio.run(serve(int(arguments[0])))
+        serve(int(arguments[0]))
     elif what == "sink":
-        asyncio.run(sink(int(arguments[0])))
+        sink(int(arguments[0]))
     elif what == "ask":
-        asyncio.run(ask_on(arguments[0]))
+        ask(arguments[0])
     elif what == "hold":
         hold(int(arguments[0]))
     elif what == "wait":

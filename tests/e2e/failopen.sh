@@ -15,6 +15,7 @@
 . "${srcdir:-.}/tests/e2e/faults.sh"
 
 begin
+go_first
 mode=${MODE:-tproxy}
 
 clean()
@@ -83,7 +84,7 @@ fi
 keep_it_small client gateway relay server
 intercept="mode = $mode interfaces = { \"lan\" } private = intercept"
 relay_config <<<'window = 64KiB'
-memory='memory-limit = 4MiB'
+memory='memory-limit = 2MiB'
 proxy_config <<<"$memory"
 start_asking
 
@@ -152,8 +153,8 @@ fi
 if wanted redirect; then
 start sink server python3 "$helper" sink 1101
 wait_for 20 listening server 1101
-start holder client python3 "$helper" stuff 400
-wait_for 30 logged holder held
+start holder client python3 "$helper" stuff 180
+wait_for 60 logged holder held
 at=$(now)
 then_all_go D 1 "nearly all memory is in use" none
 at=$(now)

@@ -8,6 +8,7 @@
 . "${srcdir:-.}/tests/e2e/asking.sh"
 
 begin
+go_first
 mode=${MODE:-tproxy}
 intercept="mode = $mode interfaces = { \"lan\" } private = intercept"
 full="go directly: the relay takes no more sessions"
