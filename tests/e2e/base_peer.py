@@ -27,6 +27,7 @@ import time
 UP, DOWN = 1, 2             # what a client sends, what a server sends
 SLOW_BYTES = 400            # of the slow subflow, each way
 SLOW_TICK = 0.002           # in this time
+PIECES = 16                 # written before one looks what there is to read
 STALL = (0.5, 2.0)          # and none between, in seconds
 
 
@@ -255,6 +256,15 @@ class Plain:
         self.received = 0
         self.farthest = 0
 
+    def write_some(self):
+        try:
+            for _ in range(PIECES):
+                n = self.sock.send(self.out[:self.piece])
+                self.out = self.out[n:]
+                self.sent += n > 0
+        except BlockingIOError:
+            pass
+
     def run(self):
         selector = selectors.DefaultSelector()
         key = selector.register(self.sock, selectors.EVENT_READ |
@@ -269,9 +279,7 @@ class Plain:
                         wanted &= ~selectors.EVENT_READ
                 if events & selectors.EVENT_WRITE:
                     if self.out:
-                        n = self.sock.send(self.out[:self.piece])
-                        self.out = self.out[n:]
-                        self.sent += 1
+                        self.write_some()
                     else:
                         self.sock.shutdown(socket.SHUT_WR)
                         wanted &= ~selectors.EVENT_WRITE
