@@ -29,6 +29,7 @@ cat >"$tmp/base.conf" <<END
 role = proxy
 control = off
 log-level = debug
+grace = 5s
 forward "base" { listen = "$gateway4:82" }
 relay "relay" {
 	address = "$relay4:$relay_port"

@@ -9,17 +9,21 @@
 
 begin
 redirect 1100-2099
-for role in relay proxy; do
-	${role}_config </dev/null
-	sed -i 's/^grace.*/grace = 2s/' "$tmp/$role.conf"
-done
-
 told()		# daemon, probe
 {
+	local role
+
+	# Short where the probe waits for its end, else too long to be waited for.
+	GRACE=20
+	[ "$2" != grace_is_over ] || GRACE=2
+	for role in relay proxy; do
+		${role}_config </dev/null
+		sed -i "s/^grace.*/grace = ${GRACE}s/" "$tmp/$role.conf"
+	done
 	start_relay
 	start_proxy
 	PROXY_PID=$(pid_of proxy) RELAY_PID=$(pid_of relay) DAEMON=$1
-	export PROXY_PID RELAY_PID DAEMON
+	export PROXY_PID RELAY_PID DAEMON GRACE
 	echo "$1:"
 	probe drain "$2"
 	stop relay	# their status has to be 0

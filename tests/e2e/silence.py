@@ -17,6 +17,7 @@ import json
 import os
 import selectors
 import socket
+import statistics
 import struct
 import sys
 import threading
@@ -174,9 +175,9 @@ class Stranger:
 
     def __init__(self, what, message, source, answered=0, ends=False):
         self.what, self.answered, self.ends = what, answered, ends
+        self.begin = time.monotonic()
         with at("client"):
             self.sock = socket.create_connection(RELAY, 20, (source, 0))
-        self.begin = time.monotonic()
         self.heard, self.how, self.after = b"", "nothing", None
         self.sock.setblocking(False)
         try:
@@ -257,7 +258,7 @@ def all_of_them(file):
                   for what, message in batch if what in (
                       "only 90 bytes", "another key", "bit 0 is wrong")]
         all_at_once(ending, TIMEOUT / 2)
-        all_at_once(strangers, TIMEOUT + 5)
+        all_at_once(strangers, 2 * TIMEOUT)
         judge(strangers, ending)
         strangers = []
     check("nothing is connected", server.accepted == 0)
@@ -271,10 +272,15 @@ def judge(strangers, ending):
     ends = collections.Counter(s.how for s in strangers)
     check("and all see the same end", len(ends) == 1, dict(ends))
     times = sorted((s.after or 0, s.what) for s in strangers)
-    check("at the same time", times[0][0] > TIMEOUT - 1 and
-          times[-1][0] - times[0][0] < 1,
+    check("at the same time", times[0][0] > TIMEOUT - 0.5,
           f"{times[0][0]:.2f} s ({times[0][1]}) to {times[-1][0]:.2f} s "
           f"({times[-1][1]})")
+    # One may be late on a busy machine; half of a kind are not.
+    medians = [statistics.median(s.after or 0 for s in strangers
+                                 if (s.answered == 0) == silent)
+               for silent in {s.answered == 0 for s in strangers}]
+    check("by whatever they said", max(medians) - min(medians) < 1,
+          " and ".join(f"{m:.2f} s" for m in medians))
     check("those that end are let go", all(
         s.heard == b"" and s.after is not None and s.how == ending[0].how
         for s in ending), [(s.how, s.after and round(s.after, 2))

@@ -11,6 +11,7 @@ from probe import (at_once, finish, main, name_of, pattern, probe, read, same,
 VICTIM = int(os.environ["victim"])
 NEWCOMER = os.environ["newcomer"]       # what becomes of one
 LOT = pattern(8 << 20)
+SOON = 15               # long before `grace` is over
 
 
 def ended():
@@ -69,7 +70,7 @@ def under_way(route):
         lambda: read_slowly(up_server, 1), end)
     for s in (down_client, down_server, up_client, up_server):
         s.close()
-    return down, up, until(ended, 3), new
+    return down, up, until(ended, SOON), new
 
 
 @probe("what was sent and closed before arrives",
@@ -83,7 +84,7 @@ def already_closed(route):
     time.sleep(0.5)
     data, end = read(server)
     server.close()
-    return (same(data, lot), end), until(ended, 3)
+    return (same(data, lot), end), until(ended, SOON)
 
 
 main()
