@@ -46,6 +46,7 @@ class Soak:
         self.options, self.directory = options, directory
         self.failures = []
         self.stop = threading.Event()
+        self.leaving = []               # who has been told to end
         self.world = World(directory, options.build)
         self.resume_timeout = plan.resume_timeout(options.seconds)
         self.begin = 0
@@ -113,7 +114,7 @@ class Soak:
                         self.stop.set()
             for name, process in (("client", self.client),
                                   ("server", self.server)):
-                if process.poll() is not None:
+                if process.poll() is not None and name not in self.leaving:
                     self.check(False, f"the {name} has ended")
                     self.stop.set()
 
@@ -130,10 +131,14 @@ class Soak:
             path.control(*FAIR)
             self.faults.skies.append((time.monotonic(), i, 0.04, 0))
         self.say("no more faults")
-        self.client.stdin.write(b"stop\n")
-        self.client.stdin.flush()
+        self.leaving.append("client")
         try:
-            self.client.wait(DRAIN_S)
+            self.client.stdin.write(b"stop\n")
+            self.client.stdin.flush()
+            status = self.client.wait(DRAIN_S)
+            self.check(status == 0, f"the client ended with {status}")
+        except BrokenPipeError:
+            pass                        # watch() has said so
         except subprocess.TimeoutExpired:
             self.check(False, f"clients have not ended in {DRAIN_S} s")
         # One that reads slowly is still at it when its session is over.
