@@ -145,6 +145,7 @@ look(struct check *c, const struct options *o)
 	check_buffers(c);
 	check_tcp_memory(c);
 	check_slow_start(c);
+	check_mtu_probing(c);
 	check_congestion(c);
 	check_listeners(c);
 	check_destinations(c);

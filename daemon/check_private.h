@@ -91,6 +91,7 @@ void check_conntrack(struct check *);
 void check_buffers(struct check *);
 void check_tcp_memory(struct check *);
 void check_slow_start(struct check *);
+void check_mtu_probing(struct check *);
 void check_congestion(struct check *);
 
 void check_listeners(struct check *);

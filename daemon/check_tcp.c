@@ -316,3 +316,31 @@ check_slow_start(struct check *c)
 	    "two downloads");
 	check_sysctl(item, "0", "%s", setting);
 }
+
+/* Where large packets are swallowed and no ICMP message gets through to say so,
+ * a subflow that has sent one stands still for good unless the kernel tries
+ * smaller ones.  With 1 it does after some timeouts; that costs nothing
+ * before. */
+void
+check_mtu_probing(struct check *c)
+{
+	static const char name[] = "mtu-probing";
+	static const char setting[] = "net/ipv4/tcp_mtu_probing";
+	struct check_item *item;
+	uint64_t how;
+
+	if (!check_number(&c->machine, &how, "/proc/sys/%s", setting))
+		return;
+	if (how != 0) {
+		check_add(&c->report, CHECK_OK, name, NULL, "%s", how == 1 ?
+		    "when packets are lost" : "always");
+		return;
+	}
+	item = check_add(&c->report, CHECK_WARNING, name, NULL,
+	    "the kernel does not look for the size of packets that gets "
+	    "through");
+	check_why(item, "a link that swallows large packets without saying so "
+	    "carries nothing, and sessions stand still; the other end needs "
+	    "the same");
+	check_sysctl(item, "1", "%s", setting);
+}

@@ -500,6 +500,9 @@ a_small_machine_is_found_small(void **state)
 	assert_now(&c, "congestion", 0, "modprobe tcp_bbr");
 	check_slow_start(&c);
 	assert_status(&c, "slow-start", 0, CHECK_WARNING);
+	check_mtu_probing(&c);
+	assert_status(&c, "mtu-probing", 0, CHECK_WARNING);
+	assert_now(&c, "mtu-probing", 0, "sysctl -w net.ipv4.tcp_mtu_probing=1");
 	check_buffers(&c);
 	assert_status(&c, "buffers", 0, CHECK_OK);
 	assert_int_equal(check_exit_status(&c.report), 2);

@@ -102,6 +102,9 @@ on gateway ip link add br0 type bridge || give_up 'no bridges'
 on gateway ip addr add 10.77.9.1/24 dev br0
 on gateway ip link set br0 up
 on gateway sysctl -qw net.ipv4.tcp_slow_start_after_idle=0
+for host in gateway relay; do
+	on $host sysctl -qw net.ipv4.tcp_mtu_probing=1
+done
 on gateway sysctl -qw net.bridge.bridge-nf-call-iptables=0 \
     net.bridge.bridge-nf-call-ip6tables=0 2>/dev/null
 intercept='mode = tproxy interfaces = { "lan", "br0" }'
@@ -154,6 +157,9 @@ found "IPv6 is not forwarded" check_proxy warning forwarding lan
 on gateway sysctl -qw net.ipv4.tcp_slow_start_after_idle=1
 found "subflows start slowly" check_proxy warning slow-start
 check "... by the setting" sysctl_is net.ipv4.tcp_slow_start_after_idle 0
+on gateway sysctl -qw net.ipv4.tcp_mtu_probing=0
+found "large packets may be swallowed" check_proxy warning mtu-probing
+check "... by the setting" sysctl_is net.ipv4.tcp_mtu_probing 1
 if on gateway sysctl -qw net.bridge.bridge-nf-call-iptables=1 2>/dev/null; then
 	on gateway sysctl -qw net.bridge.bridge-nf-call-ip6tables=1
 	found "br_netfilter takes from TPROXY" check_proxy error bridge br0
