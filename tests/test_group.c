@@ -1568,6 +1568,53 @@ what_a_suspect_carries_goes_over_the_others(void **state)
 	f->len[PROXY][0] = f->len[PROXY][1] = 0;
 }
 
+/* The other bulk one may be new, with little room. */
+static void
+what_a_lost_bulk_subflow_carried_an_express_one_takes_too(void **state)
+{
+	static const uint8_t bytes[3 * WIRE_DATA_MAX];
+	static const uint8_t window[] = { 0, 0x40, 0, 0 };
+	static uint8_t out[4 * WIRE_DATA_MAX];
+	struct fixture *f = *state;
+	struct group *g = f->g[PROXY];
+	struct session *p = open_session(f);
+	uint64_t resent;
+	int bulk[2], replaced;
+
+	settle(f);
+	assert_int_equal(say(f, RELAY, WIRE_ACK, 1, 1, window,
+	    sizeof(window)), WIRE_HEADER + sizeof(window));
+	for (uint8_t i = 0; i < 2; i++) {
+		bulk[i] = group_attach(g, 0, WIRE_SLOT_BULK + i, f->now,
+		    &replaced);
+		assert_true(bulk[i] > 1);
+		group_fill(g, bulk[i], out, sizeof(out), f->now);
+	}
+	for (size_t sent = 0; sent < 128 * 1024; sent += 4096) {
+		give(f, p, bytes, 4096);
+		fill(f, PROXY, 0);
+		fill(f, PROXY, 1);
+	}
+	f->len[PROXY][0] = f->len[PROXY][1] = 0;
+	give(f, p, bytes, sizeof(bytes));
+	assert_false(group_wants(g, 0, f->now));
+	assert_true(group_fill(g, bulk[0], out, sizeof(out), f->now) >
+	    sizeof(bytes));
+	resent = group_metrics(g)->resent_bytes;
+	group_detach(g, bulk[0], f->now);
+	assert_true(group_wants(g, bulk[1], f->now));
+	assert_true(group_wants(g, 0, f->now));
+	assert_true(fill(f, PROXY, 0) > sizeof(bytes));
+	assert_int_equal(group_metrics(g)->resent_bytes - resent,
+	    sizeof(bytes));
+	assert_false(group_wants(g, bulk[1], f->now));
+	/* What is new waits for a bulk one. */
+	give(f, p, bytes, sizeof(bytes));
+	assert_false(group_wants(g, 0, f->now));
+	assert_true(group_wants(g, bulk[1], f->now));
+	session_release(p, f->now);
+}
+
 static void
 when_all_are_suspect_nothing_is_sent_again(void **state)
 {
@@ -1869,6 +1916,7 @@ main(void)
 		T(a_burst_of_resets_is_answered_at_once),
 		T(sessions_opened_at_once_are_offered_no_more_than_one_by_one),
 		T(what_a_suspect_carries_goes_over_the_others),
+		T(what_a_lost_bulk_subflow_carried_an_express_one_takes_too),
 		T(when_all_are_suspect_nothing_is_sent_again),
 		T(what_a_suspect_carried_and_has_left_is_not_sent_again),
 		T(an_ack_does_not_stay_with_a_suspect),

@@ -136,6 +136,12 @@ sched_pick_if(struct sched *q, sched_filter *filter, const void *arg)
 	return e == NULL || filter(e, arg) ? e : first_if(q, filter, arg);
 }
 
+struct sched_entry *
+sched_again_if(const struct sched *q, sched_filter *filter, const void *arg)
+{
+	return first_of(&q->again, filter, arg);
+}
+
 bool
 sched_awake_if(const struct sched *q, sched_filter *filter, const void *arg)
 {

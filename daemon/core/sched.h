@@ -49,6 +49,9 @@ typedef bool sched_filter(const struct sched_entry *, const void *arg);
 struct sched_entry *sched_pick_if(struct sched *, sched_filter *,
     const void *arg);
 bool sched_awake_if(const struct sched *, sched_filter *, const void *arg);
+/* The same, of those alone that send again; NULL: none. */
+struct sched_entry *sched_again_if(const struct sched *, sched_filter *,
+    const void *arg);
 /* It sent so many bytes. */
 void sched_charge(struct sched_entry *, uint32_t bytes);
 

@@ -7,7 +7,9 @@
  * then datagrams, one turn of one session at a time.  Each express subflow has
  * turns of its own, so that a burst is never striped; bulk subflows share one
  * set and take from it what they can send (late binding).  A lane without a
- * subflow is served by the other.  Second copies go when an express subflow has
+ * subflow is served by the other.  What a lost bulk subflow carried an idle
+ * express one takes, too: the other bulk ones may be new, and would need several
+ * round trips for all that the lost one had under way.  Second copies go when an express subflow has
  * nothing else to send.  What is late goes again before anything new, when it is
  * very late, or instead of nothing (reinject.h).
  */
@@ -200,6 +202,18 @@ is_choosy(const struct session_env *e, int subflow)
 	    e->bulk_turns.awake <= WORTH_SESSIONS;
 }
 
+/* Lost, and soon there if it goes this way. */
+static bool
+is_lost(const struct sched_entry *t, const void *arg)
+{
+	const struct session *s = list_object((struct sched_entry *)t,
+	    struct session, turn);
+	const struct choice *c = arg;
+
+	return s->out.lost > 0 && (!s->env->uneven ||
+	    worth_taking(s, c->subflow, c->now));
+}
+
 /* The turns that this subflow serves, in order of preference. */
 static struct sched_entry *
 pick(struct group *g, int subflow, uint64_t now)
@@ -218,6 +232,8 @@ pick(struct group *g, int subflow, uint64_t now)
 	else if (t == NULL &&
 	    (e->bulk == 0 || (e->bulk & subflow_bit(subflow)) != 0))
 		t = sched_pick(&e->bulk_turns);
+	else if (t == NULL)
+		t = sched_again_if(&e->bulk_turns, is_lost, &choice);
 	return t;
 }
 
@@ -287,7 +303,8 @@ has_datagrams(const struct group *g, int subflow, uint64_t now)
 	if (!group_subflow_used(g, subflow))
 		return false;
 	return (now >= e->doubled_at && !list_empty(&e->doubled[subflow])) ||
-	    (express && sched_awake(&e->express_turns[subflow])) ||
+	    (express && (sched_awake(&e->express_turns[subflow]) ||
+	    sched_again_if(&e->bulk_turns, is_lost, &choice) != NULL)) ||
 	    ((!express || e->bulk == 0) && (is_choosy(e, subflow) ?
 	    sched_awake_if(&e->bulk_turns, is_worth, &choice) :
 	    sched_awake(&e->bulk_turns)));
