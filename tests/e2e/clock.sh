@@ -8,6 +8,7 @@
 . "${srcdir:-.}/tests/e2e/faults.sh"
 
 begin
+go_first
 redirect 1100-2099
 on server nft add table inet early
 export CLOCK_FILE=$tmp/clock

@@ -12,6 +12,7 @@
 . "${srcdir:-.}/tests/e2e/lib.sh"
 
 begin
+go_first
 helper=${srcdir:-.}/tests/e2e/control.py
 
 there()		# table

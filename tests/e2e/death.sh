@@ -57,6 +57,7 @@ times=5 pause=0.5 calm=1
 [ -z "${RORO_LONG-}" ] || { times=30 pause=2 calm=5; }
 
 begin
+go_first
 far
 start_relay
 start_proxy

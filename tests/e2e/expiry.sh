@@ -23,6 +23,7 @@ resume=6
 [ -z "${RORO_LONG-}" ] || resume=120
 
 begin
+go_first
 relay_config <<<"resume-timeout = ${resume}s"
 proxy_config <<<"resume-timeout = ${resume}s"
 start_relay

@@ -17,6 +17,7 @@ rorod=${gate:-${top_builddir:-.}/tests/gate}
 . "${srcdir:-.}/tests/e2e/lib.sh"
 
 begin
+go_first
 export GATE=$rorod GATE_LOG=$tmp/gate.log
 
 # It loses its IPv6 addresses when it goes down.

@@ -9,6 +9,7 @@
 . "${srcdir:-.}/tests/e2e/lib.sh"
 
 begin
+go_first
 control=$tmp/run
 helper="${srcdir:-.}/tests/e2e/control.py"
 steady="${srcdir:-.}/tests/e2e/steady.py"
@@ -115,7 +116,7 @@ check "all of its subflows are there" wait_for 2 connected_there
 # Whatever was on it is sent again by the other, at once and at both ends, since the
 # relay is told: TCP alone would need a second to be suspect.
 expected=(is wan down)
-meanwhile 0.4 on gateway ip link set wan down
+meanwhile 0.9 on gateway ip link set wan down
 check "it is known why" says wan "its interface is down"
 expected=(is wan up)
 wan_returns()
@@ -126,7 +127,7 @@ wan_returns()
 returns wan_returns
 
 expected=(is lte down)
-meanwhile 0.4 on gateway ip addr del 10.77.4.1/24 dev lte
+meanwhile 0.9 on gateway ip addr del 10.77.4.1/24 dev lte
 check "it is known why" says lte "its address is not there"
 expected=(is lte up)
 address_returns()
@@ -137,7 +138,7 @@ address_returns()
 returns address_returns
 
 expected=(is lte down)
-meanwhile 0.4 on gateway ip link del lte
+meanwhile 0.9 on gateway ip link del lte
 expected=(is lte up)
 returns plug_in
 

@@ -29,6 +29,7 @@ resume=20 outages=4 one_way=3 down=2
     { resume=120 outages='5 30 60 119' one_way=30 down=30; }
 
 begin
+go_first
 relay_config <<<"resume-timeout = ${resume}s"
 proxy_config <<<"resume-timeout = ${resume}s"
 far

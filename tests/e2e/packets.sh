@@ -8,6 +8,7 @@
 . "${srcdir:-.}/tests/e2e/lib.sh"
 
 begin
+go_first
 can_mute client relay server
 # (And nothing goes twice.)
 relay_config <<<'redundancy = 0'

@@ -12,6 +12,7 @@
 . "${srcdir:-.}/tests/e2e/lib.sh"
 
 begin
+go_first
 cable gateway lte relay eth2 4 || give_up "there is no second cable"
 on gateway ip route add "$relay4/32" via 10.77.4.2 dev lte metric 100
 steady="${srcdir:-.}/tests/e2e/steady.py"

@@ -8,6 +8,7 @@
 . "${srcdir:-.}/tests/e2e/lib.sh"
 
 begin
+go_first
 redirect 1100-2099
 control=$tmp/run
 

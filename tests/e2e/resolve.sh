@@ -8,6 +8,7 @@
 . "${srcdir:-.}/tests/e2e/lib.sh"
 
 begin
+go_first
 control=$tmp/run
 intercept='mode = redirect interfaces = { "lan" } private = intercept'
 

@@ -29,6 +29,7 @@ resume=6 still=3
 [ -z "${RORO_LONG-}" ] || { resume=120 still=30; }
 
 begin
+go_first
 relay_config <<<"resume-timeout = ${resume}s"
 proxy_config <<<'resume-timeout = 120s'
 far

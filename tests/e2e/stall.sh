@@ -54,6 +54,7 @@ stalled()	# what, port of which the relay hears nothing, the gateway
 }
 
 begin
+go_first
 far
 start server server python3 "$steady" serve 1100
 wait_for 10 listening server 1100 || give_up "there is no server"

@@ -9,6 +9,7 @@ rorod=${gate:-${top_builddir:-.}/tests/gate}
 . "${srcdir:-.}/tests/e2e/lib.sh"
 
 begin
+go_first
 export GATE=$rorod GATE_LOG=$tmp/gate.log
 export TABLES=${srcdir:-.}/tests/e2e/table
 

@@ -160,7 +160,7 @@ def main():
             "" if result == e.peer else f": {result}, and not {e.peer}"))
     relay = [os.environ[name] for name in NAMES["relay"]]
     expected = sum(e.peer in relay for e in expectations)
-    until(lambda: sessions(control) == before + expected, 3)
+    until(lambda: sessions(control) == before + expected, 10)
     had = sessions(control) - before
     say(had == expected, f"    the proxy had {had} of them")
     sys.exit(1 if probe._failures else 0)

@@ -14,6 +14,7 @@ size=1500000
 [ -z "${RORO_LONG-}" ] || size=10000000
 
 begin
+go_first
 start server server python3 "$steady" serve 1100
 wait_for 10 listening server 1100 || give_up "there is no server"
 start_relay
