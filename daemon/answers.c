@@ -24,6 +24,7 @@ struct answers {
 	uint64_t begun_us;
 	struct traffic_rate rate;
 	ev_timer sample;
+	bool ending;
 	bool failed;			/* the document at hand */
 };
 
@@ -473,6 +474,7 @@ put_status(struct answers *a, struct json_object *o)
 	put_text(a, o, "program", PACKAGE_VERSION);
 	put_number(a, o, "pid", (uint64_t)getpid());
 	put_number(a, o, "uptime_s", seconds_since(a->begun_us));
+	put_truth(a, o, "ending", a->ending);
 	if (a->options.proxy != NULL)
 		put_proxy(a, o);
 	else
@@ -636,4 +638,22 @@ answers_configure(struct answers *a, const struct config *c,
 {
 	a->options.config = c;
 	a->options.keys = keys;
+}
+
+void
+answers_end(struct answers *a)
+{
+	a->ending = true;
+}
+
+bool
+answers_ending(const char *answer)
+{
+	struct json_object *o = json_tokener_parse(answer), *ending;
+	bool is = json_object_is_type(o, json_type_object) &&
+	    json_object_object_get_ex(o, "ending", &ending) &&
+	    json_object_get_boolean(ending);
+
+	json_object_put(o);
+	return is;
 }

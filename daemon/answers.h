@@ -7,6 +7,7 @@
 #define ANSWERS_H
 
 #include <ev.h>
+#include <stdbool.h>
 
 #include "core/config.h"
 #include "core/request.h"
@@ -33,6 +34,12 @@ void answers_free(struct answers *);
 /* After a reload. */
 void answers_configure(struct answers *, const struct config *,
     const struct keyring *);
+
+/* From now on the daemon is about to end. */
+void answers_end(struct answers *);
+
+/* Is that what this answer to "status" says? */
+bool answers_ending(const char *answer);
 
 /* Do what is asked and say what became of it; `wrong` is what was wrong with
  * the request, or NULL.  A document with a newline, the caller's to free; NULL

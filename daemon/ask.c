@@ -398,9 +398,11 @@ print_status(struct json_object *o)
 	char a[SHORT_MAX], b[SHORT_MAX];
 
 	label(text(o, "role"));
-	printf("version %s, process %" PRIu64 ", running for %s\n",
+	printf("version %s, process %" PRIu64 ", running for %s%s\n",
 	    text(o, "program"), number(o, "pid"),
-	    duration(a, number(o, "uptime_s")));
+	    duration(a, number(o, "uptime_s")),
+	    json_object_get_boolean(field(o, "ending")) ?
+	    ", about to end" : "");
 	for (size_t i = 0; i < length(relays); i++)
 		print_relay(element(relays, i));
 	print_intercepting(field(o, "intercepting"));

@@ -14,8 +14,10 @@
 #include <unistd.h>
 
 #include "net/log.h"
+#include "visit.h"
 
 #define REST_S 1.		/* when descriptors have run out */
+#define PATIENCE_S 3		/* with a daemon that may be about to end */
 #define DRAIN_MAX 64		/* calls: more than a socket's buffer */
 
 struct visitor {
@@ -271,9 +273,20 @@ make_directory(struct control *c, char *error, size_t size)
 	return good;
 }
 
-/* Make room for ours, unless somebody listens there. */
+/* Somebody listens there: does he make room for us? */
 static bool
-remove_dead(struct control *c, const struct sockaddr_un *address,
+gives_way(const struct control *c)
+{
+	char *answer = visit(c->path, "status\n", PATIENCE_S);
+	bool ends = answer != NULL && c->options.gives_way(answer);
+
+	free(answer);
+	return ends;
+}
+
+/* Make room for ours, unless somebody listens there who stays. */
+static bool
+remove_other(struct control *c, const struct sockaddr_un *address,
     char *error, size_t size)
 {
 	struct stat st;
@@ -292,13 +305,14 @@ remove_dead(struct control *c, const struct sockaddr_un *address,
 	result = connect(fd, (const struct sockaddr *)address,
 	    sizeof(*address)) == 0 ? 0 : errno;
 	close(fd);
-	if (result != ECONNREFUSED) {	/* EAGAIN: a full backlog */
+	/* EAGAIN: a full backlog. */
+	if (result != ECONNREFUSED && !gives_way(c)) {
 		snprintf(error, size, "control %s: another daemon listens "
 		    "there; each needs a socket of its own", c->path);
 		return false;
 	}
-	return unlink(c->path) == 0 || failed(c, "the socket of a daemon that "
-	    "has gone", error, size);
+	return unlink(c->path) == 0 || errno == ENOENT || failed(c, "the "
+	    "socket of a daemon that has gone or is about to", error, size);
 }
 
 static bool
@@ -331,7 +345,7 @@ start(struct control *c, char *error, size_t size)
 
 	memcpy(address.sun_path, c->path, sizeof(address.sun_path));
 	if (!find_group(c, error, size) || !make_directory(c, error, size) ||
-	    !remove_dead(c, &address, error, size))
+	    !remove_other(c, &address, error, size))
 		return false;
 	c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (c->fd == -1)

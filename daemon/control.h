@@ -12,6 +12,7 @@
 #define CONTROL_H
 
 #include <ev.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -33,10 +34,14 @@ struct control_options {
 	char *(*on_request)(void *user, const struct request *,
 	    const char *wrong);
 	void *user;
+	/* Is the daemon that gives this answer to "status" about to end, so that
+	 * we may have its socket? */
+	bool (*gives_way)(const char *answer);
 };
 
 /* Listens, with file modes as rorod.conf(5) has them; to be called before
- * privileges are dropped.  A socket on which nobody listens is replaced.  NULL
+ * privileges are dropped.  A socket on which nobody listens is replaced, and so is
+ * that of a daemon that is about to end, which is asked.  NULL
  * with one sentence in the `size` bytes at `error`.  control_free() removes the
  * socket if it may, and accepts NULL; not from inside on_request(). */
 struct control *control_new(const struct control_options *, char *error,

@@ -92,6 +92,7 @@ control_start(struct daemon *d, const struct privs *privs, char *error,
 		.gid = privs->gid,
 		.on_request = on_request,
 		.user = d,
+		.gives_way = answers_ending,
 	}, error, size);
 	return d->control != NULL;
 }
@@ -260,6 +261,8 @@ on_terminate(struct ev_loop *loop, ev_signal *w, int revents)
 	log_info("rorod: ending when open sessions have, or after %u ms",
 	    d->config->grace_ms);
 	d->phase = PHASE_DRAINING;
+	if (d->answers != NULL)
+		answers_end(d->answers);
 	role_drain(d, on_idle);
 	start_timer(d, d->config->grace_ms / 1000.);
 }

@@ -4,6 +4,7 @@
 
     control.py serve PORT       D to who comes directly, R to the relay
     control.py ask ADDRESS PORT what the server says to the client
+    control.py hold ADDRESS PORT    a connection that stays
     control.py field FILE NAME  a value of a document: a.b.0.c
     control.py hostile SOCKET   clients that do not keep to the rules
 """
@@ -11,6 +12,7 @@
 import json
 import os
 import select
+import signal
 import socket
 import sys
 import time
@@ -40,6 +42,11 @@ def ask(address, port):
         s.settimeout(5)
         s.sendall(b"?")
         print(s.recv(1).decode())
+
+
+def hold(address, port):
+    with socket.create_connection((address, port), 5):
+        signal.pause()
 
 
 def field(file, name):
@@ -178,6 +185,8 @@ def main():
         serve(int(arguments[0]))
     elif command == "ask":
         ask(arguments[0], int(arguments[1]))
+    elif command == "hold":
+        hold(arguments[0], int(arguments[1]))
     elif command == "field":
         field(*arguments)
     else:

@@ -180,6 +180,24 @@ check "a second daemon with the same socket ends" \
     wait_for 10 ended "$(pid_of second)"
 check "and says why" logged second "another daemon listens there"
 check "the first one has not noticed" has proxy role proxy
+
+# One that is about to end gives its socket to the next.
+check "a daemon is not about to end" has relay ending false
+start hold client python3 "$helper" hold "$server4" $port
+wait_for 5 has relay sessions.open 1 || give_up "there is no session"
+pids[before]=$(pid_of relay)
+kill -TERM "$(pid_of before)"
+check "one that is says so" wait_for 5 has relay ending true
+exits 0 ctl relay status
+check "in words" said "about to end"
+start_relay
+check "its successor has the socket" \
+    wait_for 5 has relay pid "$(pid_of relay)"
+check "and is not about to end" has relay ending false
+check "the first one goes on" running before
+stop hold KILL
+stop before
+check "and leaves the socket when it ends" has relay pid "$(pid_of relay)"
 stop proxy
 check "a clean end removes the socket" [ ! -e "$control/proxy.sock" ]
 check "nobody listens: that is a status of its own" exits 3 ctl proxy status
