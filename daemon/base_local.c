@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "net/hangup.h"
+#include "net/sockopt.h"
 
 #define SPANS 16
 #define READS 4			/* in one event, so others get their turn */
@@ -57,10 +58,12 @@ read_end(struct base_local *l, int error)
 	bool clean = error == 0 && (l->broken == 0 || l->broken == EPIPE);
 
 	l->read_ended = true;
-	if (clean)
+	if (clean) {
 		base_give_end(l->base);
-	else
+		sockopt_half_closed(l->stream.fd);
+	} else {
 		break_off(l, error != 0 ? error : ECONNRESET);
+	}
 }
 
 int
@@ -134,6 +137,7 @@ base_local_shut(struct base_local *l)
 
 	if (error == 0) {
 		l->fin_sent = true;
+		sockopt_half_closed(l->stream.fd);
 		return;
 	}
 	if (error == ENOTCONN)		/* it broke: by what? */

@@ -195,6 +195,8 @@ read_end(struct leg *leg, int error)
 	 * anything. */
 	if (!clean)
 		end_reset(leg, "reset by the local end");
+	else
+		sockopt_half_closed(leg->stream.fd);
 }
 
 static void
@@ -330,6 +332,7 @@ shut_down(struct leg *leg)
 
 	if (error == 0) {
 		leg->fin_sent = true;
+		sockopt_half_closed(leg->stream.fd);
 	} else if (error == ENOTCONN) {	/* it broke, by what? */
 		error = hangup_error(leg->stream.fd);
 		break_off(leg, error != 0 ? error : ENOTCONN);

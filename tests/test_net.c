@@ -766,6 +766,38 @@ options_of_a_subflow_reach_the_kernel(void **state)
 	close(fd);
 }
 
+static void
+a_half_closed_leg_is_asked_often_and_no_less_patiently(void **state)
+{
+	static const struct { uint32_t before_s; int idle, interval, probes; }
+	legs[] = {
+		{ 3, 3, 3, 4 },
+		{ 60, 25, 25, 4 },		/* 120 s, then 125 */
+		{ 600, 25, 25, 26 },		/* 660 s, then 675 */
+		{ 30000, 25, 25, 127 },
+		{ 0, 25, 25, 127 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(legs) / sizeof(legs[0]); i++) {
+		int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+		sockopt_leg(fd, legs[i].before_s);
+		for (int both = 0; both < 2; both++) {
+			sockopt_half_closed(fd);
+			assert_int_equal(option(fd, SOL_SOCKET, SO_KEEPALIVE),
+			    1);
+			assert_int_equal(option(fd, IPPROTO_TCP, TCP_KEEPIDLE),
+			    legs[i].idle);
+			assert_int_equal(option(fd, IPPROTO_TCP,
+			    TCP_KEEPINTVL), legs[i].interval);
+			assert_int_equal(option(fd, IPPROTO_TCP, TCP_KEEPCNT),
+			    legs[i].probes);
+		}
+		close(fd);
+	}
+}
+
 static unsigned
 tuned_receive_buffer(void)
 {
@@ -1025,6 +1057,8 @@ main(void)
 		    buffers_are_twice_the_product_of_rate_and_delay),
 		cmocka_unit_test(lowat_is_twenty_milliseconds_of_the_rate),
 		cmocka_unit_test(options_of_a_subflow_reach_the_kernel),
+		cmocka_unit_test(
+		    a_half_closed_leg_is_asked_often_and_no_less_patiently),
 		cmocka_unit_test(what_a_path_needs_is_missing_or_not),
 		cmocka_unit_test(
 		    a_slow_uplink_does_not_make_the_receive_buffer_small),

@@ -45,6 +45,13 @@
 #define KEEPALIVE_INTERVAL_MAX_S 15
 #define KEEPALIVE_PROBES 4
 
+/* Connection tracking forgets a connection of which one direction has ended after
+ * 60 s of silence (nf_conntrack_tcp_timeout_close_wait), and one that was
+ * redirected is lost with it: its client hears nothing more, not even a reset.
+ * One question may be lost. */
+#define HALF_CLOSED_S 25
+#define KEEPALIVE_PROBES_MAX 127	/* MAX_TCP_KEEPCNT, net/tcp.h */
+
 #define BUFFER_MIN (256u << 10)
 #define BUFFER_MAX (64u << 20)
 #define LOWAT_MIN (16u << 10)
@@ -342,6 +349,40 @@ sockopt_leg(int fd, uint32_t keepalive_s)
 {
 	set_nodelay(fd);
 	set_keepalive(fd, keepalive_s);
+}
+
+static int
+get_tcp(int fd, int name)
+{
+	int value = 0;
+	socklen_t len = sizeof(value);
+
+	(void)getsockopt(fd, IPPROTO_TCP, name, &value, &len);
+	return value;
+}
+
+void
+sockopt_half_closed(int fd)
+{
+	int idle = get_tcp(fd, TCP_KEEPIDLE), on = 0;
+	int probes = KEEPALIVE_PROBES_MAX;
+	socklen_t len = sizeof(on);
+
+	(void)getsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, &len);
+	if (on && idle <= HALF_CLOSED_S)
+		return;
+	if (on) {
+		int patience = idle + get_tcp(fd, TCP_KEEPCNT) *
+		    get_tcp(fd, TCP_KEEPINTVL);
+
+		probes = (patience - 1) / HALF_CLOSED_S;
+		if (probes > KEEPALIVE_PROBES_MAX)
+			probes = KEEPALIVE_PROBES_MAX;
+	}
+	set_int(fd, IPPROTO_TCP, TCP_KEEPCNT, probes, KIND_KEEPALIVE);
+	set_int(fd, IPPROTO_TCP, TCP_KEEPINTVL, HALF_CLOSED_S, KIND_KEEPALIVE);
+	set_int(fd, IPPROTO_TCP, TCP_KEEPIDLE, HALF_CLOSED_S, KIND_KEEPALIVE);
+	set_int(fd, SOL_SOCKET, SO_KEEPALIVE, 1, KIND_KEEPALIVE);
 }
 
 void

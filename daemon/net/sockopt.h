@@ -56,6 +56,11 @@ bool sockopt_restart_congestion(int fd, bool in_recovery);
  * then four times as far apart, at most 15 s.  TCP_USER_TIMEOUT is left alone. */
 void sockopt_leg(int fd, uint32_t keepalive_s);
 
+/* One direction of a leg has ended: ask each 25 s at least, so that connection
+ * tracking remembers it, and give up no sooner than before (after 53 minutes at
+ * the latest; also when keepalive was off). */
+void sockopt_half_closed(int fd);
+
 /* Of what a socket of family 4 or 6 sends, 0 to 63; before connect(), so that
  * the first packet has it.  ECN stays the kernel's business. */
 void sockopt_dscp(int fd, uint8_t family, uint8_t dscp);

@@ -67,6 +67,29 @@ def trickle_after_end(route):
     return seen, end_of(client)
 
 
+# 60 s is what connection tracking gives a redirected connection of which one
+# direction has ended.
+if os.environ.get("RORO_LONG"):
+    @probe("each direction is silent for 65 s after the other has ended",
+           ((b"answer", "EOF"), (b"request", "EOF")), direct=None,
+           families=(4,))
+    def silent_after_end(route):
+        pairs = [route.pair(), route.pair()[::-1]]
+
+        def run(ends, word):
+            first, second = ends
+            finish(first)
+            if end_of(second) != "EOF":
+                return "no end"
+            time.sleep(65)
+            second.sendall(word)
+            second.close()
+            return read(first)
+
+        return tuple(at_once(lambda: run(pairs[0], b"answer"),
+                             lambda: run(pairs[1], b"request")))
+
+
 @probe("the server speaks first", (b"220 hello\r\n", b"QUIT\r\n", "EOF"))
 def server_first(route):
     client, server = route.pair()

@@ -8,7 +8,8 @@
 # afterwards nothing is left at proxy and relay.
 #
 # What both ends see is compared with a direct connection, IPv4 and IPv6.
-# RORO_LONG=1: 10,000 simultaneous closes instead of 1,000.
+# RORO_LONG=1: 10,000 simultaneous closes instead of 1,000; half-closed connections
+# outlive the memory of connection tracking.
 
 . "${srcdir:-.}/tests/e2e/lib.sh"
 
