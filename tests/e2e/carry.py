@@ -16,8 +16,8 @@ what it does into the file MARKS, a line each, with the time (of /proc/uptime):
 
 and reads in MARKS.seen when every stream has had bytes.
 
-All have to be met within twice SECONDS, as the machine may be busy, and half a
-second for the test itself."""
+All have to be met within twice SECONDS, as the machine may be busy, and a second
+for the test itself."""
 
 import os
 import select
@@ -31,7 +31,7 @@ from probe import error_of, finish, name_of, pattern, say, until
 
 PIECE = 2000
 PAUSE = 0.05
-GRACE = 0.5
+GRACE = 1
 BLOCK = pattern(1 << 20)
 LOST = {"lost": ("client", "server"), "clients": ("client",),
         "servers": ("server",)}

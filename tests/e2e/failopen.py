@@ -3,12 +3,13 @@
 """A client that opens a connection every 20 ms and asks for one byte:
 
     failopen.py serve PORT          the server: D to who comes directly, R else
-    failopen.py sink PORT           one that reads nothing
+    failopen.py sink PORT           the same, but that it reads nothing
     failopen.py ask FILE            the client, until it is ended; a line each
     failopen.py hold N              N connections, until it is ended; says when
                                     it has them
-    failopen.py stuff N             N connections that are not read, as full as
-                                    they get, likewise
+    failopen.py stuff N             connections that are not read, as full as
+                                    they get, until new ones go directly, N at
+                                    most, likewise
     failopen.py wait FILE           a connection that asks when there is a file,
                                     says what it got, and removes it
     failopen.py judge FILE FROM AFTER WITHIN WAY [none]
@@ -31,6 +32,7 @@ import time
 EVERY_S = 0.02
 PATIENCE_S = 2
 STEADY_S = 1
+STUFFED_S = 2
 SERVERS = [(socket.AF_INET, os.environ.get("server4")),
            (socket.AF_INET6, os.environ.get("server6"))]
 CLIENTS = [os.environ.get("client4"), os.environ.get("client6")]
@@ -57,6 +59,10 @@ def accept_all(listener):
         pass                    # that was all
 
 
+def way_of(peer):
+    return b"D" if peer in CLIENTS else b"R"
+
+
 def serve(port):
     listener, poll = listen(port), select.epoll()
     poll.register(listener, select.EPOLLIN)
@@ -66,7 +72,7 @@ def serve(port):
             if fd == listener.fileno():
                 for s, peer in accept_all(listener):
                     poll.register(s, select.EPOLLIN)
-                    here[s.fileno()] = s, b"D" if peer in CLIENTS else b"R"
+                    here[s.fileno()] = s, way_of(peer)
                 continue
             s, answer = here.pop(fd)
             try:
@@ -83,7 +89,9 @@ def sink(port):
     listener, held = listen(port), []
     while True:
         select.select([listener], [], [])
-        held.extend(accept_all(listener))
+        for s, peer in accept_all(listener):
+            s.send(way_of(peer))
+            held.append(s)
 
 
 # ---- the clients ----
@@ -169,17 +177,26 @@ def push(s):
         return taken            # full, or given up
 
 
-def stuff(n):
-    """One after the other, so that memory fills by little and little."""
-    held = []
-    for _ in range(n):
+def stuff(most):
+    """One after the other, so that memory fills by little and little, until new
+    ones have gone directly for a while."""
+    held, since = [], None
+    while since is None or time.monotonic() < since + STUFFED_S:
         s = socket.create_connection((SERVERS[0][1], PORT + 1))
-        s.setblocking(False)
-        held.append(s)
-        quiet = 0
-        while quiet < 3:
-            quiet = 0 if push(s) else quiet + 1
-            time.sleep(0.01)    # until what can go on has done so
+        s.settimeout(20)
+        if s.recv(1) == b"R" and len(held) < most:
+            held.append(s)
+            since, quiet = None, 0
+            s.setblocking(False)
+            while quiet < 3:
+                quiet = 0 if push(s) else quiet + 1
+                time.sleep(0.01)        # until what can go on has done so
+        else:
+            s.close()
+            since = since or time.monotonic()
+            for s in held:
+                push(s)
+            time.sleep(0.05)
     print("held", flush=True)
     while held:
         for s in held:

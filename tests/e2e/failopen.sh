@@ -153,7 +153,7 @@ fi
 if wanted redirect; then
 start sink server python3 "$helper" sink 1101
 wait_for 20 listening server 1101
-start holder client python3 "$helper" stuff 180
+start holder client python3 "$helper" stuff 1000
 wait_for 60 logged holder held
 at=$(now)
 then_all_go D 1 "nearly all memory is in use" none
