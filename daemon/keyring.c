@@ -161,9 +161,10 @@ load_all(struct loading *l, const struct config *c)
 	return true;
 }
 
-/* A key says who somebody is, so it cannot be that of two. */
+/* To a relay a key says who somebody is, so it cannot be that of two peers.  A
+ * proxy knows whom it has dialed. */
 static bool
-check_owners(struct loading *l)
+check_peers(struct loading *l, const struct config *c)
 {
 	const struct keyring *r = l->ring;
 
@@ -176,10 +177,10 @@ check_owners(struct loading *l)
 			if (one->index == two->index || memcmp(one->key->id,
 			    two->key->id, sizeof(one->key->id)) != 0)
 				continue;
-			snprintf(l->error, l->size, "%s and %s: expected a key "
-			    "of its own for each %s, found the same one for "
-			    "\"%s\" and \"%s\"", two->file, one->file, l->kind,
-			    two->owner, one->owner);
+			snprintf(l->error, l->size, "%s:%u: peer key-file: "
+			    "expected a key of its own for each peer, found in "
+			    "%s that of peer \"%s\"", c->file,
+			    c->peers[one->index].line, one->file, two->owner);
 			return false;
 		}
 	}
@@ -205,7 +206,7 @@ keyring_load(const struct config *c, uid_t user, const struct keyring *old,
 		out_of_memory(&l);
 		return NULL;
 	}
-	if (load_all(&l, c) && check_owners(&l))
+	if (load_all(&l, c) && (c->role == CONFIG_PROXY || check_peers(&l, c)))
 		return l.ring;
 	keyring_free(l.ring);
 	return NULL;

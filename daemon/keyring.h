@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The keys of one configuration: of a proxy's relay, or of a relay's peers.
+ * The keys of one configuration: of a proxy's relays, or of a relay's peers.
  */
 #ifndef KEYRING_H
 #define KEYRING_H
@@ -20,8 +20,8 @@ struct keyring;
  * has no other key keeps all that it had; one line of the log says so.  Only
  * for somebody new that is an error.
  *
- * So is one key for two peers.  NULL with one sentence in the `size` bytes at
- * `error`, which names the file.
+ * So is one key for two peers (but not for two relays).  NULL with one sentence
+ * in the `size` bytes at `error`, which names the file.
  */
 struct keyring *keyring_load(const struct config *, uid_t user,
     const struct keyring *old, char *error, size_t size);

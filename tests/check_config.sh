@@ -63,7 +63,8 @@ relay "peer \"two\" { key-file = \"$tmp/c.key\" }"
 check "another peer" says 0
 cp "$tmp/b.key" "$tmp/c.key"
 check "not one key for two" says 1 \
-    "^rorod: $tmp/b.key and $tmp/c.key: expected a key of its own for each peer"
+    "^rorod: $tmp/rorod.conf:4: peer key-file: expected a key of its own for each\
+ peer, found in $tmp/c.key that of peer \"one\"$"
 relay "peer \"two\" { key-file = \"$tmp/d.key\" }"
 check "nor one that is not there" says 1 "^rorod: $tmp/d.key: No such file"
 relay
@@ -76,6 +77,11 @@ intercept { interfaces = lan0 }
 relay "a" { address = "192.0.2.1:1093" key-file = "$tmp/d.key" }
 END
 check "a proxy's neither" says 1 "^rorod: $tmp/d.key: No such file"
+sed -i 's/d\.key/a.key/' "$tmp/rorod.conf"
+cat >>"$tmp/rorod.conf" <<END
+relay "b" { address = "192.0.2.2:1093" key-file = "$tmp/a.key" }
+END
+check "but one key for two relays" says 0
 relay 'user = "no.such.user"'
 check "a user that is not there" says 1 "no.such.user"
 

@@ -642,6 +642,21 @@ examples_are_valid_and_complete(void **state)
 	free(relay);
 }
 
+static void
+example_of_two_relays_is_valid(void **state)
+{
+	char *text = source_file("contrib/examples/two-relays.conf");
+	struct config *c = parsed(text);
+
+	(void)state;
+	assert_int_equal(c->nrelays, 2);
+	for (size_t i = 0; i < c->nrelays; i++)
+		assert_int_equal(c->relays[i].npaths, 2);
+	assert_string_not_equal(c->relays[0].key_file, c->relays[1].key_file);
+	config_free(c);
+	free(text);
+}
+
 /* Is there an item for the option below the heading of its section? */
 static bool
 has_item(const char *page, const char *section, const char *option)
@@ -734,6 +749,7 @@ main(void)
 		cmocka_unit_test(what_is_no_file_is_named),
 		cmocka_unit_test(large_file_is_refused),
 		cmocka_unit_test(examples_are_valid_and_complete),
+		cmocka_unit_test(example_of_two_relays_is_valid),
 		cmocka_unit_test(manual_page_has_every_option),
 		cmocka_unit_test(examples_of_the_manual_page_are_valid),
 	};

@@ -66,6 +66,7 @@ config_free(struct config *c)
 		c->holds--;
 		return;
 	}
+	free(c->file);
 	for (size_t i = 0; i < c->intercept.ninterfaces; i++)
 		free(c->intercept.interfaces[i]);
 	free(c->intercept.interfaces);

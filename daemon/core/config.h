@@ -148,6 +148,7 @@ struct config_base {			/* a relay's base protocol */
 struct config {
 	enum config_role role;
 	unsigned int holds;		/* config_hold() */
+	char *file;			/* where it was read, for messages */
 
 	enum config_log log_level;
 	bool log_syslog;

@@ -540,6 +540,8 @@ config_finish(struct config_builder *b)
 		    finish_relay(b));
 	if (b->error_len > 0)
 		return NULL;
+	c->file = b->file;
+	b->file = NULL;
 	b->config = NULL;
 	return c;
 }
