@@ -854,13 +854,13 @@ error_says_where_what_was_expected_and_what_was_found(void **state)
 		    "1TiB, or 0, such as 4MiB, found '1023KiB'" },
 		{ "window = 4MB\n",
 		    "test.conf:1: window: expected a size from 64KiB to 1GiB, "
-		    "or 0, such as 4MiB, found '4MB'" },
+		    "or 0, in B, KiB, MiB, GiB or TiB, found '4MB'" },
 		{ "connect-timeout = 0\n",
 		    "test.conf:1: connect-timeout: expected a time from 100ms "
 		    "to 10min, such as 600ms or 30s, found '0'" },
 		{ "grace = 10\n",
-		    "test.conf:1: grace: expected a time from 0 to 1h, such as "
-		    "600ms or 30s, found '10'" },
+		    "test.conf:1: grace: expected a time from 0 to 1h, in ms, s, "
+		    "min or h, found '10'" },
 		{ "keepalive = 1500ms\n",
 		    "test.conf:1: keepalive: expected a time from 1s to 9h, or "
 		    "0, in whole seconds, such as 600ms or 30s, "
@@ -882,7 +882,8 @@ error_says_where_what_was_expected_and_what_was_found(void **state)
 		    "4294967295, found '0x100000000'" },
 		{ "relay a {\npath b {\nrate = 20M\n",
 		    "test.conf:3: path rate: expected a rate from 8kbit to "
-		    "1Tbit, or 0, such as 20Mbit, found '20M'" },
+		    "1Tbit, or 0, in bit, kbit, Mbit, Gbit or Tbit, "
+		    "found '20M'" },
 		{ "relay a {\npath b {\ndelay = 61s\n",
 		    "test.conf:3: path delay: expected a time from 0 to 1min, "
 		    "such as 600ms or 30s, found '61s'" },

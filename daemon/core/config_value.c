@@ -49,9 +49,11 @@ store(void *field, size_t size, uint64_t value)
 	}
 }
 
+/* `result` is what units_parse() said of it: a unit that is none is answered with
+ * those that there are. */
 static int
 bad_integer(struct config_builder *b, const struct key *k,
-    const char *value)
+    const char *value, int result)
 {
 	static const char *const nouns[] = {
 		[UNITS_NONE] = "a number",
@@ -65,13 +67,19 @@ bad_integer(struct config_builder *b, const struct key *k,
 		[UNITS_TIME] = ", such as 600ms or 30s",
 		[UNITS_SIZE] = ", such as 4MiB",
 	};
+	static const char *const units[] = {
+		[UNITS_NONE] = "",
+		[UNITS_RATE] = ", in bit, kbit, Mbit, Gbit or Tbit",
+		[UNITS_TIME] = ", in ms, s, min or h",
+		[UNITS_SIZE] = ", in B, KiB, MiB, GiB or TiB",
+	};
 	char min[UNITS_TEXT_MAX], max[UNITS_TEXT_MAX];
 
 	return FAIL(b, b->line, k->label, ": expected ", nouns[k->units],
 	    " from ", units_format(min, k->units, k->min), " to ",
 	    units_format(max, k->units, k->max), k->or_zero ? ", or 0" : "",
-	    k->scale > 1 ? ", in whole seconds" : "", examples[k->units],
-	    ", found ", config_quoted(b, value));
+	    k->scale > 1 ? ", in whole seconds" : "", (result == -EINVAL ?
+	    units : examples)[k->units], ", found ", config_quoted(b, value));
 }
 
 static int
@@ -79,10 +87,11 @@ set_integer(struct config_builder *b, const struct key *k, void *field,
     const char *value)
 {
 	uint64_t scale = k->scale > 0 ? k->scale : 1, n;
+	int result = units_parse(&n, k->units, value);
 
-	if (units_parse(&n, k->units, value) < 0 || n > k->max ||
+	if (result < 0 || n > k->max ||
 	    (n < k->min && !(k->or_zero && n == 0)) || n % scale != 0)
-		return bad_integer(b, k, value);
+		return bad_integer(b, k, value, result);
 	store(field, k->size, n / scale);
 	return 0;
 }
