@@ -174,6 +174,16 @@ put_traffic(struct answers *a, struct json_object *o, const struct traffic *t)
 }
 
 static void
+put_repeats(struct answers *a, struct json_object *o, const struct repeats *r)
+{
+	struct json_object *again = put_object(a, o, "again");
+
+	put_number(a, again, "resent_bytes", r->resent_bytes);
+	put_number(a, again, "doubled_bytes", r->doubled_bytes);
+	put_number(a, again, "reinjected_bytes", r->reinjected_bytes);
+}
+
+static void
 put_sessions(struct answers *a, struct json_object *o, uint64_t open,
     uint64_t limit, uint64_t taken, uint64_t refused)
 {
@@ -279,8 +289,8 @@ static void
 put_nothing(struct answers *a, struct json_object *relay)
 {
 	static const char *const names[] = {
-		"up", "since_s", "aside_s", "sessions", "subflows", "families",
-		"paths",
+		"up", "since_s", "aside_s", "sessions", "subflows", "again",
+		"families", "paths",
 	};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
@@ -320,6 +330,7 @@ append_relay(struct answers *a, struct json_object *array, size_t i,
 	subflows = put_object(a, relay, "subflows");
 	put_number(a, subflows, "up", s.uplink.up);
 	put_number(a, subflows, "wanted", s.uplink.subflows);
+	put_repeats(a, relay, &s.uplink.repeats);
 	put_families(a, relay, s.families);
 	paths = put_array(a, relay, "paths");
 	for (size_t k = 0; k < c->npaths; k++)
@@ -431,6 +442,7 @@ append_peer(struct answers *a, struct json_object *array, size_t i,
 	    peer_max_sessions(p, s->quota->max_sessions),
 	    counters->sessions_taken, counters->sessions_refused);
 	put_traffic(a, peer, peer_traffic(p));
+	put_repeats(a, peer, peer_repeats(p));
 	put_memory(a, peer, peer_budget(p));
 }
 

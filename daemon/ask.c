@@ -281,8 +281,23 @@ print_path(struct json_object *path)
 	putchar('\n');
 }
 
+/* The parts may be none; of the rest, subflows died or packets were given up. */
 static void
-print_relay(struct json_object *relay)
+print_again(struct json_object *again)
+{
+	char all[SHORT_MAX], doubled[SHORT_MAX], late[SHORT_MAX];
+
+	if (number(again, "resent_bytes") == 0)
+		return;
+	label("");
+	printf("%s of data sent again: %s at once, by redundancy, %s because "
+	    "it was late\n", scaled(all, number(again, "resent_bytes"), "B"),
+	    scaled(doubled, number(again, "doubled_bytes"), "B"),
+	    scaled(late, number(again, "reinjected_bytes"), "B"));
+}
+
+static void
+print_relay(struct json_object *relay, bool alone)
 {
 	struct json_object *subflows = field(relay, "subflows");
 	struct json_object *families = field(relay, "families");
@@ -306,7 +321,7 @@ print_relay(struct json_object *relay)
 	    duration(for_s, number(relay, "since_s")),
 	    number(relay, "sessions"), number(subflows, "up"),
 	    number(subflows, "wanted"));
-	if (number(relay, "aside_s") > 0)
+	if (!alone && number(relay, "aside_s") > 0)
 		printf(", set aside for %s",
 		    duration(for_s, number(relay, "aside_s")));
 	if (length(families) > 0) {
@@ -314,6 +329,7 @@ print_relay(struct json_object *relay)
 		print_families(families);
 	}
 	putchar('\n');
+	print_again(field(relay, "again"));
 	for (size_t i = 0; i < length(paths); i++)
 		print_path(element(paths, i));
 }
@@ -375,6 +391,7 @@ print_peer(struct json_object *peer)
 	    scaled(sent, number(traffic, "sent_bytes"), "B"),
 	    scaled(received, number(traffic, "received_bytes"), "B"),
 	    scaled(held, number(memory, "held_bytes"), "B"));
+	print_again(field(peer, "again"));
 }
 
 static void
@@ -404,7 +421,7 @@ print_status(struct json_object *o)
 	    json_object_get_boolean(field(o, "ending")) ?
 	    ", about to end" : "");
 	for (size_t i = 0; i < length(relays); i++)
-		print_relay(element(relays, i));
+		print_relay(element(relays, i), length(relays) == 1);
 	print_intercepting(field(o, "intercepting"));
 	for (size_t i = 0; i < length(peers); i++)
 		print_peer(element(peers, i));

@@ -46,6 +46,7 @@ struct group_entry {
 	struct downlink *downlink;
 	struct peer *peer;
 	struct trunk *trunk;
+	struct repeats counted;	/* for its peer, of its own */
 	unsigned long number;	/* for the log: the name is a secret */
 	uint8_t name[WIRE_GROUP_NAME];
 };
@@ -164,11 +165,25 @@ find_group(const struct member *m)
 }
 
 static void
+count_repeats(struct group_entry *g)
+{
+	struct repeats *all = peer_repeats(g->peer), now = { 0 };
+
+	repeats_add(&now, group_metrics(trunk_group(g->trunk)));
+	all->resent_bytes += now.resent_bytes - g->counted.resent_bytes;
+	all->doubled_bytes += now.doubled_bytes - g->counted.doubled_bytes;
+	all->reinjected_bytes += now.reinjected_bytes -
+	    g->counted.reinjected_bytes;
+	g->counted = now;
+}
+
+static void
 remove_group(struct group_entry *g)
 {
 	struct downlink *d = g->downlink;
 	struct list *node, *after;
 
+	count_repeats(g);
 	trunk_free(g->trunk);
 	list_each_safe(node, after, &d->members) {
 		struct member *m = list_object(node, struct member, list);
@@ -686,6 +701,7 @@ on_housekeeping(struct ev_loop *loop, ev_timer *w, int revents)
 		struct group_entry *g = list_object(node, struct group_entry,
 		    list);
 
+		count_repeats(g);
 		if (budget_yields(peer_budget(g->peer)))
 			trunk_change(g->trunk);
 	}

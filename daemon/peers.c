@@ -15,6 +15,7 @@ struct peer {
 	const struct config_peer *config;	/* NULL: it is gone */
 	struct budget budget;			/* its memory */
 	struct traffic traffic;
+	struct repeats repeats;
 	struct bucket bucket;			/* new sessions */
 	struct peer_counters counters;
 	struct log_limit limits[PEER_NLINES];
@@ -175,6 +176,12 @@ struct traffic *
 peer_traffic(struct peer *p)
 {
 	return &p->traffic;
+}
+
+struct repeats *
+peer_repeats(struct peer *p)
+{
+	return &p->repeats;
 }
 
 const struct peer_counters *

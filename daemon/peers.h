@@ -16,6 +16,7 @@
 
 #include "core/budget.h"
 #include "core/config.h"
+#include "core/metrics.h"
 #include "core/traffic.h"
 #include "net/log.h"
 
@@ -48,6 +49,8 @@ const char *peer_name(const struct peer *);
 const struct config_peer *peer_config(const struct peer *);
 struct budget *peer_budget(struct peer *);
 struct traffic *peer_traffic(struct peer *);
+/* Of all its groups, as counted there. */
+struct repeats *peer_repeats(struct peer *);
 
 /* Most sessions that it may have at a time, where the relay has `all`. */
 uint32_t peer_max_sessions(const struct peer *, uint32_t all);

@@ -29,6 +29,7 @@ struct uplink {
 	struct uplink_options options;
 	struct path_history *paths;
 	uint64_t sampled_us;		/* their rates */
+	struct repeats repeats;		/* of the groups before this one */
 	struct trunk *trunk;
 	struct slots *slots;
 	bool draining, closing;		/* closing: the relay is */
@@ -238,6 +239,7 @@ renew(struct uplink *u)
 		return false;
 	for (size_t i = 0; i < relay_of(u)->npaths; i++)
 		u->paths[i].before = counts_of(u, i);
+	repeats_add(&u->repeats, group_metrics(trunk_group(u->trunk)));
 	slots_begin(u->slots);	/* (nothing of it is up before we return) */
 	trunk_reset(u->trunk, WIRE_CODE_UNKNOWN);
 	trunk_free(u->trunk);
@@ -579,8 +581,10 @@ uplink_state(const struct uplink *u, struct uplink_state *state)
 		.up = trunk_up(u->trunk),
 		.subflows = slots_count(u->slots),
 		.sessions = group_sessions(trunk_group(u->trunk)),
+		.repeats = u->repeats,
 		.since_us = u->since_us,
 	};
+	repeats_add(&state->repeats, group_metrics(trunk_group(u->trunk)));
 }
 
 void

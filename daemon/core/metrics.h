@@ -25,4 +25,17 @@ struct metrics {
 	uint64_t subflows_lost;
 };
 
+/* Of that, what went more than once, of any number of groups. */
+struct repeats {
+	uint64_t resent_bytes, doubled_bytes, reinjected_bytes;
+};
+
+static inline void
+repeats_add(struct repeats *r, const struct metrics *m)
+{
+	r->resent_bytes += m->resent_bytes;
+	r->doubled_bytes += m->doubled_bytes;
+	r->reinjected_bytes += m->reinjected_bytes;
+}
+
 #endif

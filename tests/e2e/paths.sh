@@ -230,5 +230,25 @@ relay_config </dev/null
 kill -HUP "$(pid_of relay)"
 check "or to none" wait_for 5 is_paced "$proxy4" 0
 check "small sessions work" small 5
+
+# Both ends say what they have sent again; the proxy sends nothing twice on
+# purpose.
+again()		# proxy|relay, relays|peers, which number
+{
+	"$roroctl" status -f json -s "$control/$1.sock" |
+	    python3 -c 'import json, sys
+print(json.load(sys.stdin)[sys.argv[1]][0]["again"][sys.argv[2]])' "$2" "$3"
+}
+
+relay_doubles()
+{
+	[ "$(again relay peers doubled_bytes)" -gt 0 ]
+}
+check "the relay says what it has sent twice" wait_for 5 relay_doubles
+check "the proxy has sent nothing twice" \
+    [ "$(again proxy relays doubled_bytes)" -eq 0 ]
+"$roroctl" status -s "$control/relay.sock" >"$tmp/status" 2>&1
+check "so does status for people" grep -q 'sent again: .*by redundancy' \
+    "$tmp/status"
 stop proxy
 finish
