@@ -305,7 +305,8 @@ slots_new(const struct slots_options *o)
 			add_slot(s, (uint8_t)i, WIRE_SLOT_BULK + j);
 	}
 	if ((s->redial = make_redial(s)) == NULL ||
-	    (s->ways = ways_new(o->loop, relay, on_ways, s)) == NULL) {
+	    (s->ways = ways_new(o->loop, relay, o->address.family, on_ways,
+	    s)) == NULL) {
 		redial_free(s->redial);
 		free(s);
 		return NULL;
@@ -354,7 +355,7 @@ slots_configure(struct slots *s, const struct config *c,
 	s->options.keys = keys;
 	s->options.relay = relay;
 	redial_configure(s->redial, c->connect_timeout_ms);
-	ways_configure(s->ways, slots_relay(s));
+	ways_configure(s->ways, slots_relay(s), address.family);
 	if (!addr_equal(&s->options.address, &address))
 		move(s, address);
 	start_renewal(s, 0.);

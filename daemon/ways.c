@@ -4,8 +4,7 @@
  * sending into nothing.  So all of them are looked at when the kernel says that
  * something has changed.
  *
- * An interface may come before its address, and then there is nothing to wait
- * for that one could know (some need no address of their own).  So another
+ * An interface may come before its addresses, and not all at once.  So another
  * address on the interface is as good as another interface.
  */
 #include "ways.h"
@@ -27,6 +26,7 @@ struct ways {
 	struct notice *notice;
 	struct ifaces *ifaces;		/* NULL: not known */
 	const struct config_relay *relay;
+	uint8_t family;			/* of its address; 0: not known */
 	void (*on_change)(void *);
 	void *user;
 	size_t count;
@@ -39,7 +39,7 @@ look_at(struct ways *w, size_t path)
 	const struct config_path *c = &w->relay->paths[path];
 	struct way *way = &w->ways[path];
 	const char *missing = ifaces_missing(w->ifaces, c->interface,
-	    &c->source);
+	    &c->source, w->family);
 	uint64_t print = ifaces_print(w->ifaces, c->interface);
 	static struct log_limit limit = { .burst = 50 };
 
@@ -77,7 +77,7 @@ on_notice(void *user)
 
 struct ways *
 ways_new(struct ev_loop *loop, const struct config_relay *relay,
-    void (*on_change)(void *), void *user)
+    uint8_t family, void (*on_change)(void *), void *user)
 {
 	struct ways *w = calloc(1, sizeof(*w) +
 	    relay->npaths * sizeof(w->ways[0]));
@@ -85,6 +85,7 @@ ways_new(struct ev_loop *loop, const struct config_relay *relay,
 	if (w == NULL)
 		return NULL;
 	w->relay = relay;
+	w->family = family;
 	w->count = relay->npaths;
 	w->on_change = on_change;
 	w->user = user;
@@ -108,9 +109,13 @@ ways_free(struct ways *w)
 }
 
 void
-ways_configure(struct ways *w, const struct config_relay *relay)
+ways_configure(struct ways *w, const struct config_relay *relay,
+    uint8_t family)
 {
 	w->relay = relay;
+	w->family = family;
+	for (size_t i = 0; i < w->count; i++)
+		look_at(w, i);
 }
 
 const char *
@@ -128,11 +133,17 @@ ways_came(const struct ways *w, size_t path)
 const char *
 ways_lost(const struct ways *w, size_t path, int fd)
 {
-	struct addr local;
+	const struct config_path *c = &w->relay->paths[path];
+	struct addr local = { 0 };
+	const char *why;
 
-	if (w->ways[path].missing != NULL)
-		return w->ways[path].missing;
-	if (origdst_local(fd, &local) == 0 && !ifaces_have(w->ifaces, &local))
+	/* (The relay may have another address by now.) */
+	if (origdst_local(fd, &local) != 0)
+		local.family = 0;
+	why = ifaces_missing(w->ifaces, c->interface, &c->source,
+	    local.family);
+	if (why == NULL && local.family != 0 &&
+	    !ifaces_have(w->ifaces, &local))
 		return "its address is gone";
-	return NULL;
+	return why;
 }

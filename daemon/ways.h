@@ -9,19 +9,22 @@
 #include <ev.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "core/config.h"
 
 struct ways;
 
-/* on_change(user) follows when something may be different.  NULL if out of
- * memory; ways_free() accepts NULL. */
+/* `family` is that of the relay's address; 0: not known yet.  on_change(user)
+ * follows when something may be different.  NULL if out of memory; ways_free()
+ * accepts NULL. */
 struct ways *ways_new(struct ev_loop *, const struct config_relay *,
-    void (*on_change)(void *user), void *user);
+    uint8_t family, void (*on_change)(void *user), void *user);
 void ways_free(struct ways *);
 
-/* The same relay, with the same paths. */
-void ways_configure(struct ways *, const struct config_relay *);
+/* The same relay, with the same paths, perhaps at another address. */
+void ways_configure(struct ways *, const struct config_relay *,
+    uint8_t family);
 
 /* Why nothing can be sent on a path, a literal for the log; NULL: it can. */
 const char *ways_missing(const struct ways *, size_t path);

@@ -700,6 +700,16 @@ paths_that_make_no_sense_are_refused(void **state)
 	refused(RELAYS("path a {\nbackup = yes\n}\npath b {\nbackup = yes\n}",
 	    ""), "test.conf:5: relay: expected a path without backup = yes, "
 	    "found none");
+	refused("role = proxy\nintercept {\ninterfaces = a\n}\n"
+	    "relay a {\naddress = 192.0.2.1:1\nkey-file = /k\n"
+	    "path a {\nsource = 2001:db8::1\n}\n}\n",
+	    "test.conf:8: path: expected a source of the family of the relay's "
+	    "address, 192.0.2.1, found an IPv6 address");
+	refused("role = proxy\nintercept {\ninterfaces = a\n}\n"
+	    "relay a {\nkey-file = /k\npath a {\nsource = 192.0.2.2\n}\n"
+	    "address = [2001:db8::1]:1\n}\n",
+	    "test.conf:7: path: expected a source of the family of the relay's "
+	    "address, 2001:db8::1, found an IPv4 address");
 	refused(RELAYS("path a {\nexpress = 8\nbulk = 16\n}\n"
 	    "path b {\nexpress = 8\nbulk = 16\n}\n"
 	    "path c {\nexpress = 8\nbulk = 5\n}", ""),

@@ -1010,19 +1010,23 @@ what_a_path_needs_is_missing_or_not(void **state)
 
 	(void)state;
 	assert_non_null(now);
-	assert_null(ifaces_missing(now, NULL, &any));
-	assert_null(ifaces_missing(now, "lo", &any));
-	assert_null(ifaces_missing(now, "lo", &own));
-	assert_null(ifaces_missing(now, NULL, &own));
-	assert_string_equal(ifaces_missing(now, "nosuch0", &any),
+	assert_null(ifaces_missing(now, NULL, &any, 0));
+	assert_null(ifaces_missing(now, "lo", &any, 0));
+	assert_null(ifaces_missing(now, "lo", &own, 0));
+	assert_null(ifaces_missing(now, NULL, &own, 0));
+	assert_string_equal(ifaces_missing(now, "nosuch0", &any, 0),
 	    "there is no such interface");
-	assert_string_equal(ifaces_missing(now, NULL, &other),
+	assert_string_equal(ifaces_missing(now, NULL, &other, 0),
 	    "its address is not there");
+	assert_null(ifaces_missing(now, "lo", &any, 4));
+	assert_null(ifaces_missing(now, "lo", &own, 4));
+	assert_string_equal(ifaces_missing(now, "lo", &own, 6),
+	    "its source is IPv4, the relay's address IPv6");
 	assert_true(ifaces_have(now, &own));
 	assert_false(ifaces_have(now, &other));
 	ifaces_free(now);
 
-	assert_null(ifaces_missing(NULL, "nosuch0", &other));
+	assert_null(ifaces_missing(NULL, "nosuch0", &other, 0));
 	assert_true(ifaces_have(NULL, &other));
 }
 

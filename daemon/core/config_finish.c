@@ -64,12 +64,30 @@ finish_socket(struct config_builder *b, struct config_socket *s,
 	    DEFAULT_CONGESTION);
 }
 
+/* Of a relay with a name it is not known which addresses it has. */
+static int
+check_source(struct config_builder *b, const struct config_relay *relay,
+    const struct config_path *path)
+{
+	struct addr a;
+
+	if (path->source.family == 0 || relay->address.host == NULL ||
+	    addr_parse(&a, relay->address.host) < 0 ||
+	    a.family == path->source.family)
+		return 0;
+	return FAIL(b, path->line, "path: expected a source of the family of "
+	    "the relay's address, ", relay->address.host, ", found ",
+	    path->source.family == 4 ? "an IPv4 address" : "an IPv6 address");
+}
+
 static int
 finish_path(struct config_builder *b, const struct config_relay *relay,
     struct config_path *path)
 {
 	const struct config *c = b->config;
 
+	if (check_source(b, relay, path) < 0)
+		return -EINVAL;
 	if (relay->protocol == CONFIG_BASE) {
 		if (path->backup || path->weight != CONFIG_WEIGHT_DEFAULT)
 			return FAIL(b, path->line, "path: backup and weight "

@@ -60,11 +60,38 @@ find(const struct ifaces *f, const char *interface)
 	return i;
 }
 
+static bool
+is_link_local(const struct addr *a)
+{
+	return a->family == 6 && a->ip[0] == 0xfe && (a->ip[1] & 0xc0) == 0x80;
+}
+
+/* One that leads somewhere. */
+static bool
+has_family(const struct ifaces *f, const char *interface, uint8_t family)
+{
+	struct addr own;
+
+	for (const struct ifaddrs *i = f->all; i != NULL; i = i->ifa_next)
+		if (i->ifa_addr != NULL &&
+		    strcmp(i->ifa_name, interface) == 0 &&
+		    addr_from_sockaddr(&own, i->ifa_addr,
+		    sizeof(struct sockaddr_storage)) == 0 &&
+		    own.family == family && !is_link_local(&own))
+			return true;
+	return false;
+}
+
 const char *
 ifaces_missing(const struct ifaces *f, const char *interface,
-    const struct addr *source)
+    const struct addr *source, uint8_t family)
 {
 	const struct ifaddrs *i;
+	bool own = false;		/* it needs an address of its own */
+
+	if (family != 0 && source->family != 0 && source->family != family)
+		return family == 4 ? "its source is IPv6, the relay's address "
+		    "IPv4" : "its source is IPv4, the relay's address IPv6";
 
 	if (f == NULL)
 		return NULL;
@@ -75,9 +102,14 @@ ifaces_missing(const struct ifaces *f, const char *interface,
 			return "its interface is down";
 		if ((i->ifa_flags & IFF_RUNNING) == 0)
 			return "its interface has no carrier";
+		own = source->family == 0 && family != 0 &&
+		    (i->ifa_flags & IFF_POINTOPOINT) == 0;
 	}
-	if (source->family != 0 && !has(f, interface, source))
+	if (source->family != 0 && !has(f, NULL, source))
 		return "its address is not there";
+	if (own && !has_family(f, interface, family))
+		return family == 4 ? "its interface has no IPv4 address" :
+		    "its interface has no IPv6 address";
 	return NULL;
 }
 

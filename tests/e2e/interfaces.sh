@@ -144,8 +144,34 @@ returns plug_in
 
 # The address that its subflows have, where none is configured: there is another
 # one.
+on gateway ip addr add 10.77.2.9/32 dev wan
 expected=(logged proxy 'path "wan" bulk subflow 1: its address is gone')
-meanwhile 1 on gateway ip addr del "$proxy4/24" dev wan
+meanwhile 1 on gateway sh -c "ip addr del $proxy4/24 dev wan &&
+    ip route replace $relay4/32 dev wan"
+check "it goes on with the other one" wait_for 5 is wan up
+has_other()
+{
+	[ "$(sockets gateway established "src 10.77.2.9 and dport = :$relay_port")" \
+	    -eq 4 ]
+}
+check "which is that of the interface" wait_for 5 has_other
+
+# The last one: those of other interfaces would not come back this way.
+expected=(is wan down)
+meanwhile 1 on gateway ip addr del 10.77.2.9/32 dev wan
+check "it is known why" says wan "its interface has no IPv4 address"
+nobody_dials()
+{
+	[ -z "$(on gateway ss -Htan "dport = :$relay_port and not src 10.77.4.1")" ]
+}
+sleep 2
+check "nobody dials with an address of another one" nobody_dials
 expected=(is wan up)
+wan_has_one()
+{
+	on gateway ip addr add "$proxy4/24" dev wan &&
+	on gateway ip route replace default via 10.77.2.2
+}
+returns wan_has_one
 check "small sessions work" on client python3 "$steady" small "$server4" 1100 5 1000
 finish
