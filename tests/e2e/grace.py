@@ -48,13 +48,23 @@ def unheard(route):
 
 
 def start_relay():
-    """The next one, beside those that are about to end."""
-    with open(f"{os.environ['RORO_TMP']}/relay.log", "ab") as log:
-        return subprocess.Popen(
+    """The next one, beside those that are about to end; when it has begun to
+    listen to signals."""
+    name = f"{os.environ['RORO_TMP']}/relay.log"
+
+    def started():
+        with open(name, "rb") as log:
+            return log.read().count(b" started\n")
+
+    before = started()
+    with open(name, "ab") as log:
+        relay = subprocess.Popen(
             ["ip", "netns", "exec", host_name("relay"),
              os.environ["RORO_ROROD"], "-c",
              f"{os.environ['RORO_TMP']}/relay.conf"],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    until(lambda: started() > before)
+    return relay
 
 
 @probe(f"{GENERATIONS} relays one after another, each with a session",

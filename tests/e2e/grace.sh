@@ -12,6 +12,7 @@ grace=10 away=4
 [ -z "${RORO_LONG-}" ] || { grace=30 away=20; }
 
 begin
+go_first
 redirect 1100-2099
 relay_config </dev/null
 sed -i "s/^grace.*/grace = ${grace}s/" "$tmp/relay.conf"

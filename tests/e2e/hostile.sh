@@ -9,6 +9,7 @@
 . "${srcdir:-.}/tests/e2e/faults.sh"
 
 begin
+go_first
 python3 -c 'import cryptography' 2>/dev/null ||
     skip "needs python3-cryptography"
 ulimit -n 4096 2>/dev/null || skip "needs 4096 open files"

@@ -133,7 +133,7 @@ def honest(number):
 
 # ---- a client ----
 
-def ask(relay=None, seconds=20):
+def ask(relay=None, seconds=60):
     """What it hears, and how that ends."""
     try:
         client = route().connect(1101)
