@@ -68,6 +68,8 @@ class End:
 
     def send(self, data):
         error = error_of(self.socket.sendall, data)
+        if error == "EPIPE":            # who was receiving knows why
+            until(lambda: self.error is not None, 1)
         if error != "ok":
             self.error = self.error or error
         return error == "ok"
@@ -227,7 +229,10 @@ def main():
             say(False, f"{h.name}: {h.wrong or h.error}")
             good = False
     if lost:
-        good = all(h.error == "ECONNRESET" for h in halves) and good
+        for h in halves:
+            if h.error != "ECONNRESET":
+                say(False, f"{h.name}: {h.error} instead of a reset")
+                good = False
     else:
         total = sum(h.got for h in halves)
         say(good, f"{total} bytes of {len(halves)} streams are whole")

@@ -8,6 +8,7 @@
 # RORO_LONG=1: with the timeout of the default.
 
 . "${srcdir:-.}/tests/e2e/lib.sh"
+. "${srcdir:-.}/tests/e2e/far.sh"
 
 restart()	# resume-timeout
 {
@@ -26,19 +27,16 @@ begin
 go_first
 relay_config <<<"resume-timeout = ${resume}s"
 proxy_config <<<"resume-timeout = ${resume}s"
+far
 start_relay
 start_proxy
 redirect 1100-2099
 
 carry 4
 mark lost $resume "7: everything is lost for longer than resume-timeout"
-on gateway nft "add table inet outage
-	add chain inet outage in { type filter hook input priority 0; }
-	add chain inet outage out { type filter hook output priority 0; }
-	add rule inet outage in tcp sport $relay_port drop
-	add rule inet outage out tcp dport $relay_port drop"
+hole on
 sleep $((resume + 2))
-on gateway nft delete table inet outage
+hole off
 sleep 2
 carried
 check "the proxy comes back" wait_for 10 connected
@@ -57,7 +55,7 @@ restart 0
 on gateway ss -tK "dport = :1" >/dev/null ||
     skip "needs ss -K (INET_DIAG_DESTROY)"
 carry 4
-mark lost 0 "nobody waits with a resume-timeout of 0"
+mark lost "$(trips 0 2)" "nobody waits with a resume-timeout of 0"
 on gateway ss -tK "dport = :$relay_port" >/dev/null
 sleep 1
 carried

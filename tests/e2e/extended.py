@@ -243,7 +243,9 @@ def open_session(connection, host, port, more=b""):
 
 
 # What a later version may say to one that does not know it yet.
+SKIPPABLE = 0x80
 SKIPPED = Frame(0xf0, 0, 0, b"not known yet")
+SKIPPED_EMPTY = Frame(0xf1, 17, 4, b"", 0xff)
 SKIPPED_PART = tlv(0xf0, b"nor is this")
 
 
@@ -459,6 +461,8 @@ class Session:
         if self.opening is not None and subflow not in self.opened_on:
             self.opened_on.add(subflow)
             subflow.send(SKIPPED, self.opening, SKIPPED, frame)
+        elif self.next_out % 7 == 0:
+            subflow.send(SKIPPED, frame, SKIPPED_EMPTY)
         else:
             subflow.send(frame)
 
@@ -475,6 +479,7 @@ class Session:
         if frame.kind == PING:
             subflow.send(ping(struct.unpack("!Q", frame.body)[0], PONG))
         elif frame.kind == OPEN:
+            subflow.send(Frame(OPENED, self.number, 0, SKIPPED_PART))
             self.owe_ack(subflow)
         elif frame.kind == DATA:
             self.take_data(frame)
@@ -492,7 +497,7 @@ class Session:
             if frame.body != bytes([UNKNOWN]) or self.pieces or self.missing():
                 raise Wrong(f"reset with {frame.body.hex()}")
             self.unacked.clear()    # it was done, and only its ACK is missing
-        elif frame.kind not in (OPENED, PONG):
+        elif frame.kind < SKIPPABLE and frame.kind not in (OPENED, PONG):
             raise Wrong(f"{frame}")
 
     def take_data(self, frame):

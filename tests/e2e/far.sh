@@ -66,3 +66,16 @@ trips()		# seconds, round trips
 	awk -v s="$1" -v n="$2" -v rtt="$rtt" \
 	    'BEGIN { printf "%.2f\n", s + n * rtt / 1000 }'
 }
+
+# Of one subflow: the larger of 2 s and four round trips.
+silent()
+{
+	trips $((rtt > 500 ? 0 : 2)) $((rtt > 500 ? 4 : 0))
+}
+
+# So does the relay know all subflows that the proxy has.
+known()
+{
+	[ "$(grep -c 'subflow from .*: up$' "$tmp/relay.log")" -ge \
+	    "${SUBFLOWS:-4}" ]
+}

@@ -7,8 +7,12 @@
 # RORO_LONG=1: 10,000.
 
 . "${srcdir:-.}/tests/e2e/lib.sh"
+. "${srcdir:-.}/tests/e2e/far.sh"
+
+[ -n "${RORO_LONG-}" ] || rtt=40
 
 begin
+far
 SESSIONS=2000
 [ -z "${RORO_LONG-}" ] || SESSIONS=10000
 export SESSIONS
@@ -23,6 +27,7 @@ start_proxy
 redirect 1100-2099
 PROXY_PID=$(pid_of proxy) RELAY_PID=$(pid_of relay)
 export PROXY_PID RELAY_PID
+wait_for 10 known || give_up "the relay does not know its subflows"
 note_descriptors
 
 probe idle

@@ -8,28 +8,15 @@
 # timeouts, and arrives.
 
 . "${srcdir:-.}/tests/e2e/lib.sh"
+. "${srcdir:-.}/tests/e2e/far.sh"
+
+# TCP's timeouts are what takes time here.
+[ -n "${RORO_LONG-}" ] || { rtt=40 loss=0; }
 
 begin
+far
 steady="${srcdir:-.}/tests/e2e/steady.py"
 large=1000000
-
-# Packets on the link are what TCP makes of them: no TSO, GSO and GRO, which is
-# what ethtool -K does.
-whole()		# host, interface
-{
-	on "$1" python3 - "$2" <<-'END'
-		import array, fcntl, socket, struct, sys
-
-		s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-		for command in 0x1f, 0x24, 0x2c:	# ETHTOOL_STSO, SGSO, SGRO
-		    value = array.array("B", struct.pack("II", command, 0))
-		    address, _ = value.buffer_info()
-		    fcntl.ioctl(s, 0x8946, struct.pack("16sP8x",	# SIOCETHTOOL
-		                sys.argv[1].encode(), address))
-	END
-}
-{ whole gateway wan && whole relay eth0; } ||
-    give_up "packets are put together"
 
 small_link()	# bytes
 {

@@ -5,11 +5,14 @@
 # nobody else suffers, and when ports are free it goes on.
 
 . "${srcdir:-.}/tests/e2e/lib.sh"
+. "${srcdir:-.}/tests/e2e/far.sh"
 
 begin
+far
 start_relay
 start_proxy
 redirect 1100-2099
+wait_for 10 known || give_up "the relay does not know its subflows"
 note_descriptors
 range=$(on relay cat /proc/sys/net/ipv4/ip_local_port_range)
 # TIME-WAIT is the server's, where sessions end first.

@@ -6,9 +6,12 @@
 # sessions of a lost one wait for it; one that comes and goes is left alone.
 
 . "${srcdir:-.}/tests/e2e/lib.sh"
+. "${srcdir:-.}/tests/e2e/far.sh"
 
 begin
 go_first
+far
+export rtt
 redirect 1100-2099
 control=$tmp/run
 

@@ -6,9 +6,12 @@
 # on there.
 
 . "${srcdir:-.}/tests/e2e/lib.sh"
+. "${srcdir:-.}/tests/e2e/far.sh"
 
 begin
 go_first
+far
+export rtt
 control=$tmp/run
 intercept='mode = redirect interfaces = { "lan" } private = intercept'
 

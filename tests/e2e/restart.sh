@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: ISC
 #
-# A relay or a proxy that ends takes its sessions with it: both ends are reset,
-# soon, and new sessions work within a second and three round trips of its
-# return.  One that only stands still for a while has lost nothing.
+# A relay or a proxy that ends takes its sessions with it, at once or, if it is
+# told to, after `grace`: both ends are reset, and new sessions work within a
+# second and three round trips of its return.  One that only stands still for a while has lost nothing.
 #
 # RORO_LONG=1: it stands still for longer, and so does the relay wait for a proxy.
 
@@ -25,13 +25,14 @@ clients()
 	[ "$(sockets gateway established "sport = :$proxy_port")" -gt 0 ]
 }
 
-resume=6 still=3
-[ -z "${RORO_LONG-}" ] || { resume=120 still=30; }
+resume=6 still=3 grace=3
+[ -z "${RORO_LONG-}" ] || { resume=120 still=30 grace=30; }
 
 begin
 go_first
 relay_config <<<"resume-timeout = ${resume}s"
 proxy_config <<<'resume-timeout = 120s'
+sed -i "s/^grace.*/grace = ${grace}s/" "$tmp/relay.conf"
 far
 start_relay
 start_proxy
@@ -63,6 +64,15 @@ sleep 1
 start_relay
 mark clients "$(trips 1 3)" "14: the relay is killed and back, the clients"
 mark anew "$(trips 1 3)" "14: the relay is killed and back"
+sleep 2
+carried
+check "all subflows are there" wait_for 5 connected
+
+carry 4
+mark lost $grace "13: the relay is told to end"
+stop relay
+start_relay
+mark anew "$(trips 1 3)" "13: it is back"
 sleep 2
 carried
 check "all subflows are there" wait_for 5 connected

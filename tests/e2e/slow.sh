@@ -9,6 +9,7 @@
 # RORO_LONG=1: for five minutes, and 500 readers for one.
 
 . "${srcdir:-.}/tests/e2e/lib.sh"
+. "${srcdir:-.}/tests/e2e/far.sh"
 
 steady="${srcdir:-.}/tests/e2e/steady.py"
 still=4 readers=100 seconds=3 rate=1000000
@@ -24,7 +25,11 @@ moves()		# port
 	on client ss -Htin "dport = :$1" | grep -q "bytes_received:[0-9]\{6\}"
 }
 
+# Sessions begin one after another.
+rtt=40
+
 begin
+far
 ulimit -n 4096 2>/dev/null || skip "needs 4096 open files"
 for host in client gateway relay server; do
 	for name in tcp_rmem tcp_wmem; do
@@ -48,6 +53,7 @@ wait_for 10 listening server 1101 || give_up "there is no server"
 start_relay
 start_proxy
 redirect 1100-2099
+wait_for 10 known || give_up "the relay does not know its subflows"
 note_descriptors
 
 start client client python3 "$steady" run "$server4" 1100 $((still + 2)) $rate

@@ -35,13 +35,11 @@ busy()
 	    sort -k 2nr | cut -f 1
 }
 
-# The larger of 2 s and four round trips.
 stalled()	# what, port of which the relay hears nothing, the gateway
 {
 	swallow "$2" relay
 	swallow "$3" gateway
-	mark cut "$(trips $((rtt > 500 ? 0 : 2)) $((rtt > 500 ? 4 : 0)))" \
-	    "$1, for $still s"
+	mark cut "$(silent)" "$1, for $still s"
 	sleep "$still"
 	check "a large one arrives" on client \
 	    python3 "$steady" small "$server4" 1100 1 "$size"

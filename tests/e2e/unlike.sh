@@ -41,7 +41,10 @@ took=$(date +%s%N)
 check "50: bytes over four unlike paths, both ways" on client \
     python3 "$steady" small "$server4" 1100 1 "$size"
 took=$((($(date +%s%N) - took) / 1000000))
-# The sum of their rates less a tenth, and four round trips of the longest.
-promised=$((size * 8 * 10 / 9 / 3050 + 4 * 600))
+# Of the sum of their rates, what TCP gets of each by itself, and four round trips
+# of the longest.  With queues of a round trip that drop what comes then, and both
+# ways at once, that is seven tenths: plain connections were measured to have 685
+# of 1000 kbit/s over 600 ms and 792 over 50 ms, and four at once 621 and 506.
+promised=$((size * 8 * 10 / 7 / 3050 + 4 * 600))
 check "50: in $took ms, promised: $promised ms" [ "$took" -lt $((2 * promised)) ]
 finish

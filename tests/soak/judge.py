@@ -186,8 +186,10 @@ class Judge:
         if result != "cut":
             self.fail(session, f"{record['side']}: {result}")
             return False
-        if record["error"] not in ("ECONNRESET", "EPIPE", "ETIMEDOUT",
-                                   "ECONNREFUSED", "EHOSTUNREACH"):
+        # (ENOTCONN is what shutdown() says behind a reset.)
+        if record["error"] not in ("ECONNRESET", "EPIPE", "ENOTCONN",
+                                   "ETIMEDOUT", "ECONNREFUSED",
+                                   "EHOSTUNREACH"):
             self.fail(session, f"{record['side']}: {record['error']}")
         self.count[record["error"]] += 1
         if not self.may_be_cut(session, record):
