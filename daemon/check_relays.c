@@ -23,6 +23,7 @@
 #include "net/dial.h"
 #include "net/reap.h"
 #include "net/resolve.h"
+#include "net/resolver.h"
 #include "net/subflow.h"
 #include "net/wake.h"
 #include "privs.h"
@@ -45,6 +46,7 @@ struct attempt {
 	bool silent;			/* or because it cannot be read */
 	uint64_t start_us;
 	uint32_t connect_ms;
+	struct check_item *item;	/* what came of it */
 };
 
 /* ---- what became of it ---- */
@@ -56,8 +58,9 @@ say(struct attempt *a, enum check_status status, const char *found)
 
 	addr_format(&a->address, text);
 	ev_break(a->loop, EVBREAK_ALL);
-	return check_add(&a->check->report, status, item_name, a->subject,
+	a->item = check_add(&a->check->report, status, item_name, a->subject,
 	    "%s: %s", text, found);
+	return a->item;
 }
 
 static void
@@ -209,13 +212,13 @@ try(struct attempt *a)
 
 static void
 unknown_name(struct check *c, const char *name, const char *subject,
-    const char *host, int error)
+    const char *host, int error, bool waits)
 {
 	struct check_item *item = check_add(&c->report, CHECK_ERROR, name,
 	    subject, "%s: %s", host, gai_strerror(error));
 	char *word = check_quote(host);
 
-	check_why(item, "%s", strcmp(name, item_name) == 0 ?
+	check_why(item, "%s", waits ?
 	    "nothing goes there until it is known; rorod asks for it again and "
 	    "again" : "rorod does not start without its address");
 	check_now(item, "getent ahosts %s", word);
@@ -238,18 +241,39 @@ read_key(const struct check *c, const struct config_relay *relay)
 	return key;
 }
 
+/* Over one path, all that the relay's name has.  Where one of them answers, rorod
+ * takes that one in time. */
+static void
+try_all(struct attempt *a, const struct addr *all, size_t n)
+{
+	struct check_item *items[RESOLVER_MAX];
+	bool answers = false;
+
+	for (size_t i = 0; i < n; i++) {
+		a->address = all[i];
+		try(a);
+		items[i] = a->item;
+		answers = answers || items[i]->status == CHECK_OK;
+		check_way_back(a->check, a->path, &a->address);
+	}
+	for (size_t i = 0; answers && i < n; i++)
+		check_soften(&a->check->report, items[i]);
+}
+
 static void
 check_relay(struct check *c, struct ev_loop *loop,
     const struct config_relay *relay)
 {
 	struct attempt a = { .check = c, .loop = loop, .relay = relay };
+	struct addr all[RESOLVER_MAX];
 	struct key *key = NULL;
-	int error = resolve(relay->address.host, relay->address.port,
-	    &a.address);
+	size_t n;
+	int error = resolve_all(relay->address.host, relay->address.port, all,
+	    RESOLVER_MAX, &n);
 
 	if (error != 0) {
 		unknown_name(c, item_name, relay->name, relay->address.host,
-		    error);
+		    error, true);
 		return;
 	}
 	key = read_key(c, relay);
@@ -259,9 +283,8 @@ check_relay(struct check *c, struct ev_loop *loop,
 		a.path = &relay->paths[i];
 		a.subject = check_format("%s, path %s", relay->name,
 		    a.path->name);
-		try(&a);
+		try_all(&a, all, n);
 		free(a.subject);
-		check_way_back(c, a.path, &a.address);
 	}
 	key_free(key);
 }
@@ -270,7 +293,7 @@ check_relay(struct check *c, struct ev_loop *loop,
 
 static void
 check_destination(struct check *c, const char *subject,
-    const struct config_endpoint *e)
+    const struct config_endpoint *e, bool waits)
 {
 	static const char name[] = "destination";
 	char text[ADDR_TEXT_MAX];
@@ -280,7 +303,7 @@ check_destination(struct check *c, const char *subject,
 	if (e->host == NULL)
 		return;
 	if ((error = resolve(e->host, e->port, &address)) != 0)
-		unknown_name(c, name, subject, e->host, error);
+		unknown_name(c, name, subject, e->host, error, waits);
 	else
 		check_add(&c->report, CHECK_OK, name, subject, "%s",
 		    addr_format(&address, text));
@@ -293,9 +316,9 @@ check_destinations(struct check *c)
 		return;
 	for (size_t i = 0; i < c->config->nforwards; i++)
 		check_destination(c, c->config->forwards[i].name,
-		    &c->config->forwards[i].destination);
+		    &c->config->forwards[i].destination, true);
 	if (c->config->base.enabled)
-		check_destination(c, "base", &c->config->base.server);
+		check_destination(c, "base", &c->config->base.server, false);
 }
 
 void

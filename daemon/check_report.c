@@ -200,6 +200,16 @@ check_add(struct check_report *r, enum check_status status, const char *name,
 }
 
 void
+check_soften(struct check_report *r, struct check_item *item)
+{
+	if (item->status != CHECK_ERROR)
+		return;
+	r->count[item->status]--;
+	item->status = CHECK_WARNING;
+	r->count[item->status]++;
+}
+
+void
 check_why(struct check_item *item, const char *fmt, ...)
 {
 	va_list ap;

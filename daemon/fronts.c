@@ -16,11 +16,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "endpoint.h"
+#include "lookup.h"
 #include "net/listener.h"
 #include "net/log.h"
 #include "net/origdst.h"
 #include "net/stream.h"
+
+#define LOOK_S 1.
 
 enum front_kind {
 	FRONT_TPROXY,
@@ -33,11 +35,13 @@ struct front {
 	struct fronts *fronts;
 	enum front_kind kind;
 	struct listener *listener;
-	struct addr destination;	/* of a FRONT_FORWARD */
+	struct lookup *lookup;		/* of a FRONT_FORWARD's destination;
+					 * NULL: it has none of its own */
 };
 
 struct fronts {
 	struct fronts_options options;
+	ev_timer look;			/* for destinations */
 	size_t nforwards;		/* they are the last ones */
 	size_t n;
 	struct front each[];
@@ -77,8 +81,12 @@ find_destination(const struct front *front, int fd, const struct addr *client,
 
 	switch (front->kind) {
 	case FRONT_FORWARD:
-		*destination = front->destination;
-		return NULL;
+		*destination = (struct addr){ 0 };
+		if (front->lookup == NULL)
+			return NULL;
+		*destination = lookup_address(front->lookup);
+		return destination->family != 0 ? NULL :
+		    "the address of its destination is not known";
 	case FRONT_TPROXY:
 		error = origdst_local(fd, destination);
 		break;
@@ -167,6 +175,41 @@ listen_for_own(struct fronts *all, uint16_t port, char *error, size_t size)
 	return listen_at(all, FRONT_REDIRECT, &a, error, size);
 }
 
+static void
+on_found(void *user)
+{
+	(void)user;		/* who comes next asks for it */
+}
+
+/* A name whose server does not answer holds nothing up. */
+static struct lookup *
+look_for(struct fronts *all, const struct config_forward *f)
+{
+	return lookup_new(&(struct lookup_options){
+		.loop = all->options.loop,
+		.endpoint = &f->destination,
+		.kind = "forward",
+		.name = f->name,
+		.on_change = on_found,
+	});
+}
+
+/* One that was found stays until a reload. */
+static void
+on_look(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	struct fronts *all = w->data;
+
+	(void)loop;
+	(void)revents;
+	for (size_t i = 0; i < all->n; i++) {
+		struct lookup *l = all->each[i].lookup;
+
+		if (l != NULL)
+			lookup_tell(l, lookup_address(l).family != 0);
+	}
+}
+
 static bool
 listen_all(struct fronts *all, char *error, size_t size)
 {
@@ -181,14 +224,16 @@ listen_all(struct fronts *all, char *error, size_t size)
 		return false;
 	for (size_t i = 0; i < c->nforwards; i++) {
 		const struct config_forward *f = &c->forwards[i];
-		struct addr *a = &all->each[all->n].destination;
+		struct front *front = &all->each[all->n];
 
-		if ((f->destination.host != NULL &&
-		    !endpoint_resolve(&f->destination, a, "forward", f->name,
-		    error, size)) ||
-		    !listen_at(all, FRONT_FORWARD, &f->listen, error, size))
+		if (!listen_at(all, FRONT_FORWARD, &f->listen, error, size))
 			return false;
 		all->nforwards++;
+		if (f->destination.host != NULL &&
+		    (front->lookup = look_for(all, f)) == NULL) {
+			snprintf(error, size, "%s", strerror(ENOMEM));
+			return false;
+		}
 	}
 	return true;
 }
@@ -204,6 +249,10 @@ fronts_new(const struct fronts_options *o, char *error, size_t size)
 		return NULL;
 	}
 	all->options = *o;
+	ev_timer_init(&all->look, on_look, LOOK_S, LOOK_S);
+	all->look.data = all;
+	if (o->config->nforwards > 0)
+		ev_timer_start(o->loop, &all->look);
 	if (listen_all(all, error, size))
 		return all;
 	fronts_free(all);
@@ -220,10 +269,9 @@ fronts_configure(struct fronts *all, const struct config *c)
 		listener_save_syn(all->each[i].listener,
 		    saves_syn(&all->each[i]));
 	for (size_t i = 0; i < all->nforwards; i++)
-		if (c->forwards[i].destination.host != NULL)
-			endpoint_resolve_again(&c->forwards[i].destination,
-			    &forwards[i].destination, "forward",
-			    c->forwards[i].name);
+		if (forwards[i].lookup != NULL)
+			lookup_configure(forwards[i].lookup,
+			    &c->forwards[i].destination, c->forwards[i].name);
 }
 
 void
@@ -238,7 +286,10 @@ fronts_free(struct fronts *all)
 {
 	if (all == NULL)
 		return;
-	for (size_t i = 0; i < all->n; i++)
+	ev_timer_stop(all->options.loop, &all->look);
+	for (size_t i = 0; i < all->n; i++) {
 		listener_free(all->each[i].listener);
+		lookup_free(all->each[i].lookup);
+	}
 	free(all);
 }

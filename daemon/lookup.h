@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Where a relay is.  Its name is looked up at start, on reload and again and
- * again while the relay does not answer, and the loop goes on meanwhile.
+ * Where something is, a relay mostly.  Its name is looked up at start, on reload
+ * and again and again while it does not answer, and the loop goes on meanwhile.
  *
  * Of a name's addresses one is used, and kept as long as the name has it and
- * the relay answers there; when it does not, the next one's turn comes.
+ * there is an answer there; when there is none, the next one's turn comes.
  */
 #ifndef LOOKUP_H
 #define LOOKUP_H
@@ -22,8 +22,8 @@ struct lookup;
 struct lookup_options {
 	struct ev_loop *loop;
 	const struct config_endpoint *endpoint;	/* these two until */
-	const char *name;			/* lookup_configure(); for the
-						 * log */
+	const char *kind, *name;		/* lookup_configure(); for the
+						 * log: relay "earth" */
 	/* There is an address, another one, or others beside it.  Not from
 	 * inside of any of the functions below. */
 	void (*on_change)(void *user);
@@ -35,11 +35,11 @@ struct lookup_options {
 struct lookup *lookup_new(const struct lookup_options *);
 void lookup_free(struct lookup *);
 
-/* The same relay, after a reload: its name is looked up again. */
+/* The same one, after a reload: its name is looked up again. */
 void lookup_configure(struct lookup *, const struct config_endpoint *,
     const char *name);
 
-/* Does the relay answer at the address?  To be told about once a second: while
+/* Does it answer at the address?  To be told about once a second: while
  * it does not, its name is looked up, after LOOKUP_MIN_US, and less and less
  * often, up to every LOOKUP_MAX_US. */
 #define LOOKUP_MIN_US UINT64_C(1000000)

@@ -124,6 +124,7 @@ start_base(struct proxy *p)
 	p->lookup = lookup_new(&(struct lookup_options){
 		.loop = p->loop,
 		.endpoint = &relay->address,
+		.kind = "relay",
 		.name = relay->name,
 		.on_change = on_addresses,
 		.user = p,

@@ -409,6 +409,7 @@ new_entry(struct relays *r, struct config *c, struct keyring *keys,
 	e->lookup = lookup_new(&(struct lookup_options){
 		.loop = r->options.loop,
 		.endpoint = &c->relays[number].address,
+		.kind = "relay",
 		.name = c->relays[number].name,
 		.on_change = on_change,
 		.user = e,

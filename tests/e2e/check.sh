@@ -229,6 +229,15 @@ check "... which is what is said" grep -q 'refused' "$tmp/check.json"
 sed "s/$relay4:/nosuch.invalid:/" "$tmp/proxy.conf" >"$tmp/other.conf"
 look gateway -c "$tmp/other.conf"
 check "its name is unknown" item_is error relay
+# A name with two addresses, of which the first is nobody's.
+printf '%s both.example\n' 10.77.2.250 "$relay4" >"$tmp/hosts"
+sed "s/$relay4:/both.example:/" "$tmp/proxy.conf" >"$tmp/both.conf"
+on gateway sh -c 'mount --bind "$1" /etc/hosts && shift && exec "$@"' sh \
+    "$tmp/hosts" "$roroctl" check -f json -c "$tmp/both.conf" \
+    >"$tmp/check.json" 2>>"$tmp/check.log"
+check "one of its addresses does not answer" item_is warning relay
+check "... and the other does" \
+    grep -q "\"$relay4:$relay_port: connected" "$tmp/check.json"
 cat >>"$tmp/other.conf" <<-END
 forward "known" { listen = "127.0.0.1:8080" destination = "$server4:80" }
 forward "nowhere" { listen = "127.0.0.1:8081" destination = "nosuch.invalid:80" }

@@ -3,6 +3,7 @@
 resolve.sh."""
 
 import os
+import select
 import signal
 import socket
 import struct
@@ -21,7 +22,7 @@ NXDOMAIN = 3
 
 
 class Server(threading.Thread):
-    """Answers all questions alike."""
+    """Answers all questions alike, but for the server's name."""
 
     def __init__(self):
         super().__init__(daemon=True)
@@ -37,7 +38,10 @@ class Server(threading.Thread):
             query, client = self.socket.recvfrom(512)
             self.asked += 1
             if self.answer is not None:
-                self.socket.sendto(self._reply(query, self.answer), client)
+                answer = self.answer
+                if answer != NXDOMAIN and b"\6server" in query:
+                    answer = os.environ["server4"]
+                self.socket.sendto(self._reply(query, answer), client)
 
     @staticmethod
     def _reply(query, answer):
@@ -72,6 +76,9 @@ def silent(server):
           until(lambda: os.path.exists(f"{TMP}/run/proxy.sock"), 4),
           f"{time.monotonic() - begin:.2f} s")
     check("no address is known", address() is None)
+    what = forward()
+    check("a destination is not, either: its client is reset",
+          what == "ECONNRESET", what)
     check("the other relay is there", until(lambda: is_up("two"), 10))
     check("and connections are intercepted", until(is_through, 10))
     worst = 0
@@ -85,6 +92,30 @@ def silent(server):
           f"{worst:.3f} s at most")
     check("while it asks", server.asked > before)
     return proxy
+
+
+def forward():
+    """What comes of a client of the forward listener: an error, or what the
+    server was sent."""
+    with at("server"):
+        listener = socket.create_server((os.environ["server4"], 2200),
+                                        reuse_port=True)
+    listener.settimeout(5)
+    with at("client"):
+        client = socket.socket()
+    client.settimeout(5)
+    try:
+        client.connect((os.environ["gateway4"], 2201))
+        client.sendall(b"here")
+        if listener not in select.select([listener, client], [], [], 5)[0]:
+            return probe.end_of(client)
+        server, _ = listener.accept()
+        return probe.read(server, 4)[0]
+    except OSError as e:
+        return probe.name_of(e)
+    finally:
+        client.close()
+        listener.close()
 
 
 def is_through():
@@ -108,6 +139,8 @@ def found(server):
     check("at that address", address() == f"{OLD}:1093")
     check("which is direct", OLD in direct() and
           os.environ["two4"] in direct())
+    check("the destination is found, too",
+          until(lambda: forward() == b"here", 30))
 
 
 def moves(server, rule):

@@ -25,6 +25,7 @@ sed "s/^listen.*/listen = \"$two4:$((relay_port + 1))\"/
     s/relay.sock/two.sock/; s/proxy.key/two.key/" \
     "$tmp/relay.conf" >"$tmp/two.conf"
 proxy_config <<-END
+forward "f" { listen = "[::]:2201" destination = "server.example:2200" }
 relay "two" {
 	address = "$two4:$((relay_port + 1))"
 	key-file = "$tmp/two.key"
