@@ -166,6 +166,62 @@ end_writing(struct world *w, struct end *e, uint8_t code)
 	world_progress(w);
 }
 
+/* ---- how late it is ---- */
+
+/* A piece of what it has to write is there for the role to read. */
+static void
+note_offered(const struct world *w, struct end *e)
+{
+	if (e->offered_at == 0)
+		e->offered_at = w->now;
+	if (e->waits_since == 0)
+		e->waits_since = w->now;
+}
+
+static void
+note_fed(struct end *e)
+{
+	size_t last = (e->first_piece + e->npieces) % END_PIECES;
+
+	if (e->npieces == END_PIECES)	/* it counts as of the one before */
+		last = (last + END_PIECES - 1) % END_PIECES;
+	else
+		e->pieces[last].at = e->offered_at, e->npieces++;
+	e->pieces[last].upto = e->fed;
+	e->offered_at = 0;
+}
+
+static uint64_t
+later(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+static void
+note_taken(struct world *w, struct end *e)
+{
+	struct end *from = end_other(e);
+	uint64_t begin = SECOND + w->plan.timed_us;
+
+	if (w->plan.timed_us == 0)
+		return;
+	if (w->now > begin)
+		w->totals.gap_us = later(w->totals.gap_us, w->now -
+		    later(from->waits_since, begin));
+	from->waits_since = e->taken < from->fed ? w->now : from->offered_at;
+	while (from->npieces > 0) {
+		size_t i = from->first_piece;
+
+		if (from->pieces[i].upto > e->taken)
+			break;
+		if (from->plan->timed && from->pieces[i].at >= begin)
+			w->totals.late_us = later(w->totals.late_us,
+			    w->now - from->pieces[i].at);
+		from->first_piece = (i + 1) % END_PIECES;
+		from->npieces--;
+	}
+}
+
 /* ---- reading and writing ---- */
 
 static void
@@ -210,6 +266,7 @@ take(struct world *w, struct end *e)
 		watch_taken(w->watch, e->side, session_number(e->session));
 		w->totals.bytes += len;
 		w->taken_at = w->now;
+		note_taken(w, e);
 		world_touch(w, e->side);
 		world_progress(w);
 	}
@@ -243,6 +300,7 @@ feed(struct world *w, struct end *e)
 
 	if (left == 0)
 		return;
+	note_offered(w, e);
 	while (left > 0) {
 		int n = session_read_room(e->session, spans,
 		    (int)random_range(&w->random, 1, SPANS));
@@ -264,6 +322,7 @@ feed(struct world *w, struct end *e)
 			world_fail(w, "%s: session_read() says %d",
 			    end_name(e), error);
 		e->fed += len;
+		note_fed(e);
 		world_touch(w, e->side);
 		world_progress(w);
 		/* Not all at once: the rest comes with the next event. */

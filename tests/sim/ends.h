@@ -18,6 +18,7 @@
 #include "world.h"
 
 #define END_NEVER UINT64_MAX
+#define END_PIECES 256
 
 struct end {
 	struct flow *flow;
@@ -36,6 +37,14 @@ struct end {
 	/* What it took, and how that ended. */
 	uint64_t taken;
 	enum session_state state;
+
+	/* When what it put in was offered, and since when it waits for the
+	 * other end to take something. */
+	struct {
+		uint64_t upto, at;
+	} pieces[END_PIECES];
+	size_t first_piece, npieces;
+	uint64_t offered_at, waits_since;
 
 	uint64_t wake_at;		/* earliest wake in the heap */
 	uint64_t write_at, read_at;	/* not before */

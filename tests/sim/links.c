@@ -101,16 +101,17 @@ set_events(struct world *w, struct link *l, int side)
 /* What a loss costs: TCP sends the packet again a round trip later, perhaps more
  * than once, and keeps what comes after it so long. */
 static uint64_t
-lost_us(struct world *w, const struct link_plan *plan, size_t len)
+lost_us(struct world *w, const struct link *l, size_t len)
 {
+	const struct link_plan *plan = link_plan(w, l);
 	uint64_t worst = 0;
 
-	if (plan->loss_ppm == 0)
+	if (l->loss_ppm == 0)
 		return 0;
 	for (size_t i = 0; i < len; i += PACKET) {
 		uint64_t us = 0;
 
-		while (random_range(&w->random, 1, 1000000) <= plan->loss_ppm)
+		while (random_range(&w->random, 1, 1000000) <= l->loss_ppm)
 			us += us == 0 ? 2 * plan->delay_us + LOSS_US :
 			    2 * us;
 		if (us > worst)
@@ -119,23 +120,19 @@ lost_us(struct world *w, const struct link_plan *plan, size_t len)
 	return worst;
 }
 
-void
-link_send(struct world *w, struct link *l, int side, const uint8_t *bytes,
+static void
+send_segment(struct world *w, struct link *l, int side, const uint8_t *bytes,
     size_t len)
 {
 	const struct link_plan *plan = link_plan(w, l);
 	struct direction *d = &l->from[side];
 	struct segment s = { .len = (uint32_t)len };
 
-	d->unsent += len;
-	d->written += len;
-	if (l->dead)
-		return;		/* and stays there: nobody takes it */
 	s.departs = d->busy_until > w->now ? d->busy_until : w->now;
 	s.departs += len * SECOND / l->rate;
 	d->busy_until = s.departs;
 	s.arrives = s.departs + plan->delay_us;
-	s.arrives += lost_us(w, plan, len);
+	s.arrives += lost_us(w, l, len);
 	if (plan->jitter_us > 0)
 		s.arrives += random_range(&w->random, 0, plan->jitter_us);
 	if (s.arrives < d->last_arrival)
@@ -147,7 +144,27 @@ link_send(struct world *w, struct link *l, int side, const uint8_t *bytes,
 }
 
 void
-link_slow(struct world *w, struct link *l, uint64_t rate)
+link_send(struct world *w, struct link *l, int side, const uint8_t *bytes,
+    size_t len)
+{
+	struct direction *d = &l->from[side];
+	size_t most = len;
+
+	if (link_plan(w, l)->slow_at_us > 0 && link_plan(w, l)->fine)
+		most = l->rate < link_plan(w, l)->rate ? PACKET : 4 * PACKET;
+
+	d->unsent += len;
+	d->written += len;
+	if (l->dead)
+		return;		/* and stays there: nobody takes it */
+	for (size_t n; len > 0; bytes += n, len -= n) {
+		n = len < most ? len : most;
+		send_segment(w, l, side, bytes, n);
+	}
+}
+
+void
+link_slow(struct world *w, struct link *l, uint64_t rate, uint32_t loss_ppm)
 {
 	for (int side = 0; side < SIDES; side++) {
 		struct direction *d = &l->from[side];
@@ -166,6 +183,7 @@ link_slow(struct world *w, struct link *l, uint64_t rate)
 		d->last_arrival += late;
 	}
 	l->rate = rate;
+	l->loss_ppm = loss_ppm;
 }
 
 void

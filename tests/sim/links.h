@@ -67,6 +67,7 @@ struct link {
 	bool dead;		/* nothing that is written goes anywhere */
 	uint64_t stalled_until;
 	uint64_t rate;		/* bytes a second, now */
+	uint32_t loss_ppm;
 	enum end_state state[SIDES];
 	int number[SIDES];	/* in the side's group */
 	struct direction from[SIDES];
@@ -107,8 +108,9 @@ bool link_is_quiet(const struct world *, const struct link *, int side);
 
 /* It stands still for so long. */
 void link_stall(struct world *, struct link *, uint64_t time_us);
-/* From now on this is its rate, also of what waits. */
-void link_slow(struct world *, struct link *, uint64_t rate);
+/* From now on this is its rate, also of what waits, and so much is lost. */
+void link_slow(struct world *, struct link *, uint64_t rate,
+    uint32_t loss_ppm);
 /* It dies. */
 void link_break(struct world *, struct link *);
 

@@ -14,7 +14,7 @@
 srcdir=${srcdir:-.}
 CC=${CC:-cc}
 seeds=${SEEDS:-400}		# it has to be found within so many
-clean=500 races=40 dials=300	# without any, so many are clean
+clean=500 races=40 late=40 dials=300	# so many are clean without any
 test -z "${RORO_UNIT_ONLY-}" || clean=0
 modules='addr adopt bucket budget exchange group health numbers paths receive
     redial reinject reorder sched sendq session silence transmit wire worth'
@@ -66,6 +66,7 @@ plant()
 status=0
 if test "$clean" -gt 0; then
 	"$tmp/none/sim" --race --count "$races" || status=1
+	"$tmp/none/sim" --late --count "$late" || status=1
 	"$tmp/none/sim" --redial --count "$dials" || status=1
 	"$tmp/none/sim" --count "$clean" || status=1
 fi

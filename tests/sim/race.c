@@ -31,8 +31,8 @@ static const char *const hazard_names[HAZARDS] = {
 	"slow", "long", "lossy", "stalled", "good", "slowed",
 };
 
-static void
-add_path(struct scenario *sc, const struct link_plan *path)
+void
+race_path(struct scenario *sc, const struct link_plan *path)
 {
 	uint8_t number = (uint8_t)(sc->nlinks / 2);
 
@@ -50,8 +50,8 @@ add_path(struct scenario *sc, const struct link_plan *path)
 	}
 }
 
-static void
-make(struct scenario *sc, uint32_t bytes)
+void
+race_scenario(struct scenario *sc, uint32_t bytes)
 {
 	memset(sc, 0, sizeof(*sc));
 	for (int i = 0; i < SIDES; i++) {
@@ -117,8 +117,8 @@ check_one(const struct link_plan *path, uint32_t bytes, uint64_t seed,
 	uint64_t most = bytes / 50 + 2 * path->rate * (trip + 100 * MS) /
 	    SECOND;
 
-	make(&sc, bytes);
-	add_path(&sc, path);
+	race_scenario(&sc, bytes);
+	race_path(&sc, path);
 	play(&sc, seed, verbose, &t);
 	totals->resent += t.resent;
 	if (verbose || t.resent_bytes > most)
@@ -150,12 +150,12 @@ race_run(uint64_t seed, bool verbose, struct totals *totals)
 
 	if (random_once_in(r, 2))
 		good.jitter_us = good.delay_us / 10;
-	make(&sc, bytes);
+	race_scenario(&sc, bytes);
 	if (hazard == SLOWED)
 		/* All end about when the other path has become slow. */
 		sc.flows[0].ends[RELAY].bytes = (uint32_t)(good.rate *
 		    (STEADY_US / SECOND));
-	add_path(&sc, &good);
+	race_path(&sc, &good);
 	if (hazard == SLOWED)
 		add_steady(&sc);
 	uint64_t alone = play(&sc, seed, false, totals);
@@ -189,7 +189,7 @@ race_run(uint64_t seed, bool verbose, struct totals *totals)
 	}
 	if (hazard == LOSSY && other.loss_ppm <= RARE_PPM)
 		check_one(&other, bytes, seed, verbose, totals);
-	add_path(&sc, &other);
+	race_path(&sc, &other);
 	uint64_t both = play(&sc, seed, verbose, totals);
 
 	/* What it takes to find out may cost a few round trips, once, where

@@ -39,6 +39,8 @@ struct link_plan {
 	uint32_t loss_ppm;		/* packets lost of a million */
 	uint64_t stall_at_us, stall_us;	/* stands still once; 0: never */
 	uint64_t slow_at_us, slow_rate;	/* from then on; 0: never */
+	uint32_t slow_loss_ppm;
+	bool fine;			/* bytes arrive as packets do */
 };
 
 /* How a client or server ends what is not to end well. */
@@ -56,6 +58,7 @@ struct end_plan {
 	uint32_t write_after;	/* once this much was read */
 	uint32_t write_piece;	/* at most so much at once */
 	uint64_t write_gap_us;	/* between pieces */
+	bool timed;		/* each piece, see timed_us below */
 	bool end_last;		/* ends only after the other side's end */
 
 	uint32_t read_piece;
@@ -104,6 +107,8 @@ struct scenario {
 	uint64_t timer_late_us;		/* timers run up to this late */
 	uint32_t chunk_max;		/* of what is handed to group_take() */
 	bool stingy;			/* sometimes little room to fill */
+	uint64_t timed_us;		/* from then on: how late a piece is, and
+					 * how long nothing comes; 0: never */
 };
 
 void scenario_make(struct scenario *, uint64_t seed);

@@ -11,6 +11,7 @@
  *	sim --verbose			say what happens
  *	sim --lanes			small writes beside bulk ones, instead
  *	sim --race			transfers over several paths, instead
+ *	sim --late			beside a path that turns bad, instead
  *	sim --redial			dials and silence, instead
  *
  * Exit status: 0, or 1 when a seed failed, which is printed with the command
@@ -28,6 +29,7 @@
 #include <unistd.h>
 
 #include "lanes.h"
+#include "late.h"
 #include "race.h"
 #include "redial.h"
 #include "world.h"
@@ -51,7 +53,7 @@ struct board {
 struct options {
 	uint64_t first, last, step;
 	long jobs;
-	bool verbose, lanes, race, redial;
+	bool verbose, lanes, race, late, redial;
 };
 
 /* ---- what was done ---- */
@@ -124,6 +126,8 @@ work(struct board *board, struct job *job, const struct options *o)
 		alarm(SEED_SECONDS);
 		if (o->race)
 			race_run(seed, o->verbose, &job->totals);
+		else if (o->late)
+			late_run(seed, o->verbose, &job->totals);
 		else if (o->redial)
 			redial_run(seed, o->verbose, &job->totals);
 		else
@@ -214,7 +218,7 @@ run(const struct options *o)
 
 static const char usage[] =
     "usage: sim [--seed N | --seeds FIRST-LAST | --count N] [--step N]\n"
-    "           [--jobs N] [--verbose] [--lanes | --race | --redial]\n";
+    "           [--jobs N] [--verbose] [--lanes | --race | --late | --redial]\n";
 
 static uint64_t
 number(const char *text, char end, const char **rest)
@@ -244,6 +248,7 @@ get_options(struct options *o, int argc, char **argv)
 		{ "verbose", no_argument, NULL, 'v' },
 		{ "lanes", no_argument, NULL, 'l' },
 		{ "race", no_argument, NULL, 'e' },
+		{ "late", no_argument, NULL, 't' },
 		{ "redial", no_argument, NULL, 'd' },
 		{ NULL, 0, NULL, 0 }
 	};
@@ -277,6 +282,9 @@ get_options(struct options *o, int argc, char **argv)
 			break;
 		case 'e':
 			o->race = true;
+			break;
+		case 't':
+			o->late = true;
 			break;
 		case 'd':
 			o->redial = true;

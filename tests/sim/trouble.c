@@ -174,7 +174,8 @@ on_slow(struct world *w, void *object, int which)
 
 	(void)which;
 	if (!l->dead)
-		link_slow(w, l, link_plan(w, l)->slow_rate);
+		link_slow(w, l, link_plan(w, l)->slow_rate,
+		    link_plan(w, l)->slow_loss_ppm);
 }
 
 static void
@@ -195,6 +196,7 @@ on_dial(struct world *w, void *object, int plan)
 	l->index = w->nlinks;
 	l->plan = (size_t)plan;
 	l->rate = link_plan(w, l)->rate;
+	l->loss_ppm = link_plan(w, l)->loss_ppm;
 	w->links[w->nlinks++] = l;
 	link_attach(w, l, PROXY);
 	world_at(w, w->now + link_plan(w, l)->delay_us, on_first_record, l, 0);

@@ -498,6 +498,10 @@ add_totals(const struct world *w, struct totals *sum)
 	sum->paths_lost += t->paths_lost;
 	sum->events += w->events_made;
 	sum->virtual_us += w->now;
+	if (t->late_us > sum->late_us)
+		sum->late_us = t->late_us;
+	if (t->gap_us > sum->gap_us)
+		sum->gap_us = t->gap_us;
 	if (t->held_max > sum->held_max)
 		sum->held_max = t->held_max;
 }

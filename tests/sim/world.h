@@ -24,6 +24,7 @@ struct totals {
 	uint64_t events, virtual_us;
 	uint64_t held_max;
 	uint64_t paths_lost;
+	uint64_t late_us, gap_us;	/* the worst, of what is timed */
 	uint64_t dials, subflows, given_up;	/* --redial */
 };
 
