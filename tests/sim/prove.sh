@@ -30,7 +30,7 @@ trap 'exit 99' HUP INT TERM
 # compile TREE FILE OBJECT
 compile()
 {
-	$CC -std=gnu11 -O1 -g -D_GNU_SOURCE -I"$1/daemon" -c "$2" -o "$3"
+	$CC -std=gnu11 -O1 -D_GNU_SOURCE -I"$1/daemon" -c "$2" -o "$3"
 }
 
 # The simulator, and core as it is.
