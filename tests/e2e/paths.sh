@@ -10,10 +10,14 @@
 # RORO_LONG=1: the path is gone for 60 s, not for 3.
 
 . "${srcdir:-.}/tests/e2e/lib.sh"
+. "${srcdir:-.}/tests/e2e/far.sh"
 
 begin
 go_first
-cable gateway lte relay eth2 4 || give_up "there is no second cable"
+# Rates are those of the configuration.
+link_between link wan eth0 2 --rate 100Mbit --delay 10ms
+link_between second lte eth2 4 --rate 100Mbit --delay 10ms
+far_routes
 on gateway ip route add "$relay4/32" via 10.77.4.2 dev lte metric 100
 steady="${srcdir:-.}/tests/e2e/steady.py"
 away=3
