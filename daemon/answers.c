@@ -289,7 +289,7 @@ static void
 put_nothing(struct answers *a, struct json_object *relay)
 {
 	static const char *const names[] = {
-		"up", "since_s", "aside_s", "sessions", "subflows", "again",
+		"up", "state", "since_s", "aside_s", "sessions", "subflows", "again",
 		"families", "paths",
 	};
 
@@ -324,13 +324,15 @@ append_relay(struct answers *a, struct json_object *array, size_t i,
 		return;
 	}
 	put_truth(a, relay, "up", s.up);
+	put_text(a, relay, "state", s.up ? "up" : s.draining ? "draining" :
+	    "down");
 	put_number(a, relay, "since_s", seconds_since(s.since_us));
 	put_number(a, relay, "aside_s", (s.aside_us + 999999) / 1000000);
 	put_number(a, relay, "sessions", s.sessions);
 	subflows = put_object(a, relay, "subflows");
 	put_number(a, subflows, "up", s.uplink.up);
 	put_number(a, subflows, "wanted", s.uplink.subflows);
-	put_repeats(a, relay, &s.uplink.repeats);
+	put_repeats(a, relay, &s.repeats);
 	put_families(a, relay, s.families);
 	paths = put_array(a, relay, "paths");
 	for (size_t k = 0; k < c->npaths; k++)

@@ -219,6 +219,15 @@ duration(char buffer[static SHORT_MAX], uint64_t s)
 	return buffer;
 }
 
+/* "1 session", "2 sessions". */
+static const char *
+counted(char buffer[static SHORT_MAX], uint64_t n, const char *noun)
+{
+	snprintf(buffer, SHORT_MAX, "%" PRIu64 " %s%s", n, noun,
+	    n == 1 ? "" : "s");
+	return buffer;
+}
+
 static void
 label(const char *name)
 {
@@ -297,12 +306,12 @@ print_again(struct json_object *again)
 }
 
 static void
-print_relay(struct json_object *relay, bool alone)
+print_relay(struct json_object *relay, bool another)
 {
 	struct json_object *subflows = field(relay, "subflows");
 	struct json_object *families = field(relay, "families");
 	struct json_object *paths = field(relay, "paths");
-	char for_s[SHORT_MAX];
+	char for_s[SHORT_MAX], sessions[SHORT_MAX];
 
 	label("relay");
 	printf("%s, %s, %s", text(relay, "name"),
@@ -315,13 +324,11 @@ print_relay(struct json_object *relay, bool alone)
 	if (subflows == NULL)
 		return;
 	label("");
-	printf("%s for %s, %" PRIu64 " sessions, %" PRIu64 " of %" PRIu64
-	    " subflows",
-	    json_object_get_boolean(field(relay, "up")) ? "up" : "down",
-	    duration(for_s, number(relay, "since_s")),
-	    number(relay, "sessions"), number(subflows, "up"),
-	    number(subflows, "wanted"));
-	if (!alone && number(relay, "aside_s") > 0)
+	printf("%s for %s, %s, %" PRIu64 " of %" PRIu64 " subflows",
+	    text(relay, "state"), duration(for_s, number(relay, "since_s")),
+	    counted(sessions, number(relay, "sessions"), "session"),
+	    number(subflows, "up"), number(subflows, "wanted"));
+	if (another && number(relay, "aside_s") > 0)
 		printf(", set aside for %s",
 		    duration(for_s, number(relay, "aside_s")));
 	if (length(families) > 0) {
@@ -334,10 +341,22 @@ print_relay(struct json_object *relay, bool alone)
 		print_path(element(paths, i));
 }
 
+/* Does another relay than that answer? */
+static bool
+does_another(struct json_object *relays, size_t than)
+{
+	for (size_t i = 0; i < length(relays); i++)
+		if (i != than && json_object_get_boolean(field(element(relays,
+		    i), "up")))
+			return true;
+	return false;
+}
+
 static void
 print_intercepting(struct json_object *intercepting)
 {
 	struct json_object *families = field(intercepting, "families");
+	char sessions[SHORT_MAX];
 
 	if (intercepting == NULL)
 		return;
@@ -361,8 +380,8 @@ print_intercepting(struct json_object *intercepting)
 	}
 	if (number(intercepting, "unreachable") > 0) {
 		label("unreachable");
-		printf("%" PRIu64 " sessions, for the relay\n",
-		    number(intercepting, "unreachable"));
+		printf("%s, for the relay\n", counted(sessions,
+		    number(intercepting, "unreachable"), "session"));
 	}
 }
 
@@ -381,10 +400,11 @@ print_peer(struct json_object *peer)
 		printf(", key %s", text_of(element(keys, i)));
 	putchar('\n');
 	label("");
-	printf("%" PRIu64 " groups, %" PRIu64 " subflows, %" PRIu64
-	    " sessions of %" PRIu64 ", %" PRIu64 " since start, %" PRIu64
-	    " refused\n", number(peer, "groups"), number(peer, "subflows"),
-	    number(sessions, "open"), number(sessions, "limit"),
+	printf("%s, %s, %s of %" PRIu64 ", %" PRIu64 " since start, %" PRIu64
+	    " refused\n", counted(sent, number(peer, "groups"), "group"),
+	    counted(received, number(peer, "subflows"), "subflow"),
+	    counted(held, number(sessions, "open"), "session"),
+	    number(sessions, "limit"),
 	    number(sessions, "total"), number(sessions, "refused"));
 	label("");
 	printf("%s sent, %s received, %s of memory held\n",
@@ -421,7 +441,7 @@ print_status(struct json_object *o)
 	    json_object_get_boolean(field(o, "ending")) ?
 	    ", about to end" : "");
 	for (size_t i = 0; i < length(relays); i++)
-		print_relay(element(relays, i), length(relays) == 1);
+		print_relay(element(relays, i), does_another(relays, i));
 	print_intercepting(field(o, "intercepting"));
 	for (size_t i = 0; i < length(peers); i++)
 		print_peer(element(peers, i));

@@ -445,7 +445,9 @@ void
 proxy_path_status(struct proxy *p, size_t relay, size_t path,
     struct uplink_path *s)
 {
-	if (p->relays == NULL || !relays_path(p->relays, relay, path, s))
+	if (p->relays != NULL)
+		relays_path(p->relays, relay, path, s);
+	else
 		*s = (struct uplink_path){ 0 };
 }
 

@@ -9,39 +9,13 @@
 #include "core/choice.h"
 #include "core/gate.h"
 #include "core/list.h"
-#include "lookup.h"
 #include "net/log.h"
+#include "relays_private.h"
 
 #define TICK_S 1.
 #define DOUBT_US UINT64_C(3000000)
 
 static_assert(CONFIG_RELAYS_MAX <= CHOICE_MAX, "each can be chosen");
-
-struct relay_entry {
-	struct list list;		/* of those that are gone */
-	struct relays *relays;
-	struct config *config;		/* it is relays[number] in there; */
-	struct keyring *keys;		/* both are held when it is gone */
-	size_t number;
-	bool gone;			/* it is not configured any more */
-	struct lookup *lookup;
-	struct uplink *uplink;		/* NULL: before start and after idle */
-	struct uplink **retired;	/* that have sessions still */
-	size_t nretired;
-	enum uplink_answer answer;
-	bool up;			/* it answers */
-	uint64_t since_us;
-};
-
-struct relays {
-	struct relays_options options;
-	struct choice choice;
-	ev_timer tick;
-	bool draining;
-	size_t count;
-	struct relay_entry *entries[CONFIG_RELAYS_MAX];
-	struct list gone;		/* that have sessions still */
-};
 
 static const char *
 name_of(const struct relay_entry *e)
@@ -76,6 +50,7 @@ make_uplink(struct relay_entry *e)
 static void
 drop_retired(struct relay_entry *e, size_t i)
 {
+	relays_remember(e, e->retired[i]);
 	uplink_free(e->retired[i]);
 	e->nretired--;
 	for (; i < e->nretired; i++)
@@ -125,6 +100,7 @@ free_entry(struct relay_entry *e)
 	while (e->nretired > 0)
 		drop_retired(e, 0);
 	free(e->retired);
+	free(e->before);
 	lookup_free(e->lookup);
 	list_unlink(&e->list);
 	if (e->gone) {
@@ -141,6 +117,7 @@ on_idle(void *user, struct uplink *u)
 	struct relays *r = e->relays;
 
 	if (u == e->uplink) {
+		relays_remember(e, u);
 		uplink_free(u);
 		e->uplink = NULL;
 	} else {
@@ -177,25 +154,41 @@ family_of(const struct wire_open *open)
 	return open->destination.family == 6 ? GATE_IPV6 : GATE_IPV4;
 }
 
+static bool
+does_another(const struct relay_entry *e)
+{
+	const struct relays *r = e->relays;
+
+	for (size_t i = 0; i < r->count; i++)
+		if (i != e->number && r->entries[i]->up)
+			return true;
+	return false;
+}
+
 static void
 log_turn(const struct relay_entry *e, uint64_t now)
 {
 	static struct log_limit limit = { .burst = 20 };
 	uint64_t aside = choice_aside_us(&e->relays->choice, e->number, now);
+	bool another = does_another(e);
 
 	if (e->relays->count == 1 || e->relays->draining)
 		return;
 	if (!e->up)
-		log_limited(&limit, LOG_LEVEL_WARN, "relay \"%s\": lost: new "
-		    "sessions go to another", name_of(e));
-	else if (aside > 0)
+		log_limited(&limit, LOG_LEVEL_WARN, "relay \"%s\": lost: %s",
+		    name_of(e), another ? "new sessions go to another" :
+		    "no other one answers");
+	else if (aside == 0 || !another)
+		log_limited(&limit, LOG_LEVEL_INFO, "relay \"%s\": it answers",
+		    name_of(e));
+	else
 		log_limited(&limit, LOG_LEVEL_INFO, "relay \"%s\": it is back: "
 		    "others are preferred for %lu s", name_of(e),
 		    (unsigned long)(aside / 1000000));
 }
 
-static void
-look_at(struct relay_entry *e, uint64_t now)
+void
+relays_look_at(struct relay_entry *e, uint64_t now)
 {
 	struct choice *choice = &e->relays->choice;
 	bool up;
@@ -277,7 +270,7 @@ relays_look(struct relays *r, unsigned *families, bool *full)
 
 	*full = true;
 	for (size_t i = 0; i < r->count; i++) {
-		look_at(r->entries[i], now);
+		relays_look_at(r->entries[i], now);
 		answers = answers || r->entries[i]->up;
 	}
 	for (size_t i = 0; i < r->count; i++) {
@@ -414,7 +407,9 @@ new_entry(struct relays *r, struct config *c, struct keyring *keys,
 		.on_change = on_change,
 		.user = e,
 	});
-	if (e->lookup != NULL && (e->uplink = make_uplink(e)) != NULL)
+	e->before = calloc(c->relays[number].npaths, sizeof(e->before[0]));
+	if (e->lookup != NULL && e->before != NULL &&
+	    (e->uplink = make_uplink(e)) != NULL)
 		return e;
 	free_entry(e);
 	return NULL;
@@ -547,42 +542,6 @@ relays_configure(struct relays *r, struct config *c, struct keyring *keys)
 	}
 	configure_choice(r);
 	return 0;
-}
-
-void
-relays_status(struct relays *r, size_t relay, struct relays_status *s)
-{
-	struct relay_entry *e = r->entries[relay];
-	uint64_t now = clock_us();
-	struct uplink_state retired;
-
-	look_at(e, now);
-	*s = (struct relays_status){
-		.address = lookup_address(e->lookup),
-		.up = e->up,
-		.since_us = e->since_us,
-		.aside_us = choice_aside_us(&r->choice, relay, now),
-		.families = r->choice.relays[relay].families,
-	};
-	if (e->uplink != NULL)
-		uplink_state(e->uplink, &s->uplink);
-	s->sessions = s->uplink.sessions;
-	for (size_t i = 0; i < e->nretired; i++) {
-		uplink_state(e->retired[i], &retired);
-		s->sessions += retired.sessions;
-	}
-}
-
-bool
-relays_path(const struct relays *r, size_t relay, size_t path,
-    struct uplink_path *p)
-{
-	const struct relay_entry *e = r->entries[relay];
-
-	if (e->uplink == NULL)
-		return false;
-	uplink_path(e->uplink, path, p);
-	return true;
 }
 
 void

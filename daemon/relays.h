@@ -68,18 +68,22 @@ bool relays_look(struct relays *, unsigned *families, bool *full);
 
 struct relays_status {
 	struct addr address;		/* family 0: not known yet */
-	bool up;			/* it answers */
-	uint64_t since_us;		/* it does or does not */
+	bool up;			/* it answers, and takes sessions */
+	bool draining;			/* not up: it is about to end */
+	uint64_t since_us;		/* it is up or is not */
 	uint64_t aside_us;		/* for so long others are preferred */
 	unsigned families;		/* that it reaches (gate.h) */
-	size_t sessions;		/* open there */
-	struct uplink_state uplink;	/* zero when there is none any more */
+	size_t sessions;		/* open there, those that finish, too */
+	struct repeats repeats;		/* since we began to use it */
+	struct uplink_state uplink;	/* zero when there is none any more;
+					 * while draining, of those */
 };
 /* Of config->relays[relay]. */
 void relays_status(struct relays *, size_t relay, struct relays_status *);
 
-/* One of its paths, by its present uplink.  false: there is none any more. */
-bool relays_path(const struct relays *, size_t relay, size_t path,
+/* One of its paths, as its subflows are; counts are since we began to use the
+ * relay. */
+void relays_path(const struct relays *, size_t relay, size_t path,
     struct uplink_path *);
 
 /* Nothing new will be opened. */

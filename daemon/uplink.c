@@ -581,6 +581,7 @@ uplink_state(const struct uplink *u, struct uplink_state *state)
 		.up = trunk_up(u->trunk),
 		.subflows = slots_count(u->slots),
 		.sessions = group_sessions(trunk_group(u->trunk)),
+		.closing = u->closing,
 		.repeats = u->repeats,
 		.since_us = u->since_us,
 	};

@@ -65,6 +65,7 @@ bool uplink_is_full(struct uplink *);
 struct uplink_state {
 	unsigned int up, subflows;	/* subflows there are, and may be */
 	size_t sessions;		/* open */
+	bool closing;			/* the relay is about to end */
 	struct repeats repeats;		/* since the uplink began */
 	uint64_t since_us;		/* clock_us() when the first one came
 					 * up, or the last one was lost, or the

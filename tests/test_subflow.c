@@ -66,7 +66,7 @@ static const enum wire_protection protections[] = {
 
 /* What a proxy says, whatever it was. */
 static const char no_relay[] =
-    "closed in the handshake: wrong key, not a relay, or its limits";
+    "closed in the handshake: wrong key, not a relay, its limits, or it ends";
 
 static const uint8_t *
 key_for(enum wire_protection protection)

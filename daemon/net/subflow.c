@@ -64,7 +64,7 @@
 #define READ_BYTES (256u << 10)	/* of one event, so that others come too */
 
 static const char no_relay[] =
-    "closed in the handshake: wrong key, not a relay, or its limits";
+    "closed in the handshake: wrong key, not a relay, its limits, or it ends";
 
 enum phase {
 	PHASE_GREETING,

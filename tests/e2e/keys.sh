@@ -44,7 +44,7 @@ differ()	# relay's, proxy's, what the relay says
 	    wait_for 10 logged relay "$3"
 	# It says nothing to the proxy, which gives up when its time is over.
 	check "the proxy says what may be wrong" wait_for 20 logged proxy \
-	    "closed in the handshake: wrong key, not a relay, or its limits"
+	    "closed in the handshake: wrong key, not a relay, its limits, or it ends"
 	check "it is not connected" [ "$(grep -c ': up' "$tmp/proxy.log")" -eq 0 ]
 	stop proxy
 	stop relay

@@ -179,7 +179,7 @@ probe peers other_works
 check_logged 'refused: max-subflows'
 refused_in_silence()
 {
-	logged "$in" "closed in the handshake: wrong key, not a relay, or its limits"
+	logged "$in" "closed in the handshake: wrong key, not a relay, its limits, or it ends"
 }
 check "$in is told nothing" wait_for 20 refused_in_silence
 stop "$out"

@@ -238,17 +238,41 @@ def lost(rule, what, limit, away):
     check("both end well", old.close() and new.close())
 
 
+def traffic():
+    """What its path has carried."""
+    now = status()["relay"]["paths"][0]["traffic"]
+    return min(now["sent_bytes"], now["received_bytes"])
+
+
+def finishes():
+    """How the relay is shown with the last session that it has."""
+    now = status()["relay"]
+    return (now["state"], now["up"], now["sessions"], now["subflows"]["up"],
+            now["paths"][0]["state"], now["paths"][0]["subflows"]["up"])
+
+
 def about_to_end():
     old = Session()
+    check("a session at the first", old.at == "relay" and whole(old, 1 << 20))
+    carried = traffic()
+    check("its path has carried it", carried >= 1 << 20, carried)
     daemon = stop("relay", signal.SIGTERM)
     begin = time.monotonic()
     found = until(lambda: where() == "two", 10)
     took = time.monotonic() - begin
     check("one is about to end: sessions go to the other", found and
           took < 2 * AT_ONCE, f"{took:.2f} s, promised {AT_ONCE}")
-    check("the session that it has goes on", whole(old))
+    check("and what it has is shown",
+          finishes() == ("draining", False, 1, 4, "up", 4), finishes())
+    check("the session that it has goes on", whole(old, 1 << 20))
+    check("and is counted with all before", traffic() >= carried + (1 << 20),
+          f"{carried}, {traffic()}")
+    carried = traffic()
     check("and ends well", old.close())
     check("then the relay ends", daemon.wait(10) == 0)
+    check("and is down", until(lambda: status()["relay"]["state"] == "down", 5))
+    check("what its path has carried is not forgotten", traffic() >= carried,
+          f"{carried}, {traffic()}")
 
 
 def comes_and_goes():

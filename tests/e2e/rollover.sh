@@ -191,7 +191,7 @@ proxy_key a.key
 reload proxy
 check "the proxy says what may be wrong" wait_for 20 said_once proxy \
     "$proxy_mark" \
-    "closed in the handshake: wrong key, not a relay, or its limits"
+    "closed in the handshake: wrong key, not a relay, its limits, or it ends"
 check "one subflow is lost" said relay "$mark" "group 1: subflow from" 1
 relay_keys b.key a.key
 reload relay

@@ -46,7 +46,7 @@ stop proxy
 start_proxy_alone
 probe silence relay "$tmp/streams"
 check "the proxy says why" wait_for 5 logged proxy \
-    "closed in the handshake: wrong key, not a relay, or its limits"
+    "closed in the handshake: wrong key, not a relay, its limits, or it ends"
 stop proxy
 
 stop relay

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The relays of a proxy: what relays.c and relays_status.c share.
+ */
+#ifndef RELAYS_PRIVATE_H
+#define RELAYS_PRIVATE_H
+
+#include "core/choice.h"
+#include "core/list.h"
+#include "core/metrics.h"
+#include "core/paths.h"
+#include "lookup.h"
+#include "relays.h"
+
+struct relay_entry {
+	struct list list;		/* of those that are gone */
+	struct relays *relays;
+	struct config *config;		/* it is relays[number] in there; */
+	struct keyring *keys;		/* both are held when it is gone */
+	size_t number;
+	bool gone;			/* it is not configured any more */
+	struct lookup *lookup;
+	struct uplink *uplink;		/* NULL: before start and after idle */
+	struct uplink **retired;	/* that have sessions still */
+	size_t nretired;
+	/* What those have carried that are gone. */
+	struct paths_counts *before;	/* for each path */
+	struct repeats repeats;
+	enum uplink_answer answer;
+	bool up;			/* it answers */
+	uint64_t since_us;
+};
+
+struct relays {
+	struct relays_options options;
+	struct choice choice;
+	ev_timer tick;
+	bool draining;
+	size_t count;
+	struct relay_entry *entries[CONFIG_RELAYS_MAX];
+	struct list gone;		/* that have sessions still */
+};
+
+/* Does it answer, now? */
+void relays_look_at(struct relay_entry *, uint64_t now_us);
+
+/* One of its uplinks is about to be freed: remember what it has carried. */
+void relays_remember(struct relay_entry *, const struct uplink *);
+
+#endif

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * A relay is shown by the uplink that has subflows, as somebody sees it who looks
+ * at its links: that of new sessions, or while the relay is about to end, the one
+ * where the others finish.  What was carried is the sum of all that it ever had.
+ */
+#include "relays_private.h"
+
+#include "clock.h"
+
+static void
+add_counts(struct paths_counts *to, const struct paths_counts *c)
+{
+	to->sent_bytes += c->sent_bytes;
+	to->received_bytes += c->received_bytes;
+	to->resent_bytes += c->resent_bytes;
+}
+
+static void
+add_repeats(struct repeats *to, const struct repeats *r)
+{
+	to->resent_bytes += r->resent_bytes;
+	to->doubled_bytes += r->doubled_bytes;
+	to->reinjected_bytes += r->reinjected_bytes;
+}
+
+void
+relays_remember(struct relay_entry *e, const struct uplink *u)
+{
+	size_t npaths = e->config->relays[e->number].npaths;
+	struct uplink_state state;
+	struct uplink_path path;
+
+	if (e->before == NULL)
+		return;
+	uplink_state(u, &state);
+	add_repeats(&e->repeats, &state.repeats);
+	for (size_t i = 0; i < npaths; i++) {
+		uplink_path(u, i, &path);
+		add_counts(&e->before[i], &path.now.counts);
+	}
+}
+
+static bool
+has_subflow(const struct uplink *u)
+{
+	struct uplink_state state;
+
+	uplink_state(u, &state);
+	return state.up > 0;
+}
+
+/* NULL: there is none. */
+static const struct uplink *
+shown(const struct relay_entry *e)
+{
+	if (e->uplink != NULL && has_subflow(e->uplink))
+		return e->uplink;
+	for (size_t i = e->nretired; i-- > 0;)
+		if (has_subflow(e->retired[i]))
+			return e->retired[i];
+	return e->uplink;
+}
+
+void
+relays_status(struct relays *r, size_t relay, struct relays_status *s)
+{
+	struct relay_entry *e = r->entries[relay];
+	uint64_t now = clock_us();
+	const struct uplink *u;
+	struct uplink_state retired;
+
+	relays_look_at(e, now);
+	*s = (struct relays_status){
+		.address = lookup_address(e->lookup),
+		.up = e->up,
+		.since_us = e->since_us,
+		.aside_us = choice_aside_us(&r->choice, relay, now),
+		.families = r->choice.relays[relay].families,
+		.repeats = e->repeats,
+	};
+	if ((u = shown(e)) != NULL)
+		uplink_state(u, &s->uplink);
+	if (e->uplink != NULL) {
+		uplink_state(e->uplink, &retired);
+		s->sessions = retired.sessions;
+		add_repeats(&s->repeats, &retired.repeats);
+	}
+	for (size_t i = 0; i < e->nretired; i++) {
+		uplink_state(e->retired[i], &retired);
+		s->sessions += retired.sessions;
+		s->draining = s->draining || (retired.closing && !e->up);
+		add_repeats(&s->repeats, &retired.repeats);
+	}
+}
+
+static void
+add_uplink(struct uplink_path *to, const struct uplink *u, size_t path)
+{
+	struct uplink_path p;
+
+	uplink_path(u, path, &p);
+	add_counts(&to->now.counts, &p.now.counts);
+	to->sent_bps += p.sent_bps;
+	to->received_bps += p.received_bps;
+}
+
+void
+relays_path(const struct relays *r, size_t relay, size_t path,
+    struct uplink_path *p)
+{
+	const struct relay_entry *e = r->entries[relay];
+	const struct uplink *u = shown(e);
+
+	*p = (struct uplink_path){ 0 };
+	if (u != NULL)
+		uplink_path(u, path, p);
+	p->now.counts = e->before[path];
+	p->sent_bps = p->received_bps = 0;
+	if (e->uplink != NULL)
+		add_uplink(p, e->uplink, path);
+	for (size_t i = 0; i < e->nretired; i++)
+		add_uplink(p, e->retired[i], path);
+}
