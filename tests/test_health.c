@@ -159,6 +159,22 @@ what_was_late_is_forgotten(void **state)
 	assert_int_equal(health_delay_us(&f.h, f.now + 60000 * MS), 50 * MS);
 }
 
+static void
+losses_cost_round_trips(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	begin(&f, 100);
+	look(&f, 0, 100);
+	f.h.lost_permille = 10;
+	assert_int_equal(health_delay_us(&f.h, f.now), 60 * MS);
+	f.h.lost_permille = 200;
+	assert_int_equal(health_delay_us(&f.h, f.now), 250 * MS);
+	f.h.lost_permille = 900;
+	assert_int_equal(health_delay_us(&f.h, f.now), 350 * MS);
+}
+
 int
 main(void)
 {
@@ -170,6 +186,7 @@ main(void)
 		cmocka_unit_test(the_delay_is_the_way_and_the_queue),
 		cmocka_unit_test(between_looks_it_is_given_more_and_delivers),
 		cmocka_unit_test(what_was_late_is_forgotten),
+		cmocka_unit_test(losses_cost_round_trips),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

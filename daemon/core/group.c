@@ -14,6 +14,7 @@
 
 #define SCAN_US UINT64_C(200000)	/* how often waiting sessions are looked
 					 * at */
+#define SHARE_US UINT64_C(100000)	/* and what paths bring */
 #define STUCK_US UINT64_C(1000000)	/* a local side that takes nothing, */
 #define STUCK_PEER_US UINT64_C(10000000)	/* and a peer */
 
@@ -176,14 +177,14 @@ doubtful(struct group *g, uint64_t suspect)
 	return doubtful;
 }
 
-/* Which are in use: none that is suspect, doubtful or said to be lost, and none of
- * a backup path, while there are others. */
+/* Which are in use: none that is suspect, doubtful or said to be lost, none of a
+ * backup path, and no bulk one of a poor path, while there are others. */
 void
 group_choose_subflows(struct group *g, uint64_t now)
 {
 	struct session_env *e = &g->env;
 	uint64_t all = e->attached, bulk = 0, suspect = 0, backup = 0;
-	uint64_t lost = 0;
+	uint64_t lost = 0, poor = 0;
 	struct list *node;
 
 	for (uint64_t m = all; m != 0; m &= m - 1) {
@@ -197,6 +198,8 @@ group_choose_subflows(struct group *g, uint64_t now)
 			backup |= subflow_bit(i);
 		if (g->subflows[i].lost_us != 0)
 			lost |= subflow_bit(i);
+		if (group_path_poor(g, g->subflows[i].path))
+			poor |= subflow_bit(i);
 	}
 	uint64_t doubt = doubtful(g, suspect);
 	suspect |= lost;
@@ -210,6 +213,9 @@ group_choose_subflows(struct group *g, uint64_t now)
 	uint64_t used = all & ~suspect;
 	if ((used & ~backup) != 0)
 		used &= ~backup;
+	/* What a poor one delivers is late, but a keystroke may be sooner there. */
+	if ((used & bulk & ~poor) != 0)
+		used &= ~(bulk & poor);
 	if (e->express == (used & ~bulk) && e->bulk == (used & bulk) &&
 	    e->stalled == suspect)
 		return;
@@ -341,6 +347,12 @@ group_path_rate(struct group *g, uint8_t path, uint64_t bytes_per_s)
 }
 
 bool
+group_path_poor(const struct group *g, uint8_t path)
+{
+	return path < SHARES && share_is_poor(&g->env.shares[path]);
+}
+
+bool
 group_subflow_used(const struct group *g, int subflow)
 {
 	return ((g->env.express | g->env.bulk) & subflow_bit(subflow)) != 0;
@@ -365,6 +377,66 @@ group_subflow_busy(const struct group *g, int subflow)
 	return g->env.carried[subflow] > 0;
 }
 
+/* Bulk subflows in use that have more than their TCP sends now. */
+static uint64_t
+loaded(const struct session_env *e)
+{
+	uint64_t those = 0;
+
+	for (uint64_t m = e->bulk; m != 0; m &= m - 1)
+		if (e->health[__builtin_ctzll(m)].facts.unsent_bytes > 0)
+			those |= m & -m;
+	return those;
+}
+
+static void
+compare_paths(struct group *g, uint64_t now)
+{
+	struct session_env *e = &g->env;
+	uint64_t full = loaded(e), on[SHARES] = { 0 };
+	uint32_t rtt_us[SHARES] = { 0 };
+	bool changed = false;
+
+	e->shared_at = now + SHARE_US;
+	for (uint64_t m = e->attached; m != 0; m &= m - 1) {
+		int i = __builtin_ctzll(m);
+		uint8_t path = e->path_of[i];
+
+		if (path >= SHARES)
+			continue;
+		e->health[i].lost_permille = share_lost_permille(
+		    &e->shares[path], now);
+		on[path] |= subflow_bit(i);
+		if (e->health[i].facts.rtt_us > rtt_us[path])
+			rtt_us[path] = e->health[i].facts.rtt_us;
+	}
+	for (int i = 0; i < SHARES; i++) {
+		bool busy = share_is_poor(&e->shares[i]) ? full != 0 :
+		    (full & on[i]) != 0;
+
+		if (on[i] != 0 && share_look(&e->shares[i], busy,
+		    e->acked_bytes, rtt_us[i], now))
+			changed = true;
+	}
+	if (changed)
+		group_choose_subflows(g, now);
+}
+
+/* What its TCP has done since it was looked at last. */
+static void
+note_progress(struct session_env *e, int subflow, const struct group_facts *is,
+    uint64_t now)
+{
+	const struct group_facts *was = &e->health[subflow].facts;
+	uint64_t acked = is->acked_bytes - was->acked_bytes;
+
+	e->acked_bytes += acked;
+	if (e->path_of[subflow] < SHARES)
+		share_add(&e->shares[e->path_of[subflow]], acked,
+		    is->sent_bytes - was->sent_bytes,
+		    is->again_bytes - was->again_bytes, now);
+}
+
 void
 group_subflow_facts(struct group *g, int subflow,
     const struct group_facts *facts, uint64_t now)
@@ -374,7 +446,10 @@ group_subflow_facts(struct group *g, int subflow,
 
 	if (!g->subflows[subflow].attached)
 		return;
+	note_progress(&g->env, subflow, facts, now);
 	health_look(h, facts, now);
+	if (now >= g->env.shared_at)
+		compare_paths(g, now);
 	if (h->suspect != suspect ||
 	    (g->env.stalled & subflow_bit(subflow)) != 0)
 		group_choose_subflows(g, now);

@@ -91,6 +91,8 @@ struct wire_path group_path_said(const struct group *, uint8_t path);
 int group_path_news(struct group *);
 /* Its rate in our sending direction, bytes a second; 0: not known. */
 void group_path_rate(struct group *, uint8_t path, uint64_t bytes_per_s);
+/* Does it bring so little, beside the others, that it gets no bulk now? */
+bool group_path_poor(const struct group *, uint8_t path);
 /* Does it carry sessions, or would it? */
 bool group_subflow_used(const struct group *, int subflow);
 /* Bytes on a path, since the group began. */

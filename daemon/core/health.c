@@ -7,6 +7,8 @@
 #define MEMORY_TRIPS 8
 #define MEMORY_US (SECOND / 4)
 #define LATE_MAX_US SECOND	/* what takes longer is no habit */
+#define PACKETS 10		/* of a datagram */
+#define REPAIRS_MAX 3		/* round trips */
 #define STILL_US (SECOND / 5)	/* and a round trip: two looks */
 
 void
@@ -99,7 +101,23 @@ health_late(struct health *h, uint64_t us, uint64_t now)
 	}
 }
 
-/* How long it has stood still beyond what is usual, and made others wait. */
+/*
+ * A datagram is about ten packets, each of which may be lost, and again when it is
+ * sent again, each time for a round trip: that many of them for a few in a hundred,
+ * and for a fifth about two.
+ */
+static uint64_t
+repair_us(const struct health *h)
+{
+	uint64_t permille = PACKETS * (uint64_t)h->lost_permille;
+
+	if (permille > REPAIRS_MAX * 1000)
+		permille = REPAIRS_MAX * 1000;
+	return way_us(h) * permille / 1000;
+}
+
+/* How long it has stood still beyond what is usual, and made others wait, and what
+ * losses cost. */
 static uint64_t
 trouble_us(const struct health *h, uint64_t now)
 {
@@ -107,7 +125,7 @@ trouble_us(const struct health *h, uint64_t now)
 
 	if (h->facts.waiting_bytes == 0 || still <= h->facts.rtt_us + STILL_US)
 		still = 0;
-	return late_us(h, now) + still;
+	return late_us(h, now) + still + repair_us(h);
 }
 
 bool

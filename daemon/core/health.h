@@ -21,10 +21,14 @@ struct group_facts {
 					 * the peer's TCP */
 	uint32_t unsent_bytes;		/* of these, not sent yet */
 	uint64_t rate_bytes_s;		/* at which it delivers; 0: not known */
+	uint64_t sent_bytes;		/* in all, since it began, with */
+	uint64_t again_bytes;		/* those of these that went again; 0: not
+					 * known */
 };
 
 struct health {
 	struct group_facts facts;
+	uint32_t lost_permille;		/* on its path, of late */
 	uint64_t trip_us;		/* as PING saw it last; 0: never */
 	uint64_t looked_us;		/* 0: never */
 	uint64_t moved_us;		/* when it last moved, or began to wait */
@@ -69,8 +73,8 @@ uint64_t health_arrival_us(const struct health *, uint64_t position,
 void health_late(struct health *, uint64_t late_us, uint64_t now);
 
 /* How long until a byte that is given to it now arrives, as it looks: what waits
- * before it at its rate, the way, and for how long it has stood still or made
- * others wait.  0: not known. */
+ * before it at its rate, the way, what a loss on it costs on average, and for how
+ * long it has stood still or made others wait.  0: not known. */
 uint64_t health_delay_us(const struct health *, uint64_t now);
 
 #endif

@@ -30,9 +30,12 @@
 #include "sched.h"
 #include "sendq.h"
 #include "session.h"
+#include "share.h"
 
 #define SUBFLOWS 64
 #define SPARES 4
+
+#define SHARES 16		/* paths that are compared by what they bring */
 
 #define ACK_DELAY_US UINT64_C(50000)
 #define EXPRESS_START (128 * 1024)	/* first bytes of a burst */
@@ -59,6 +62,9 @@ struct session_env {
 	struct health health[SUBFLOWS];
 	uint8_t path_of[SUBFLOWS];
 	struct paths paths;
+	struct share shares[SHARES];	/* of the first paths */
+	uint64_t acked_bytes;		/* by TCP, of all of them */
+	uint64_t shared_at;		/* when they are compared next */
 	uint64_t carried[SUBFLOWS];	/* bytes unacknowledged on each */
 	struct sched express_turns[SUBFLOWS], bulk_turns;
 	struct list doubled[SUBFLOWS];

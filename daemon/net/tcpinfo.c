@@ -30,7 +30,7 @@ tcpinfo_facts(int fd, struct group_facts *facts)
 	uint64_t allowed = 0;
 
 	/* tcpi_bytes_acked: Linux 4.1; tcpi_notsent_bytes, tcpi_min_rtt: 4.6;
-	 * tcpi_delivery_rate: 4.9.  What a kernel
+	 * tcpi_delivery_rate: 4.9; tcpi_bytes_retrans: 4.19.  What a kernel
 	 * does not know it does not fill. */
 	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0 ||
 	    len < offsetof(struct tcp_info, tcpi_bytes_received))
@@ -50,6 +50,11 @@ tcpinfo_facts(int fd, struct group_facts *facts)
 	if (len >= offsetof(struct tcp_info, tcpi_delivery_rate) +
 	    sizeof(info.tcpi_delivery_rate))
 		facts->rate_bytes_s = info.tcpi_delivery_rate;
+	if (len >= offsetof(struct tcp_info, tcpi_bytes_retrans) +
+	    sizeof(info.tcpi_bytes_retrans)) {
+		facts->sent_bytes = info.tcpi_bytes_sent;
+		facts->again_bytes = info.tcpi_bytes_retrans;
+	}
 	/* While it had little to send it measured little; then what its window
 	 * allows is the better guess. */
 	if (facts->rate_bytes_s == 0 || info.tcpi_delivery_rate_app_limited)

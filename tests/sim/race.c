@@ -4,7 +4,7 @@
  * transfer is made over the best one alone and then over all of them.  (The links
  * of a path do not share its rate: a session sends on one lane at a time.)  On a
  * single path that loses packets little goes twice, since all of it takes from
- * the same link.
+ * the same link; and a path that brings next to nothing is soon left alone.
  */
 #include "race.h"
 
@@ -23,6 +23,7 @@
 #define SLOWED_RATE (MBIT / 2)		/* it still moves */
 #define RARE_PPM 30000			/* few are lost so often that nothing
 					 * moves for a second */
+#define POOR_BESIDE (8 * MBIT)
 #define SLOWED_US SECOND		/* at most, to find out */
 
 enum hazard { SLOW, LONG, LOSSY, STALLED, GOOD, SLOWED, HAZARDS };
@@ -136,6 +137,39 @@ check_one(const struct link_plan *path, uint32_t bytes, uint64_t seed,
 	_exit(1);
 }
 
+static void
+check_poor(const struct link_plan *good, uint64_t seed, bool verbose,
+    struct totals *totals)
+{
+	static struct scenario sc;
+	struct totals t = { 0 };
+	struct link_plan one = *good, other = *good;
+	uint64_t trip = 2 * other.delay_us + other.jitter_us;
+
+	one.rate = POOR_BESIDE;
+	other.rate = one.rate / 25;
+	/* Until that is known, twice, and the first bytes of the session. */
+	uint64_t most = 2 * other.rate * (5 * SECOND + 8 * trip) / SECOND +
+	    (3 << 19);
+	make(&sc, (uint32_t)(one.rate * 60));
+	race_path(&sc, &one);
+	race_path(&sc, &other);
+	play(&sc, seed, verbose, &t);
+	totals->resent += t.resent;
+	if (verbose || t.second_bytes > most)
+		printf("%" PRIu64 ": a twenty-fifth of %.1f Mbit/s, %.0f ms: "
+		    "%.2f MB over it\n", seed, (double)one.rate / MBIT,
+		    (double)one.delay_us / 1e3, (double)t.second_bytes / 1e6);
+	if (t.second_bytes <= most)
+		return;
+	fflush(stdout);
+	fprintf(stderr, "seed %" PRIu64 ": %.2f MB at most are right\n"
+	    "to see it again: tests/sim/sim --race --verbose --seed %" PRIu64
+	    "\n", seed, (double)most / 1e6, seed);
+	fflush(stderr);
+	_exit(1);
+}
+
 void
 race_run(uint64_t seed, bool verbose, struct totals *totals)
 {
@@ -189,6 +223,8 @@ race_run(uint64_t seed, bool verbose, struct totals *totals)
 	}
 	if (hazard == LOSSY && other.loss_ppm <= RARE_PPM)
 		check_one(&other, bytes, seed, verbose, totals);
+	if (hazard == SLOW)
+		check_poor(&good, seed, verbose, totals);
 	race_path(&sc, &other);
 	uint64_t both = play(&sc, seed, verbose, totals);
 

@@ -115,6 +115,8 @@ look(struct world *w, struct link *l, int side)
 		.waiting_bytes = (uint32_t)(d->written - d->acked),
 		.unsent_bytes = (uint32_t)d->unsent,
 		.rate_bytes_s = rate_of(l, plan, d->acked),
+		.sent_bytes = d->written,
+		.again_bytes = d->written * plan->loss_ppm / 1000000,
 	};
 
 	if (group_subflow_idle(group, l->number[side]))

@@ -305,6 +305,7 @@ told_check(const struct world *w)
 			world_fail(w, "the relay does not know what path %u is",
 			    path);
 		if (!suspect && !(t->is.backup && others) &&
+		    !group_path_poor(relay, path) &&
 		    !group_subflow_used(relay, l->number[RELAY]))
 			world_fail(w, "the relay does not use link %zu again",
 			    i);

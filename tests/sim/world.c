@@ -337,6 +337,9 @@ free_groups(struct world *w)
 		struct side *side = &w->sides[i];
 
 		add_metrics(&w->totals, group_metrics(side->group));
+		if (i == RELAY)
+			w->totals.second_bytes += group_path_counts(
+			    side->group, 1).sent_bytes;
 		group_free(side->group);
 		side->group = NULL;
 		if (side->budget.held_bytes > 0 ||
@@ -490,6 +493,7 @@ add_totals(const struct world *w, struct totals *sum)
 	sum->datagrams += t->datagrams;
 	sum->resent += t->resent;
 	sum->resent_bytes += t->resent_bytes;
+	sum->second_bytes += t->second_bytes;
 	sum->duplicates += t->duplicates;
 	sum->deaths += t->deaths;
 	sum->stalls += t->stalls;

@@ -20,6 +20,7 @@ struct totals {
 	uint64_t seeds, long_seeds;
 	uint64_t sessions, sessions_reset, refused;
 	uint64_t bytes, datagrams, resent, resent_bytes, duplicates;
+	uint64_t second_bytes;	/* that the relay sent over path 1 */
 	uint64_t deaths, stalls, replaced, restarts;
 	uint64_t events, virtual_us;
 	uint64_t held_max;
