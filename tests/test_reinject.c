@@ -218,6 +218,26 @@ while_its_path_has_something_to_send_only_on_another(void **state)
 }
 
 static void
+nothing_goes_twice_while_the_window_is_wide(void **state)
+{
+	struct fixture *f = *state;
+	struct session *s = begin(f);
+
+	give(f, s, PIECE);
+	assert_int_equal(fill(f, 0, 20000), 1);
+	give(f, s, 20000);
+	pass(f, 2 * TRIP + TRIP / 2 + ACK_DELAY_US + 50 * MS);
+	assert_int_equal(fill(f, 1, PIECE + 1000), 1);
+	assert_int_equal(f->serials[0], 2);
+	assert_int_equal(group_metrics(f->g)->reinjected_bytes, 0);
+	/* More than half of it is used. */
+	give(f, s, 40000);
+	while (fill(f, 1, 9000) > 0 && f->serials[0] != 1)
+		continue;
+	assert_true(group_metrics(f->g)->reinjected_bytes > 0);
+}
+
+static void
 what_has_other_things_to_send_waits_a_round_trip_more(void **state)
 {
 	struct fixture *f = *state;
@@ -457,6 +477,7 @@ main(void)
 		T(a_late_head_goes_on_a_free_subflow),
 		T(on_its_own_path_only_what_is_last_goes_again),
 		T(while_its_path_has_something_to_send_only_on_another),
+		T(nothing_goes_twice_while_the_window_is_wide),
 		T(what_has_other_things_to_send_waits_a_round_trip_more),
 		T(what_waits_behind_it_on_the_same_subflow_goes_too),
 		T(what_a_slow_one_would_deliver_later_goes_on_a_fast_one),

@@ -11,6 +11,10 @@
  * subflow, and only there, waits as well, and is sent again with it when its own
  * time has come.  Nothing is known of what went elsewhere: it may have arrived.
  *
+ * Nobody waits for a head as long as its session has something to send and the
+ * window for it: the whole is done no sooner, and what goes twice is missing there.
+ * It is late when less is left of the window than is under way, or when that is all.
+ *
  * Subflows of one path share its link.  A copy on another of them takes from what
  * is new and from TCP's own retransmission, which is under way, and with it goes
  * a round trip's worth of what waits behind the head.  So while there is anything
@@ -233,6 +237,16 @@ is_late(const struct session_env *env, const struct session *s,
 	    2 * (trip + late) + ACK_DELAY_US;
 }
 
+/* Would it have to stop if its head stayed away? */
+static bool
+is_held_up(const struct session *s)
+{
+	const struct sendq *q = &s->out;
+
+	return list_linked(&s->tail) ||
+	    s->edge < q->cost_sent + (q->cost_sent - q->cost_acked);
+}
+
 static struct datagram *
 late_in(const struct session_env *env, const struct session *s, int subflow,
     bool idle, uint64_t now)
@@ -240,7 +254,7 @@ late_in(const struct session_env *env, const struct session *s, int subflow,
 	struct datagram *head = head_of(s), *d;
 	int steps = 0;
 
-	if (head == NULL || !is_blocked(head, now))
+	if (head == NULL || !is_blocked(head, now) || !is_held_up(s))
 		return NULL;
 	if (is_late(env, s, head, subflow, idle, now))
 		return head;
