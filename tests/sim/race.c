@@ -151,7 +151,7 @@ check_poor(const struct link_plan *good, uint64_t seed, bool verbose,
 	/* Until that is known, twice, and the first bytes of the session. */
 	uint64_t most = 2 * other.rate * (5 * SECOND + 8 * trip) / SECOND +
 	    (3 << 19);
-	make(&sc, (uint32_t)(one.rate * 60));
+	race_scenario(&sc, (uint32_t)(one.rate * 60));
 	race_path(&sc, &one);
 	race_path(&sc, &other);
 	play(&sc, seed, verbose, &t);
