@@ -44,8 +44,8 @@ const struct peers *downlink_peers(const struct downlink *);
 /* A connection that may become a subflow; takes `fd`. */
 void downlink_accept(struct downlink *, int fd, const struct addr *peer);
 
-/* Groups end with their last session, and there are no new ones; those that have
- * lost subflows may still get others. */
+/* Groups end with their last session, and there are no new ones; those that
+ * have lost subflows may still get others. */
 void downlink_drain(struct downlink *);
 /* Reset every session, both ends. */
 void downlink_abort(struct downlink *);
