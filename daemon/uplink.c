@@ -258,8 +258,8 @@ lose_sessions(struct uplink *u, const char *why)
 {
 	static struct log_limit limit;
 
-	log_limited(&limit, LOG_LEVEL_WARN, "relay \"%s\": %s: %lu sessions "
-	    "are reset", relay_of(u)->name, why,
+	log_limited(&limit, LOG_LEVEL_WARN, "relay \"%s\": %s: open "
+	    "sessions are reset: %lu", relay_of(u)->name, why,
 	    (unsigned long)group_sessions(trunk_group(u->trunk)));
 	if (!u->closing) {
 		(void)renew(u);
@@ -393,7 +393,7 @@ on_up(void *user, struct trunk_subflow *line, const struct wire_answer *answer)
 		if (u->closing)
 			return give_way(u);
 		log_limited(&limit, LOG_LEVEL_WARN, "relay \"%s\": it has "
-		    "restarted: %lu sessions are reset", relay_of(u)->name,
+		    "restarted: open sessions are reset: %lu", relay_of(u)->name,
 		    (unsigned long)group_sessions(trunk_group(u->trunk)));
 		return renew(u) ? NULL : "group not known: out of memory";
 	}
@@ -541,8 +541,8 @@ uplink_move(struct uplink *u, struct uplink *(*where)(void *,
 
 	leg_each_unsent(trunk_host(u->trunk), move_leg, &m);
 	if (m.moved > 0)
-		log_info("relay \"%s\": %lu sessions that waited for it go to "
-		    "another", relay_of(u)->name, (unsigned long)m.moved);
+		log_info("relay \"%s\": sessions that waited for it go to "
+		    "another: %lu", relay_of(u)->name, (unsigned long)m.moved);
 }
 
 unsigned

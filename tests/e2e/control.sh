@@ -190,6 +190,7 @@ kill -TERM "$(pid_of before)"
 check "one that is says so" wait_for 5 has relay ending true
 exits 0 ctl relay status
 check "in words" said "about to end"
+check "one is one" said "1 group, 4 subflows, 1 session of "
 start_relay
 check "its successor has the socket" \
     wait_for 5 has relay pid "$(pid_of relay)"
