@@ -26,7 +26,7 @@ clients()
 }
 
 resume=6 still=3 grace=3
-[ -z "${RORO_LONG-}" ] || { resume=120 still=30 grace=30; }
+[ -z "${RORO_LONG-}" ] || { resume=120 still=30 grace=20; }
 
 begin
 go_first
