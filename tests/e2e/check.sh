@@ -232,6 +232,7 @@ check "its name is unknown" item_is error relay
 # A name with two addresses, of which the first is nobody's.
 printf '%s both.example\n' 10.77.2.250 "$relay4" >"$tmp/hosts"
 sed "s/$relay4:/both.example:/" "$tmp/proxy.conf" >"$tmp/both.conf"
+# shellcheck disable=SC2016	# it is for that shell
 on gateway sh -c 'mount --bind "$1" /etc/hosts && shift && exec "$@"' sh \
     "$tmp/hosts" "$roroctl" check -f json -c "$tmp/both.conf" \
     >"$tmp/check.json" 2>>"$tmp/check.log"
