@@ -198,26 +198,6 @@ on_its_own_path_only_what_is_last_goes_again(void **state)
 }
 
 static void
-while_its_path_has_something_to_send_only_on_another(void **state)
-{
-	struct fixture *f = *state;
-	int third = beside(f), fourth = group_attach(f->g, 0,
-	    WIRE_SLOT_BULK + 2, f->now, &(int){ 0 });
-	struct session *s = begin(f);
-	struct group_facts loaded = {
-		.rtt_us = TRIP, .rtt_min_us = TRIP, .rate_bytes_s = 1000000,
-		.acked_bytes = 1, .waiting_bytes = 2000, .unsent_bytes = 1000,
-	};
-
-	give(f, s, PIECE);
-	assert_int_equal(fill(f, 0, 20000), 1);
-	pass(f, TRIP + TRIP / 2 + ACK_DELAY_US + 50 * MS);
-	group_subflow_facts(f->g, fourth, &loaded, f->now);
-	assert_int_equal(fill(f, third, 20000), 0);
-	assert_int_equal(fill(f, 1, 20000), 1);
-}
-
-static void
 nothing_goes_twice_while_the_window_is_wide(void **state)
 {
 	struct fixture *f = *state;
@@ -476,7 +456,6 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		T(a_late_head_goes_on_a_free_subflow),
 		T(on_its_own_path_only_what_is_last_goes_again),
-		T(while_its_path_has_something_to_send_only_on_another),
 		T(nothing_goes_twice_while_the_window_is_wide),
 		T(what_has_other_things_to_send_waits_a_round_trip_more),
 		T(what_waits_behind_it_on_the_same_subflow_goes_too),

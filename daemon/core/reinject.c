@@ -17,8 +17,8 @@
  *
  * Subflows of one path share its link.  A copy on another of them takes from what
  * is new and from TCP's own retransmission, which is under way, and with it goes
- * a round trip's worth of what waits behind the head.  So while there is anything
- * else to send on that path it is not made; a subflow that is dead is suspect soon.
+ * a round trip's worth of what waits behind the head.  So it is made at the end only,
+ * when the session may send nothing new; a subflow that is dead is suspect soon.
  */
 #include "reinject.h"
 
@@ -70,29 +70,13 @@ is_on_path(const struct session_env *env, const struct datagram *d, int subflow)
 	return false;
 }
 
-/* Is there anything on a path that waits to be sent?  What waits with the item
- * does not count, since that may be dead. */
-static bool
-is_loaded(const struct session_env *env, const struct datagram *d, int subflow)
-{
-	for (uint64_t m = (env->express | env->bulk) & ~d->copies; m != 0;
-	    m &= m - 1) {
-		int i = __builtin_ctzll(m);
-
-		if (i != subflow && env->path_of[i] == env->path_of[subflow] &&
-		    env->health[i].facts.unsent_bytes > 0)
-			return true;
-	}
-	return false;
-}
-
 /* May it go on another subflow of a path?  Only if there is nothing new. */
 static bool
 may_race(const struct session_env *env, const struct session *s,
     const struct datagram *d, int subflow, bool idle)
 {
 	return !is_on_path(env, d, subflow) ||
-	    (idle && list_linked(&s->tail) && !is_loaded(env, d, subflow));
+	    (idle && list_linked(&s->tail));
 }
 
 /* It has waited for so long, and this is a path where it was not sent yet. */
