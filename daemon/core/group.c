@@ -491,7 +491,8 @@ group_waiting(const struct group *g, int subflow, uint64_t enough,
 	const struct sched *turns = g->subflows[subflow].slot < WIRE_SLOT_BULK ?
 	    &e->express_turns[subflow] : &e->bulk_turns;
 	const struct list *const lists[] = {
-		&turns->again, &turns->fresh, &turns->turns,
+		&turns->again, &turns->fresh, &turns->begun,
+		&turns->turns,
 	};
 	const struct list *node;
 	uint64_t bytes = 0;

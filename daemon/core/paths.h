@@ -50,7 +50,7 @@ struct paths_subflow {
 	uint64_t delay_us;	/* until a byte given to it now arrives; 0: not
 				 * known */
 	uint64_t rate_bytes_s;	/* of its path, as measured; 0: not known */
-	uint64_t carried_bytes;	/* not yet acknowledged */
+	uint64_t carried_bytes;	/* not yet acknowledged, and what waits for it */
 };
 
 /* The subflow for so many bytes, of one of these, `n` of them, in any order; -1

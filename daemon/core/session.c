@@ -135,7 +135,9 @@ best_express(const struct session *s, uint64_t set, uint64_t now)
 			.path = env->path_of[i],
 			.delay_us = health_delay_us(&env->health[i], now),
 			.rate_bytes_s = rates[env->path_of[i]],
-			.carried_bytes = env->carried[i],
+			/* (What has to move moves at once.) */
+			.carried_bytes = env->carried[i] + SCHED_QUANTUM *
+			    (uint64_t)env->express_turns[i].awake,
 		};
 	}
 	return paths_choose(&env->paths, candidates, n,
@@ -213,6 +215,17 @@ session_move(struct session *s, uint64_t now)
 		session_schedule(s, now);
 }
 
+static enum sched_why
+why_ready(const struct session *s)
+{
+	const struct sendq *q = &s->out;
+
+	if (q->lost == 0)
+		return SCHED_NEW;
+	return q->unsent_bytes + q->unacked_bytes <= EXPRESS_SMALL ?
+	    SCHED_AGAIN_FIRST : SCHED_AGAIN;
+}
+
 void
 session_schedule(struct session *s, uint64_t now)
 {
@@ -226,7 +239,7 @@ session_schedule(struct session *s, uint64_t now)
 	else if (!ready)
 		sched_sleep(&s->turn);
 	else
-		sched_wake(lane(s, now), &s->turn, s->out.lost > 0);
+		sched_wake(lane(s, now), &s->turn, why_ready(s));
 	if (!sends || ready || list_empty(&s->out.unacked))
 		list_unlink(&s->tail);
 	else if (!list_linked(&s->tail))
@@ -376,7 +389,7 @@ session_subflow_lost(struct session *s, int subflow, uint64_t now)
 	s->ask_on &= ~(UINT64_C(1) << subflow);
 	sendq_lose(&s->out, subflow);
 	distrust(s, UINT64_C(1) << subflow, now);
-	sched_remove(&s->turn);
+	sched_move(&s->turn);
 	session_schedule(s, now);
 }
 
@@ -387,7 +400,7 @@ session_subflows_changed(struct session *s, uint64_t now)
 	distrust(s, s->env->stalled, now);
 	if (s->twin >= 0 && (s->env->express >> s->twin & 1) == 0)
 		s->twin = -1;
-	sched_remove(&s->turn);
+	sched_move(&s->turn);
 	session_schedule(s, now);
 }
 
