@@ -972,6 +972,110 @@ second_copies_are_limited_for_all_together(void **state)
 }
 
 static void
+a_second_copy_waits_while_another_session_does(void **state)
+{
+	static const uint8_t bytes[2000];
+	struct fixture *f = *state;
+	struct session *p[3];
+
+	settle(f);
+	group_redundancy(f->g[PROXY], 10000, 0, f->now);
+	p[0] = open_session(f);
+	give(f, p[0], bytes, 1000);
+	fill(f, PROXY, 0);
+	p[1] = open_session(f);
+	give(f, p[1], bytes, 2000);
+	fill(f, PROXY, 1);
+	p[2] = open_session(f);
+	give(f, p[2], bytes, 1000);
+	f->now += 20 * MS;
+	assert_int_equal(group_waiting(f->g[PROXY], 1, 1, f->now), 0);
+	assert_int_equal(fill(f, PROXY, 1), 0);
+	assert_int_equal(group_metrics(f->g[PROXY])->doubled_bytes, 0);
+
+	fill(f, PROXY, 0);
+	f->now += 20 * MS;
+	assert_true(group_waiting(f->g[PROXY], 1, 1, f->now) > 0);
+	fill(f, PROXY, 1);
+	assert_int_equal(data_in(f, PROXY, 1, 1), 1000);
+	assert_int_equal(data_in(f, PROXY, 1, 3), 1000);
+	for (int i = 0; i < 3; i++)
+		session_release(p[i], f->now);
+}
+
+static void
+after_a_death_what_is_small_goes_first(void **state)
+{
+	static const uint8_t bytes[60000];
+	struct fixture *f = *state;
+	struct session *p[5];
+	size_t before = 0, lost;
+	struct wire_header h;
+
+	settle(f);
+	group_detach(f->g[PROXY], 1, f->now);
+	for (int i = 0; i < 3; i++) {
+		p[i] = open_session(f);
+		give(f, p[i], bytes, 40000);
+	}
+	for (int i = 0; i < 4; i++)
+		f->len[PROXY][0] = group_fill(f->g[PROXY], 0,
+		    f->buf[PROXY][0], 20000, f->now);
+	p[3] = open_session(f);
+	give(f, p[3], "lost", 4);
+	group_fill(f->g[PROXY], 0, f->buf[PROXY][0], 4000, f->now);
+	p[4] = open_session(f);
+	give(f, p[4], "not sent yet", 12);
+	lost = group_metrics(f->g[PROXY])->sent_bytes;
+	assert_int_equal(group_attach(f->g[PROXY], 0, 1, f->now, &(int){ 0 }),
+	    1);
+	group_detach(f->g[PROXY], 0, f->now);
+
+	/* What was lost, the least first, and then what is new. */
+	fill(f, PROXY, 1);
+	struct cursor c = { f->buf[PROXY][1],
+		f->buf[PROXY][1] + f->len[PROXY][1] };
+	for (; wire_get_header(&c, &h) == WIRE_OK; c.pos += h.size) {
+		if (h.type != WIRE_DATA)
+			continue;
+		if (before == 0)
+			assert_int_equal(h.connection, 4);
+		if (h.connection == 5)
+			break;
+		before += h.size;
+	}
+	assert_int_equal(h.connection, 5);
+	assert_in_range(before, lost, lost + 4);
+	for (int i = 0; i < 5; i++)
+		session_release(p[i], f->now);
+}
+
+static void
+another_subflow_makes_no_session_new(void **state)
+{
+	static const uint8_t bytes[40000];
+	struct fixture *f = *state;
+	struct session *p[4];
+
+	settle(f);
+	group_detach(f->g[PROXY], 1, f->now);
+	for (int i = 0; i < 4; i++) {
+		p[i] = open_session(f);
+		give(f, p[i], bytes, i < 3 ? sizeof(bytes) : 4);
+	}
+	for (int i = 0; i < 4; i++)
+		group_fill(f->g[PROXY], 0, f->buf[PROXY][0], 20000, f->now);
+	give(f, p[3], "more", 4);
+	assert_int_equal(group_attach(f->g[PROXY], 0, 1, f->now, &(int){ 0 }),
+	    1);
+	f->len[PROXY][0] = group_fill(f->g[PROXY], 0, f->buf[PROXY][0], 5000,
+	    f->now);
+	assert_int_equal(data_in(f, PROXY, 0, 4), 4);
+	for (int i = 0; i < 4; i++)
+		session_release(p[i], f->now);
+}
+
+static void
 the_first_copy_s_subflow_may_die(void **state)
 {
 	struct fixture *f = *state;
@@ -1890,6 +1994,9 @@ main(void)
 		T(what_was_acknowledged_does_not_go_again),
 		T(bulk_goes_once),
 		T(second_copies_are_limited_for_all_together),
+		T(a_second_copy_waits_while_another_session_does),
+		T(after_a_death_what_is_small_goes_first),
+		T(another_subflow_makes_no_session_new),
 		T(the_first_copy_s_subflow_may_die),
 		T(the_second_copy_s_subflow_may_die),
 		T(a_backup_carries_nothing_while_another_path_lives),

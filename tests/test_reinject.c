@@ -218,6 +218,41 @@ nothing_goes_twice_while_the_window_is_wide(void **state)
 }
 
 static void
+nor_while_a_session_waits_for_another_express_subflow_of_it(void **state)
+{
+	struct fixture *f = *state;
+	int express[2], on;
+
+	for (uint8_t i = 0; i < 2; i++) {
+		express[i] = group_attach(f->g, 0, i, f->now, &(int){ 0 });
+		facts(f, express[i], TRIP, 0);
+		fill(f, express[i], 20000);
+	}
+	struct session *s = open_session(f), *other;
+	give(f, s, PIECE);
+	on = fill(f, express[0], 20000) == 1 ? 0 : 1;
+	assert_true(on == 0 || fill(f, express[1], 20000) == 1);
+	acknowledge(f, s, 1);
+	other = open_session(f);
+	give(f, other, 60000);
+	fill(f, express[!on], PIECE + 1000);	/* OPEN, and a part */
+	give(f, s, PIECE);
+	fill(f, express[on], 20000);
+	pass(f, TRIP + TRIP / 2 + ACK_DELAY_US + 50 * MS);
+	assert_int_equal(group_metrics(f->g)->reinjected_bytes, 0);
+	int idle = group_attach(f->g, 0, 2, f->now, &(int){ 0 });
+	facts(f, idle, TRIP, 0);
+	assert_int_equal(fill(f, idle, 20000), 0);
+	assert_int_equal(group_metrics(f->g)->reinjected_bytes, 0);
+
+	/* When nobody does, it goes. */
+	while (fill(f, express[!on], 20000) > 0)
+		;
+	assert_true(fill(f, idle, 20000) > 0);
+	assert_true(group_metrics(f->g)->reinjected_bytes > 0);
+}
+
+static void
 what_has_other_things_to_send_waits_a_round_trip_more(void **state)
 {
 	struct fixture *f = *state;
@@ -457,6 +492,7 @@ main(void)
 		T(a_late_head_goes_on_a_free_subflow),
 		T(on_its_own_path_only_what_is_last_goes_again),
 		T(nothing_goes_twice_while_the_window_is_wide),
+		T(nor_while_a_session_waits_for_another_express_subflow_of_it),
 		T(what_has_other_things_to_send_waits_a_round_trip_more),
 		T(what_waits_behind_it_on_the_same_subflow_goes_too),
 		T(what_a_slow_one_would_deliver_later_goes_on_a_fast_one),

@@ -499,7 +499,8 @@ group_waiting(const struct group *g, int subflow, uint64_t enough,
 
 	if (!group_subflow_used(g, subflow))
 		return 0;
-	for (node = e->doubled[subflow].next; now >= e->doubled_at &&
+	for (node = e->doubled[subflow].next;
+	    group_doubled_next(g, subflow, now) != NULL &&
 	    node != &e->doubled[subflow]; node = node->next) {
 		bytes += list_object(node, struct session,
 		    doubled)->out.unacked_bytes;

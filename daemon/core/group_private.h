@@ -79,6 +79,11 @@ path_set_first(const struct path_set *set)
 	return -1;
 }
 
+/* The session whose second copy is next on a subflow; NULL: none is due, or what is
+ * new goes first. */
+struct session *group_doubled_next(const struct group *, int subflow,
+    uint64_t now);
+
 /* How subflows in use compare may have changed. */
 void group_compare(struct group *, uint64_t now);
 

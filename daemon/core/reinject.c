@@ -18,11 +18,14 @@
  * Subflows of one path share its link.  A copy on another of them takes from what
  * is new and from TCP's own retransmission, which is under way, and with it goes
  * a round trip's worth of what waits behind the head.  So it is made at the end only,
- * when the session may send nothing new; a subflow that is dead is suspect soon.
+ * when the session may send nothing new, and none waits to; a subflow that is dead is
+ * suspect soon.
  */
 #include "reinject.h"
 
 #include <stddef.h>
+
+#include "worth.h"
 
 #define SCAN_US UINT64_C(50000)
 #define SCAN_MIN_US UINT64_C(5000)
@@ -76,7 +79,8 @@ may_race(const struct session_env *env, const struct session *s,
     const struct datagram *d, int subflow, bool idle)
 {
 	return !is_on_path(env, d, subflow) ||
-	    (idle && list_linked(&s->tail));
+	    (idle && list_linked(&s->tail) &&
+	    !worth_others_wait(env, subflow, NULL));
 }
 
 /* It has waited for so long, and this is a path where it was not sent yet. */

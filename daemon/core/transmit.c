@@ -10,7 +10,8 @@
  * subflow is served by the other.  What a lost bulk subflow carried an idle
  * express one takes, too: the other bulk ones may be new, and would need several
  * round trips for all that the lost one had under way.  Second copies go when an express subflow has
- * nothing else to send.  What is late goes again before anything new, when it is
+ * nothing else to send, and no other session waits for one of its path: what is
+ * sent twice takes nothing from what is new.  What is late goes again before anything new, when it is
  * very late, or instead of nothing (reinject.h).
  */
 #include "group_private.h"
@@ -271,23 +272,34 @@ fill_datagrams(struct group *g, int subflow, struct room *r, uint64_t now)
 	}
 }
 
+struct session *
+group_doubled_next(const struct group *g, int subflow, uint64_t now)
+{
+	const struct session_env *e = &g->env;
+	struct list *node = list_first(&e->doubled[subflow]);
+	struct session *s;
+
+	if (now < e->doubled_at || node == NULL)
+		return NULL;
+	s = list_object(node, struct session, doubled);
+	return worth_others_wait(e, subflow, s) ? NULL : s;
+}
+
 /* One datagram of each session in turn. */
 static void
 fill_second_copies(struct group *g, int subflow, struct room *r, uint64_t now)
 {
-	struct list *node;
+	struct session *s;
 
-	while (now >= g->env.doubled_at &&
-	    (node = list_first(&g->env.doubled[subflow])) != NULL) {
-		struct session *s = list_object(node, struct session, doubled);
+	while ((s = group_doubled_next(g, subflow, now)) != NULL) {
 		size_t n = session_fill_second(s, subflow, at(r), left(r), now);
 
-		if (n == 0 && list_linked(node))
+		if (n == 0 && list_linked(&s->doubled))
 			return;
 		wrote(g, subflow, r, n);
-		if (list_linked(node)) {
-			list_unlink(node);
-			list_append(&g->env.doubled[subflow], node);
+		if (list_linked(&s->doubled)) {
+			list_unlink(&s->doubled);
+			list_append(&g->env.doubled[subflow], &s->doubled);
 		}
 	}
 }
@@ -302,7 +314,7 @@ has_datagrams(const struct group *g, int subflow, uint64_t now)
 
 	if (!group_subflow_used(g, subflow))
 		return false;
-	return (now >= e->doubled_at && !list_empty(&e->doubled[subflow])) ||
+	return group_doubled_next(g, subflow, now) != NULL ||
 	    (express && (sched_awake(&e->express_turns[subflow]) ||
 	    sched_again_if(&e->bulk_turns, is_lost, &choice) != NULL)) ||
 	    ((!express || e->bulk == 0) && (is_choosy(e, subflow) ?

@@ -121,3 +121,19 @@ worth_taking(const struct session *s, int subflow, uint64_t now)
 	return backlog(s) >= lead_bytes(env, subflow, now) /
 	    (others > 1 ? others : 1);
 }
+
+bool
+worth_others_wait(const struct session_env *env, int subflow,
+    const struct session *s)
+{
+	for (uint64_t m = env->express; m != 0; m &= m - 1) {
+		int i = __builtin_ctzll(m);
+		const struct sched *turns = &env->express_turns[i];
+
+		if (env->path_of[i] == env->path_of[subflow] &&
+		    (s != NULL ? sched_others(turns, &s->turn) :
+		    sched_awake(turns)))
+			return true;
+	}
+	return false;
+}

@@ -35,6 +35,11 @@ uint64_t worth_timely(const struct session_env *, uint64_t now);
 /* Until what is given to the best of those in use arrives; 0: not known. */
 uint64_t worth_soonest_us(const struct session_env *, uint64_t now);
 
+/* Does a session, other than that one (NULL: any), wait for an express subflow of
+ * this one's path?  Then what goes there twice takes from what goes once. */
+bool worth_others_wait(const struct session_env *, int subflow,
+    const struct session *);
+
 bool worth_taking(const struct session *, int subflow, uint64_t now);
 
 #endif
