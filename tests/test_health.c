@@ -175,6 +175,36 @@ losses_cost_round_trips(void **state)
 	assert_int_equal(health_delay_us(&f.h, f.now), 350 * MS);
 }
 
+static void
+what_is_sent_again_after_a_standstill_is_no_loss(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	begin(&f, 100);
+	f.facts.acked_bytes = 1;
+	f.facts.again_bytes = 100;
+	look(&f, 50000, 100);
+	assert_int_equal(f.h.lost_bytes, 100);
+	f.facts.unsent_bytes = 20000;
+	look(&f, 50000, 2000);
+	assert_true(f.h.suspect);
+	f.facts.again_bytes += 5000;	/* in vain */
+	look(&f, 50000, 1000);
+	f.facts.acked_bytes++;
+	f.facts.again_bytes += 10000;
+	look(&f, 50000, 100);
+	assert_false(f.h.suspect);
+	assert_int_equal(f.h.lost_bytes, 100);
+	f.facts.acked_bytes++;
+	f.facts.again_bytes += 25000;
+	look(&f, 50000, 100);
+	assert_int_equal(f.h.lost_bytes, 5100);
+	f.facts.again_bytes += 7000;
+	look(&f, 50000, 100);
+	assert_int_equal(f.h.lost_bytes, 12100);
+}
+
 int
 main(void)
 {
@@ -187,6 +217,8 @@ main(void)
 		cmocka_unit_test(between_looks_it_is_given_more_and_delivers),
 		cmocka_unit_test(what_was_late_is_forgotten),
 		cmocka_unit_test(losses_cost_round_trips),
+		cmocka_unit_test(
+		    what_is_sent_again_after_a_standstill_is_no_loss),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -422,19 +422,21 @@ compare_paths(struct group *g, uint64_t now)
 		group_choose_subflows(g, now);
 }
 
-/* What its TCP has done since it was looked at last. */
+/* Look at a subflow, and count for its path what its TCP has done since the last
+ * time. */
 static void
-note_progress(struct session_env *e, int subflow, const struct group_facts *is,
+look_at(struct session_env *e, int subflow, const struct group_facts *facts,
     uint64_t now)
 {
-	const struct group_facts *was = &e->health[subflow].facts;
-	uint64_t acked = is->acked_bytes - was->acked_bytes;
+	struct health *h = &e->health[subflow], was = *h;
+	uint64_t acked = facts->acked_bytes - was.facts.acked_bytes;
 
+	health_look(h, facts, now);
 	e->acked_bytes += acked;
 	if (e->path_of[subflow] < SHARES)
 		share_add(&e->shares[e->path_of[subflow]], acked,
-		    is->sent_bytes - was->sent_bytes,
-		    is->again_bytes - was->again_bytes, now);
+		    facts->sent_bytes - was.facts.sent_bytes,
+		    h->lost_bytes - was.lost_bytes, now);
 }
 
 void
@@ -446,8 +448,7 @@ group_subflow_facts(struct group *g, int subflow,
 
 	if (!g->subflows[subflow].attached)
 		return;
-	note_progress(&g->env, subflow, facts, now);
-	health_look(h, facts, now);
+	look_at(&g->env, subflow, facts, now);
 	if (now >= g->env.shared_at)
 		compare_paths(g, now);
 	if (h->suspect != suspect ||

@@ -25,12 +25,24 @@ health_patience_us(const struct health *h)
 	return trips > PATIENCE_US ? trips : PATIENCE_US;
 }
 
+/* Of what was sent again since the last look. */
+static void
+count_lost(struct health *h, uint64_t again)
+{
+	uint64_t stuck = again < h->stuck_bytes ? again : h->stuck_bytes;
+
+	h->stuck_bytes -= stuck;
+	if (!h->suspect)
+		h->lost_bytes += again - stuck;
+}
+
 void
 health_look(struct health *h, const struct group_facts *facts, uint64_t now)
 {
 	bool waited = h->facts.waiting_bytes > 0;
 	bool moved = facts->acked_bytes != h->facts.acked_bytes;
 
+	count_lost(h, facts->again_bytes - h->facts.again_bytes);
 	h->facts = *facts;
 	h->looked_us = now;
 	if (moved)
@@ -42,6 +54,8 @@ health_look(struct health *h, const struct group_facts *facts, uint64_t now)
 		h->suspect = false;
 	else if (now - h->moved_us >= health_patience_us(h))
 		h->suspect = true;
+	if (h->suspect)
+		h->stuck_bytes = facts->waiting_bytes - facts->unsent_bytes;
 }
 
 void

@@ -39,6 +39,9 @@ struct health {
 	uint64_t late_us;		/* what it delivers comes so much later
 					 * than it looked, of late */
 	uint64_t late_at;
+	uint64_t lost_bytes;		/* sent again, since it began, without */
+	uint64_t stuck_bytes;		/* what was under way when it was suspect,
+					 * and not sent again yet */
 	bool suspect;
 };
 
@@ -50,7 +53,9 @@ void health_begin(struct health *, uint64_t now);
  * within one or two of these; then its timer doubles. */
 uint64_t health_patience_us(const struct health *);
 
-/* Look.  It becomes suspect in here, and is so until it moves. */
+/* Look.  It becomes suspect in here, and is so until it moves.  What was under
+ * way meanwhile TCP takes to be lost and sends again: that says nothing of the
+ * path as it is then, and is no part of lost_bytes. */
 void health_look(struct health *, const struct group_facts *, uint64_t now);
 
 /* It was given so many bytes. */
