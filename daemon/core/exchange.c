@@ -45,7 +45,7 @@ static void
 fault(struct session *s, uint64_t now)
 {
 	s->env->metrics.protocol_errors++;
-	session_fail(s, WIRE_CODE_PROTOCOL, now);
+	session_abort(s, WIRE_CODE_PROTOCOL, now);
 }
 
 /* Something moved in order: tell the local side, or drop it for it. */
@@ -80,7 +80,7 @@ take_data(struct session *s, uint32_t wire_serial, const uint8_t *body,
 		fault(s, now);
 		return;
 	case REORDER_NOMEM:
-		session_fail(s, WIRE_CODE_RESOURCES, now);
+		session_abort(s, WIRE_CODE_RESOURCES, now);
 		return;
 	case REORDER_DUPLICATE:
 		m->duplicate_datagrams++;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The inside of a group, for group.c, adopt.c, receive.c and transmit.c only.
+ * The inside of a group, for group.c, group_subflows.c, adopt.c, receive.c and
+ * transmit.c only.
  */
 #ifndef CORE_GROUP_PRIVATE_H
 #define CORE_GROUP_PRIVATE_H

@@ -74,7 +74,7 @@ take_open(struct group *g, const struct wire_header *h, const uint8_t *body,
 	s->heard = subflow;
 	if (refused != 0) {
 		s->released = true;
-		session_fail(s, refused, now);
+		session_abort(s, refused, now);
 		return;
 	}
 	e->metrics.sessions_opened++;
@@ -124,7 +124,7 @@ take_open_again(struct group *g, struct session *s,
 		return;
 	}
 	g->env.metrics.protocol_errors++;
-	session_fail(s, WIRE_CODE_PROTOCOL, now);
+	session_abort(s, WIRE_CODE_PROTOCOL, now);
 }
 
 static void

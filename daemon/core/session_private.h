@@ -160,10 +160,8 @@ void session_schedule(struct session *, uint64_t now);
 void session_move(struct session *, uint64_t now);
 void session_make_ready(struct session *);
 void session_owe_ack(struct session *, bool at_once, uint64_t now);
-/* Its local side is told to reset; nothing is sent. */
+/* Its local side is told to reset, the peer nothing. */
 void session_cut(struct session *, uint8_t code);
-/* Break it: RESET to the peer and to the local side. */
-void session_fail(struct session *, uint8_t code, uint64_t now);
 /* The protocol is done with it. */
 void session_forget(struct session *);
 void session_maybe_finish(struct session *);

@@ -16,9 +16,9 @@ CC=${CC:-cc}
 seeds=${SEEDS:-400}		# it has to be found within so many
 clean=500 races=40 late=40 dials=300	# so many are clean without any
 test -z "${RORO_UNIT_ONLY-}" || clean=0
-modules='addr adopt bucket budget exchange group health numbers paths receive
-    redial reinject reorder sched sendq session share silence transmit wire
-    worth'
+modules='addr adopt bucket budget exchange group group_subflows health numbers
+    paths receive redial reinject reorder sched sendq session session_local
+    share silence transmit wire worth'
 
 command -v patch >/dev/null || {
 	echo 'patch is missing (Debian and OpenWrt: patch)' >&2
