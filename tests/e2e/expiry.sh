@@ -44,8 +44,8 @@ check "the proxy comes back" wait_for 10 connected
 carry 4
 mark clients $resume "18: the relay stands still for longer"
 kill -STOP "$(pid_of relay)"
-# Its kernel answers as ever: that nobody is there is found by asking.
-sleep $((resume + resume / 10 + 2))
+# Its kernel answers as ever: that nobody is there is found by asking, each 3 s.
+sleep $((resume + resume / 10 + 5))
 kill -CONT "$(pid_of relay)"
 mark servers $resume "18: the relay goes on"
 sleep $((resume + 1))
