@@ -22,6 +22,7 @@
 
 enum road {
 	ROAD_GOOD, ROAD_SILENT, ROAD_REFUSED, ROAD_LOCAL, ROAD_HOSTILE,
+	ROAD_ENDING,		/* connects, and its hellos are refused */
 	ROAD_FICKLE,		/* subflows end as soon as they are there */
 };
 
@@ -158,7 +159,8 @@ happen(const struct event *e)
 	case EVENT_SYN:
 	case EVENT_HELLO:
 		if (r == ROAD_GOOD || r == ROAD_FICKLE ||
-		    (r == ROAD_HOSTILE && e->kind == EVENT_SYN))
+		    ((r == ROAD_HOSTILE || r == ROAD_ENDING) &&
+		    e->kind == EVENT_SYN))
 			add(e->kind == EVENT_SYN ? EVENT_CONNECTED : EVENT_UP,
 			    rtt, e->slot, 0, 0);
 		else if (r == ROAD_SILENT)
@@ -620,6 +622,21 @@ who_does_not_like_us_is_asked_less_often(void **state)
 }
 
 static void
+a_relay_that_is_about_to_end_is_asked_each_second(void **state)
+{
+	(void)state;
+	begin_well(1, 7);
+	road[0] = ROAD_ENDING;
+	rtt = MS;
+	lose_all();
+	run_for(100 * SECOND);
+	/* Four connect, one of them says hello. */
+	assert_in_range(seen.hellos, 90, 200);
+	assert_in_range(seen.dials, 90, 4 * 200);
+	assert_true(seen.gap[0] <= SECOND + 2 * rtt);
+}
+
+static void
 whose_subflows_soon_end_is_no_reason_to_hurry(void **state)
 {
 	(void)state;
@@ -697,6 +714,7 @@ main(void)
 		TEST(silence_on_one_path_is_no_refusal),
 		TEST(a_relay_that_is_back_has_a_new_group_soon),
 		TEST(who_does_not_like_us_is_asked_less_often),
+		TEST(a_relay_that_is_about_to_end_is_asked_each_second),
 		TEST(whose_subflows_soon_end_is_no_reason_to_hurry),
 		TEST(groups_that_end_soon_begin_with_a_pause),
 		TEST(an_interface_that_comes_is_used_at_once),

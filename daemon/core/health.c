@@ -54,8 +54,9 @@ health_look(struct health *h, const struct group_facts *facts, uint64_t now)
 		h->suspect = false;
 	else if (now - h->moved_us >= health_patience_us(h))
 		h->suspect = true;
-	if (h->suspect)
-		h->stuck_bytes = facts->waiting_bytes - facts->unsent_bytes;
+	if (h->suspect)		/* (These two are asked apart.) */
+		h->stuck_bytes = facts->waiting_bytes > facts->unsent_bytes ?
+		    facts->waiting_bytes - facts->unsent_bytes : 0;
 }
 
 void

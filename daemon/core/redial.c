@@ -237,11 +237,15 @@ redial_failed(struct redial *r, size_t slot, enum redial_failure why,
     uint64_t now, uint16_t chance)
 {
 	struct slot *s = &r->slots[slot];
+	bool spoke = s->attempt == ATTEMPT_SPEAKING;
 
 	s->attempt = ATTEMPT_NONE;
 	if (why == REDIAL_DROPPED)
 		return;
 	if (!redial_path_alive(r, s->path)) {
+		/* What one was told the others would be, too. */
+		if (spoke && why != REDIAL_SILENT)
+			r->paths[s->path].drop = true;
 		probe_failed(r, &r->paths[s->path], why, now, chance);
 		if (furthest(r, s->path) == ATTEMPT_SPEAKING) {
 			s->follow_us = now + about(s->back_off_ms, chance);

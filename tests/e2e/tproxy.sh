@@ -63,11 +63,15 @@ touch "$tmp/go"
 wait "$under_way"
 check "what was under way stays direct" [ $? -eq 0 ]
 
-check "the log does not claim the operator's rules" logged proxy \
+check "the log does not claim the operator's rules" wait_for 10 logged proxy \
     "ready for what the operator's rules intercept (nft = off)"
-check "nor does the status" [ "$("$roroctl" status -s "$control/proxy.sock" |
-    sed -n 's/^intercepting  *//p')" = \
-    "what the operator's rules say (nft = off)" ]
+says_the_operators()
+{
+	[ "$("$roroctl" status -s "$control/proxy.sock" |
+	    sed -n 's/^intercepting  *//p')" = \
+	    "what the operator's rules say (nft = off)" ]
+}
+check "nor does the status" wait_for 10 says_the_operators
 
 probe ends names again_after_close again_after_reset
 probe halfclose
