@@ -284,15 +284,17 @@ gives_way(const struct control *c)
 	return ends;
 }
 
-/* Make room for ours, unless somebody listens there who stays. */
+/* Is there room for ours, or a socket that is in nobody's use, or soon will be?
+ */
 static bool
-remove_other(struct control *c, const struct sockaddr_un *address,
-    char *error, size_t size)
+may_have(struct control *c, bool *other, char *error, size_t size)
 {
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	struct stat st;
 	int fd, result;
 
-	if (lstat(c->path, &st) == -1)
+	*other = lstat(c->path, &st) == 0;
+	if (!*other)
 		return errno == ENOENT || failed(c, "stat", error, size);
 	if (!S_ISSOCK(st.st_mode)) {
 		snprintf(error, size, "control %s: expected a socket or "
@@ -302,28 +304,37 @@ remove_other(struct control *c, const struct sockaddr_un *address,
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd == -1)
 		return failed(c, "socket", error, size);
-	result = connect(fd, (const struct sockaddr *)address,
-	    sizeof(*address)) == 0 ? 0 : errno;
+	memcpy(address.sun_path, c->path, sizeof(address.sun_path));
+	result = connect(fd, (const struct sockaddr *)&address,
+	    sizeof(address)) == 0 ? 0 : errno;
 	close(fd);
 	/* EAGAIN: a full backlog. */
-	if (result != ECONNREFUSED && !gives_way(c)) {
-		snprintf(error, size, "control %s: another daemon listens "
-		    "there; each needs a socket of its own", c->path);
-		return false;
-	}
+	if (result == ECONNREFUSED || gives_way(c))
+		return true;
+	snprintf(error, size, "control %s: another daemon listens there; each "
+	    "needs a socket of its own", c->path);
+	return false;
+}
+
+static bool
+remove_other(const struct control *c, char *error, size_t size)
+{
 	return unlink(c->path) == 0 || errno == ENOENT || failed(c, "the "
 	    "socket of a daemon that has gone or is about to", error, size);
 }
 
 static bool
-listen_there(struct control *c, const struct sockaddr_un *address,
-    char *error, size_t size)
+listen_there(struct control *c, char *error, size_t size)
 {
-	mode_t before = umask(c->options.group != NULL ? 0117 : 0177);
-	int result = bind(c->fd, (const struct sockaddr *)address,
-	    sizeof(*address));
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	struct stat st;
+	mode_t before;
+	int result;
 
+	memcpy(address.sun_path, c->path, sizeof(address.sun_path));
+	before = umask(c->options.group != NULL ? 0117 : 0177);
+	result = bind(c->fd, (const struct sockaddr *)&address,
+	    sizeof(address));
 	umask(before);
 	if (result == -1)
 		return failed(c, "bind", error, size);
@@ -339,18 +350,26 @@ listen_there(struct control *c, const struct sockaddr_un *address,
 }
 
 static bool
-start(struct control *c, char *error, size_t size)
+prepare(struct control *c, char *error, size_t size)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	bool other;
 
-	memcpy(address.sun_path, c->path, sizeof(address.sun_path));
 	if (!find_group(c, error, size) || !make_directory(c, error, size) ||
-	    !remove_other(c, &address, error, size))
+	    !may_have(c, &other, error, size))
 		return false;
 	c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (c->fd == -1)
-		return failed(c, "socket", error, size);
-	if (!listen_there(c, &address, error, size))
+	return c->fd != -1 || failed(c, "socket", error, size);
+}
+
+/* Since we were made somebody may have come, or gone. */
+bool
+control_listen(struct control *c, char *error, size_t size)
+{
+	bool other;
+
+	if (!may_have(c, &other, error, size) ||
+	    (other && !remove_other(c, error, size)) ||
+	    !listen_there(c, error, size))
 		return false;
 	ev_io_set(&c->io, c->fd, EV_READ);
 	update(c);
@@ -383,7 +402,7 @@ control_new(const struct control_options *o, char *error, size_t size)
 		ev_init(&v->timer, on_timeout);
 		v->io.data = v->timer.data = v;
 	}
-	if (start(c, error, size))
+	if (prepare(c, error, size))
 		return c;
 	control_free(c);
 	return NULL;

@@ -39,13 +39,17 @@ struct control_options {
 	bool (*gives_way)(const char *answer);
 };
 
-/* Listens, with file modes as rorod.conf(5) has them; to be called before
- * privileges are dropped.  A socket on which nobody listens is replaced, and so is
- * that of a daemon that is about to end, which is asked.  NULL
- * with one sentence in the `size` bytes at `error`.  control_free() removes the
- * socket if it may, and accepts NULL; not from inside on_request(). */
+/* Makes the directory and sees whether the socket may be ours: one on which
+ * nobody listens may, and that of a daemon that is about to end, which is asked.
+ * NULL with one sentence in the `size` bytes at `error`.  control_free() removes
+ * the socket if it may, and accepts NULL; not from inside on_request(). */
 struct control *control_new(const struct control_options *, char *error,
     size_t size);
+
+/* Takes it and listens, with file modes as rorod.conf(5) has them; to be called
+ * before privileges are dropped, but when all else has started: who had it can
+ * be asked no longer.  false with one sentence at `error`. */
+bool control_listen(struct control *, char *error, size_t size);
 void control_free(struct control *);
 
 #endif

@@ -77,7 +77,7 @@ on_request(void *user, const struct request *request, const char *wrong)
 }
 
 static bool
-control_start(struct daemon *d, const struct privs *privs, char *error,
+control_prepare(struct daemon *d, const struct privs *privs, char *error,
     size_t size)
 {
 	const struct config *c = d->config;
@@ -112,6 +112,12 @@ answers_start(struct daemon *d, char *error, size_t size)
 	if (d->answers == NULL)
 		snprintf(error, size, "%s", strerror(ENOMEM));
 	return d->answers != NULL;
+}
+
+static bool
+control_start(struct daemon *d, char *error, size_t size)
+{
+	return d->control == NULL || control_listen(d->control, error, size);
 }
 
 /* false: out of memory, and nothing has changed. */
@@ -298,7 +304,9 @@ stop_signals(struct daemon *d)
 
 /* ---- start ---- */
 
-/* All that needs more rights than the role keeps is done when it has started. */
+/* All that needs more rights than the role keeps is done when it has started.
+ * The control socket may be that of a daemon that is about to end: a successor
+ * that does not start is not to take it. */
 static bool
 start(struct daemon *d, char *error, size_t size)
 {
@@ -309,8 +317,9 @@ start(struct daemon *d, char *error, size_t size)
 	if (privs == NULL)
 		return false;
 	d->keys = keyring_load(c, privs->uid, NULL, error, size);
-	started = d->keys != NULL && control_start(d, privs, error, size) &&
+	started = d->keys != NULL && control_prepare(d, privs, error, size) &&
 	    role_start(d, error, size) && answers_start(d, error, size) &&
+	    control_start(d, error, size) &&
 	    privs_drop(privs, c->role == CONFIG_PROXY, error, size) == 0;
 	privs_free(privs);
 	return started;

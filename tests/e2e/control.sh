@@ -191,6 +191,11 @@ check "one that is says so" wait_for 5 has relay ending true
 exits 0 ctl relay status
 check "in words" said "about to end"
 check "one is one" said "1 group, 4 subflows, 1 session of "
+sed 's/^listen.*/listen = "192.0.2.9:1"/' "$tmp/relay.conf" >"$tmp/wrong.conf"
+on relay "$rorod" -c "$tmp/wrong.conf" >"$tmp/wrong.log" 2>&1
+check "a successor that cannot listen does not start" [ $? -eq 1 ]
+check "and says why" logged wrong "listen 192.0.2.9:1: bind"
+check "nor does it take the socket" has relay pid "$(pid_of before)"
 start_relay
 check "its successor has the socket" \
     wait_for 5 has relay pid "$(pid_of relay)"
