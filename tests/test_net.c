@@ -5,13 +5,16 @@
 #include "loopback.h"
 
 #include <fcntl.h>
+#include <net/if.h>
 #include <netinet/tcp.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 
 #include "net/dial.h"
@@ -515,6 +518,138 @@ without_descriptors_it_waits_and_does_not_spin(void **state)
 	assert_true(run_until(&accepted, 1));
 	close(fd);
 	listen_end(l);
+}
+
+/* ---- listeners of those that end ---- */
+
+static struct listener *
+next_at(struct listener *old, const char *host)
+{
+	char text[64];
+	const char *step;
+	int error;
+
+	snprintf(text, sizeof(text), "%s:%u", host,
+	    (unsigned)listener_address(old)->port);
+	return listen_on(text, &error, &step);
+}
+
+static void
+a_listener_has_a_successor_at_any_address_of_its_port(void **state)
+{
+	static const char *const each[] = { "127.0.0.1", "0.0.0.0", "[::]" };
+	const char *step;
+	int error;
+
+	(void)state;
+	for (size_t i = 0; i < 9; i++) {
+		char text[64];
+		struct listener *old, *new;
+
+		snprintf(text, sizeof(text), "%s:0", each[i / 3]);
+		old = listen_on(text, &error, &step);
+		assert_non_null(old);
+		assert_null(next_at(old, each[i % 3]));
+		assert_true(listener_share(old));
+		new = next_at(old, each[i % 3]);
+		assert_non_null(new);
+		assert_true(listener_succeeds(new));
+		listener_free(old);
+		listen_end(new);
+	}
+}
+
+static void
+a_second_one_that_ends_is_closed_while_the_first_is_there(void **state)
+{
+	const char *step;
+	int error;
+	struct listener *old = listen_on("127.0.0.1:0", &error, &step), *new;
+
+	(void)state;
+	assert_non_null(old);
+	assert_true(listener_share(old));
+	new = next_at(old, "127.0.0.1");
+	assert_non_null(new);
+	assert_false(listener_share(new));
+	listener_free(old);
+	listen_end(new);
+}
+
+static void
+whoever_has_the_name_of_its_notice_closes_no_listener(void **state)
+{
+	struct sockaddr_un name = { .sun_family = AF_UNIX };
+	const char *step;
+	int error, n, fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct listener *old = listen_on("127.0.0.1:0", &error, &step), *new;
+
+	(void)state;
+	assert_non_null(old);
+	n = snprintf(name.sun_path + 1, sizeof(name.sun_path) - 1,
+	    "ro-ro-tcp ends at 127.0.0.1:%u",
+	    (unsigned)listener_address(old)->port);
+	assert_int_equal(bind(fd, (struct sockaddr *)&name, (socklen_t)
+	    (offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)n)), 0);
+	assert_null(next_at(old, "127.0.0.1"));
+	assert_true(listener_share(old));
+	new = next_at(old, "127.0.0.1");
+	assert_non_null(new);
+	listener_free(old);
+	listen_end(new);
+	close(fd);
+}
+
+static void
+without_descriptors_nobody_is_said_to_end(void **state)
+{
+	struct rlimit before, none;
+	const char *step;
+	int error;
+	struct listener *old = listen_on("127.0.0.1:0", &error, &step), *new;
+
+	(void)state;
+	assert_non_null(old);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	none = before;
+	none.rlim_cur = 0;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	assert_false(listener_share(old));
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_null(next_at(old, "127.0.0.1"));
+	listener_free(old);
+	new = listen_on("127.0.0.1:0", &error, &step);
+	assert_non_null(new);
+	listen_end(new);
+}
+
+static void
+listeners_of_one_address_on_several_interfaces_all_go_on(void **state)
+{
+	struct if_nameindex *all = if_nameindex();
+	struct listener_options o = { .on_accept = on_accept };
+	struct listener *each[2] = { NULL };
+	const char *step;
+	int error;
+	size_t n = 0;
+
+	(void)state;
+	assert_non_null(all);
+	assert_int_equal(addr_parse(&o.address, "0.0.0.0:0"), 0);
+	for (size_t i = 0; all[i].if_index != 0 && n < 2; i++) {
+		o.interface = all[i].if_name;
+		each[n] = listener_new(loop, &o, &error, &step);
+		if (each[n] == NULL)
+			continue;
+		o.address = *listener_address(each[n++]);
+	}
+	if_freenameindex(all);
+	for (size_t i = 0; i < n; i++)
+		assert_true(listener_share(each[i]));
+	for (size_t i = 0; i < n; i++)
+		listener_free(each[i]);
+	if (n < 2)
+		skip();		/* a machine with one */
 }
 
 /* ---- dial ---- */
@@ -1050,6 +1185,11 @@ main(void)
 		TEST(a_paused_listener_leaves_them_in_the_backlog),
 		TEST(a_listener_that_the_kernel_would_not_watch_tries_again),
 		TEST(a_listener_may_be_paused_or_freed_by_whom_it_calls),
+		TEST(a_listener_has_a_successor_at_any_address_of_its_port),
+		TEST(a_second_one_that_ends_is_closed_while_the_first_is_there),
+		TEST(whoever_has_the_name_of_its_notice_closes_no_listener),
+		TEST(without_descriptors_nobody_is_said_to_end),
+		TEST(listeners_of_one_address_on_several_interfaces_all_go_on),
 		TEST(without_descriptors_it_waits_and_does_not_spin),
 		TEST(dial_gives_a_connected_socket),
 		TEST(what_was_sent_before_a_reset_is_not_lost),

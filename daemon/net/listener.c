@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <linux/filter.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stddef.h>
@@ -37,7 +38,8 @@ struct listener {
 	int fd;			/* -1 once freed */
 	bool paused;		/* by the owner */
 	bool succeeds;		/* one that is about to end */
-	int notice;		/* that we are; -1: we are not */
+	int notices[2];		/* that we are; -1: we are not */
+	char interface[IFNAMSIZ];	/* empty: any */
 	double back_off_s;	/* the next pause of our own */
 	struct addr address;
 	listener_accept *on_accept;
@@ -134,44 +136,74 @@ on_readable(struct ev_loop *loop, ev_io *w, int revents)
 
 /* ---- succession ---- */
 
+/* One says where exactly somebody ends, and who has that name is the only one
+ * to listen on.  A successor may have another address, or other interfaces,
+ * that include those: for it the other says at which port.  Several may end
+ * there, of which the first has the name. */
+enum notice { NOTICE_PLACE, NOTICE_PORT };
+
 /* An abstract name is there for as long as the process that bound it, in its
  * network namespace. */
-static int
-bind_notice(const struct addr *address)
+static socklen_t
+name_notice(const struct listener *l, enum notice which,
+    struct sockaddr_un *name)
 {
-	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	const char *on = l->interface[0] != '\0' ? " on " : "";
+	size_t size = sizeof(name->sun_path) - 1;
 	char text[ADDR_TEXT_MAX];
-	int n, fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int n;
 
-	if (fd == -1)
-		return -1;
-	n = snprintf(sun.sun_path + 1, sizeof(sun.sun_path) - 1,
-	    "ro-ro-tcp ends at %s", addr_format(address, text));
-	if (bind(fd, (struct sockaddr *)&sun, (socklen_t)
-	    (offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)n)) == 0)
+	*name = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	if (which == NOTICE_PORT)
+		n = snprintf(name->sun_path + 1, size,
+		    "ro-ro-tcp ends at port %u", (unsigned)l->address.port);
+	else
+		n = snprintf(name->sun_path + 1, size,
+		    "ro-ro-tcp ends at %s%s%s", addr_format(&l->address, text),
+		    on, l->interface);
+	return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 +
+	    (size_t)n);
+}
+
+/* With `give`, that we end; else is there somebody who does?  -1 with errno. */
+static int
+notice_socket(const struct listener *l, enum notice which, bool give)
+{
+	struct sockaddr_un name;
+	socklen_t len = name_notice(l, which, &name);
+	const struct sockaddr *sa = (const struct sockaddr *)&name;
+	int error, fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd == -1 || (give ? bind(fd, sa, len) : connect(fd, sa, len)) == 0)
 		return fd;
+	error = errno;
 	close(fd);
+	errno = error;
 	return -1;
+}
+
+static bool
+ends_there(const struct listener *l, enum notice which)
+{
+	int fd = notice_socket(l, which, false);
+
+	if (fd != -1)
+		close(fd);
+	return fd != -1;
 }
 
 /* Has one of us that is about to end this address?  (Another program that
  * shares its own is not to lose it to us.)  With SO_REUSEPORT on both, two of
  * one user may have it. */
 static bool
-succeed(struct listener *l, const struct addr *address,
-    const struct sockaddr *sa, socklen_t len)
+succeed(struct listener *l, const struct sockaddr *sa, socklen_t len)
 {
 	const int error = errno, one = 1;
-	int notice;
 
-	if (error != EADDRINUSE)
-		return false;
-	notice = bind_notice(address);
-	l->succeeds = notice == -1 && setsockopt(l->fd, SOL_SOCKET,
-	    SO_REUSEPORT, &one, sizeof(one)) == 0 &&
-	    bind(l->fd, sa, len) == 0;
-	if (notice != -1)
-		close(notice);
+	l->succeeds = error == EADDRINUSE &&
+	    (ends_there(l, NOTICE_PLACE) || ends_there(l, NOTICE_PORT)) &&
+	    setsockopt(l->fd, SOL_SOCKET, SO_REUSEPORT, &one,
+	    sizeof(one)) == 0 && bind(l->fd, sa, len) == 0;
 	errno = error;
 	return l->succeeds;
 }
@@ -189,14 +221,40 @@ prefer(struct listener *l)
 	    sizeof(program));
 }
 
+/* NULL, or why it is to be closed.  Nobody older of us is there when we were
+ * the first: then another user has the name, which serves our successor as
+ * well. */
+static const char *
+share(struct listener *l)
+{
+	const int one = 1;
+	int *notices = l->notices;
+
+	notices[NOTICE_PLACE] = notice_socket(l, NOTICE_PLACE, true);
+	if (notices[NOTICE_PLACE] == -1) {
+		if (errno != EADDRINUSE)
+			return strerror(errno);
+		if (l->succeeds)
+			return "another one that is about to end has its "
+			    "place";
+	}
+	notices[NOTICE_PORT] = notice_socket(l, NOTICE_PORT, true);
+	if (setsockopt(l->fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one)) ==
+	    -1)
+		return strerror(errno);
+	return NULL;
+}
+
 bool
 listener_share(struct listener *l)
 {
-	const int one = 1;
+	char text[ADDR_TEXT_MAX];
+	const char *wrong = share(l);
 
-	l->notice = bind_notice(&l->address);
-	return l->notice != -1 && setsockopt(l->fd, SOL_SOCKET, SO_REUSEPORT,
-	    &one, sizeof(one)) == 0;
+	if (wrong != NULL)
+		log_warn("listener %s: closed: %s; subflows that are lost from "
+		    "now on stay so", addr_format(&l->address, text), wrong);
+	return wrong == NULL;
 }
 
 bool
@@ -241,7 +299,7 @@ begin(struct listener *l, const struct listener_options *o)
 		sockopt_subflow(l->fd, o->subflow);
 	len = (socklen_t)addr_to_sockaddr(&o->address, false, &ss);
 	if (bind(l->fd, (struct sockaddr *)&ss, len) == -1 &&
-	    !succeed(l, &o->address, (struct sockaddr *)&ss, len))
+	    !succeed(l, (struct sockaddr *)&ss, len))
 		return "bind";
 	if (listen(l->fd, o->backlog > 0 ? o->backlog : SOMAXCONN) == -1)
 		return "listen";
@@ -267,7 +325,11 @@ listener_new(struct ev_loop *loop, const struct listener_options *o,
 	}
 	l->loop = loop;
 	l->back_off_s = BACK_OFF_MIN_S;
-	l->notice = -1;
+	l->notices[0] = l->notices[1] = -1;
+	l->address = o->address;
+	if (o->interface != NULL)
+		(void)snprintf(l->interface, sizeof(l->interface), "%s",
+		    o->interface);
 	l->on_accept = o->on_accept;
 	l->user = o->user;
 	if ((*step = begin(l, o)) != NULL) {
@@ -300,8 +362,9 @@ listener_free(struct listener *l)
 	ev_timer_stop(l->loop, &l->timer);
 	close(l->fd);
 	l->fd = -1;
-	if (l->notice != -1)
-		close(l->notice);
+	for (size_t i = 0; i < 2; i++)
+		if (l->notices[i] != -1)
+			close(l->notices[i]);
 	reap_later(&l->reap, free_entry);
 }
 
