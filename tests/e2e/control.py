@@ -179,6 +179,21 @@ def hostile(path):
         print(f"ok: {test.__name__}", flush=True)
 
 
+def slow(path):
+    """Never comes to an end."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen()
+        while True:
+            s, _ = listener.accept()
+            try:
+                while True:
+                    s.sendall(b" ")
+                    time.sleep(0.5)
+            except OSError:
+                s.close()
+
+
 def main():
     command, *arguments = sys.argv[1:]
     if command == "serve":
@@ -189,6 +204,8 @@ def main():
         hold(arguments[0], int(arguments[1]))
     elif command == "field":
         field(*arguments)
+    elif command == "slow":
+        slow(*arguments)
     else:
         hostile(*arguments)
 

@@ -231,6 +231,15 @@ if user=$(id -un 65534 2>/dev/null) && group=$(id -gn "$user"); then
 	stop relay
 	check "the daemon's user may remove it" [ ! -e "$control/relay.sock" ]
 fi
+python3 "$helper" slow "$control/relay.sock" &
+pids[slow]=$!
+wait_for 5 [ -S "$control/relay.sock" ]
+start held relay "$rorod" -c "$tmp/relay.conf"
+check "who answers for ever holds no start up" wait_for 10 ended "$(pid_of held)"
+check "and stays" logged held "another daemon listens there"
+stop held KILL
+stop slow KILL
+rm "$control/relay.sock"
 touch "$control/relay.sock"
 "$rorod" -c "$tmp/relay.conf" >"$tmp/file.log" 2>&1
 check "another file is not replaced" [ $? -eq 1 ]
