@@ -316,7 +316,8 @@ print_relay(struct json_object *relay, bool another)
 	label("relay");
 	printf("%s, %s, %s", text(relay, "name"),
 	    field(relay, "address") != NULL ? text(relay, "address") :
-	    "address not known", strcmp(text(relay, "protocol"), "base") == 0 ? "base protocol" :
+	    "address not known",
+	    strcmp(text(relay, "protocol"), "base") == 0 ? "base protocol" :
 	    text(relay, "protection"));
 	if (field(relay, "key") != NULL)
 		printf(", key %s", text(relay, "key"));

@@ -27,8 +27,8 @@
 struct peers;
 struct peer;
 
-/* `memory` and `traffic` are those of the process and outlive them.  NULL if out of memory;
- * peers_free() accepts NULL. */
+/* `memory` and `traffic` are those of the process and outlive them.  NULL if out
+ * of memory; peers_free() accepts NULL. */
 struct peers *peers_new(struct budget *memory, struct traffic *traffic);
 void peers_free(struct peers *);
 

@@ -62,8 +62,8 @@ int relays_open(struct relays *, const struct wire_open *, int fd,
 size_t relays_addresses(const struct relays *, struct addr *);
 
 /* Look whether they answer.  false: none does.  `*families` is what those that
- * take more sessions reach together (gate.h); `*full`: none of them does.  To be called about once a second (it is also done
- * inside). */
+ * take more sessions reach together (gate.h); `*full`: none of them does.  To be
+ * called about once a second (it is also done inside). */
 bool relays_look(struct relays *, unsigned *families, bool *full);
 
 struct relays_status {

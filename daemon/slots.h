@@ -44,9 +44,10 @@ struct slots_options {
 struct slots *slots_new(const struct slots_options *);
 void slots_free(struct slots *);
 
-/* Another configuration, with the same relay (config_same_relay()), which may have
- * another number there, perhaps at another address: what is not connected yet is dialed there, at once.  If the key is
- * another one, the subflows are made anew, one after another. */
+/* Another configuration, with the same relay (config_same_relay()), which may
+ * have another number there, perhaps at another address: what is not connected
+ * yet is dialed there, at once.  If the key is another one, the subflows are made
+ * anew, one after another. */
 void slots_configure(struct slots *, const struct config *,
     const struct keyring *, size_t relay, struct addr);
 

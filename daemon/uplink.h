@@ -40,8 +40,9 @@ struct uplink_options {
 struct uplink *uplink_new(const struct uplink_options *);
 void uplink_free(struct uplink *);
 
-/* Another configuration, with the same relay (config_same_relay()), which may have
- * another number there, perhaps at another address.  If the key is another one, the subflows are made anew, one after another. */
+/* Another configuration, with the same relay (config_same_relay()), which may
+ * have another number there, perhaps at another address.  If the key is another
+ * one, the subflows are made anew, one after another. */
 void uplink_configure(struct uplink *, const struct config *,
     const struct keyring *, size_t relay, struct addr);
 
@@ -83,10 +84,10 @@ struct uplink_path {
 /* Of the relay's paths[path]. */
 void uplink_path(const struct uplink *, size_t path, struct uplink_path *);
 
-/* Carry the client `fd`.  0: it was taken, and on_gone(user, code) is called
- * once when it has ended (leg.h), not from in here.  Otherwise it is still the caller's:
- * -ENETUNREACH (no subflow, and none for long), -EAGAIN (too many sessions,
- * or memory), -ENOMEM, -ENOSPC (open it through another uplink). */
+/* Carry the client `fd`.  0: it was taken, and on_gone(user, code) is called once
+ * when it has ended (leg.h), not from in here.  Otherwise it is still the
+ * caller's: -ENETUNREACH (no subflow, and none for long), -EAGAIN (too many
+ * sessions, or memory), -ENOMEM, -ENOSPC (open it through another uplink). */
 int uplink_open(struct uplink *, const struct wire_open *, int fd,
     void (*on_gone)(void *user, uint8_t code), void *user);
 

@@ -5,9 +5,10 @@
  *
  * A burst is never striped, so the question is only where its last byte arrives
  * first: that is the delay, and the time that the burst takes at the rate of the
- * path, as far as that is known.  Several paths may be about as good: each then gets its share by weight.  How
- * long a subflow takes is measured (health.h), and the past says little about the
- * next burst, so a path within a quarter of the best one is as good.
+ * path, as far as that is known.  Several paths may be about as good: each then
+ * gets its share by weight.  How long a subflow takes is measured (health.h), and
+ * the past says little about the next burst, so a path within a quarter of the
+ * best one is as good.
  */
 #ifndef CORE_PATHS_H
 #define CORE_PATHS_H

@@ -9,10 +9,11 @@
  * set and take from it what they can send (late binding).  A lane without a
  * subflow is served by the other.  What a lost bulk subflow carried an idle
  * express one takes, too: the other bulk ones may be new, and would need several
- * round trips for all that the lost one had under way.  Second copies go when an express subflow has
- * nothing else to send, and no other session waits for one of its path: what is
- * sent twice takes nothing from what is new.  What is late goes again before anything new, when it is
- * very late, or instead of nothing (reinject.h).
+ * round trips for all that the lost one had under way.  Second copies go when an
+ * express subflow has nothing else to send, and no other session waits for one of
+ * its path: what is sent twice takes nothing from what is new.  What is late goes
+ * again before anything new, when it is very late, or instead of nothing
+ * (reinject.h).
  */
 #include "group_private.h"
 #include "worth.h"
@@ -249,7 +250,8 @@ fill_datagrams(struct group *g, int subflow, struct room *r, uint64_t now)
 		struct sched *before = t->queue;
 		struct session_turn turn = {
 			.subflow = subflow, .out = at(r), .room = left(r),
-			.cut = g->env.datagram_max, .cut_to_room = r->used < CUT_BEHIND,
+			.cut = g->env.datagram_max,
+			.cut_to_room = r->used < CUT_BEHIND,
 		};
 
 		/* A number is given only when its OPEN will fit. */
