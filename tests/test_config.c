@@ -1547,6 +1547,13 @@ reload_does_not_change_what_is_bound(void **state)
 	"relay a {\nprotocol = base\n" text "}\n"
 	assert_difference(BASE("address = a:1\n"), BASE("address = a:2\n"),
 	    "relay address");
+	assert_difference(BASE("address = a:1\n"),
+	    BASE("address = a:1\npath b {\nsource = 192.0.2.1\n}\n"), "path");
+	assert_difference(BASE("address = a:1\npath b {\n}\n"),
+	    BASE("address = a:1\npath b {\nsource = 192.0.2.1\n}\n"),
+	    "path source");
+	assert_difference(BASE("address = a:1\npath b {\n}\n"),
+	    BASE("address = a:1\npath c {\n}\n"), "path");
 	assert_difference(BASE("address = a:1\n"), WITH_RELAY(""),
 	    "relay protocol");
 }

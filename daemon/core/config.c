@@ -156,10 +156,10 @@ static bool
 is_fixed(const struct config *old, const struct config *new,
     enum config_section s)
 {
-	if (s == CONFIG_IN_PATH)	/* it has no effect with base */
-		return false;
-	if (s != CONFIG_IN_RELAY || old->nrelays == 0 || new->nrelays == 0)
+	if (s != CONFIG_IN_RELAY && s != CONFIG_IN_PATH)
 		return !config_sections[s].reload;
+	if (old->nrelays == 0 || new->nrelays == 0)
+		return !config_sections[CONFIG_IN_RELAY].reload;
 	return old->relays[0].protocol == CONFIG_BASE ||
 	    new->relays[0].protocol == CONFIG_BASE;
 }
