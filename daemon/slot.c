@@ -86,6 +86,16 @@ failure_of(int error)
 	}
 }
 
+/* One that is about to end and does not know an established group is not the one
+ * that has it: that one may have freed its place, and its sessions wait. */
+static enum redial_failure
+failure_of_answer(const struct slots *s, const struct wire_answer *answer)
+{
+	if (!(answer->features & WIRE_FEATURE_ENDING))
+		return REDIAL_UNWELCOME;
+	return redial_established(s->redial) ? REDIAL_SILENT : REDIAL_REFUSED;
+}
+
 /* What was to be its subflow is not. */
 void
 slot_failed(struct slot *slot, enum redial_failure failure, int error,
@@ -132,8 +142,7 @@ on_up(struct subflow *subflow, const struct wire_answer *answer)
 		slot->now = slot->next;
 		slot->next = end;
 		end->line.subflow = NULL;
-		slot_failed(slot, answer->features & WIRE_FEATURE_ENDING ?
-		    REDIAL_REFUSED : REDIAL_UNWELCOME, 0, why);
+		slot_failed(slot, failure_of_answer(s, answer), 0, why);
 		return false;
 	}
 	slot->heard = false;
