@@ -133,6 +133,22 @@ by_weight_each_has_its_share_evenly(void **state)
 }
 
 static void
+who_only_looks_takes_no_turn(void **state)
+{
+	(void)state;
+	choice.by_weight = true;
+	for (int i = 0; i < 6; i++) {
+		int next = choice_look(&choice, IPV4, 0, now);
+
+		for (int j = 0; j < 5; j++)
+			assert_int_equal(choice_look(&choice, IPV4, 0, now),
+			    next);
+		assert_int_equal(pick(), next);
+	}
+	expect_counts(3, 1, 1, 1);
+}
+
+static void
 the_share_of_a_lost_one_is_divided_among_the_others(void **state)
 {
 	(void)state;
@@ -327,6 +343,7 @@ main(void)
 		TEST(one_that_is_full_is_taken_when_there_is_no_other),
 		TEST(those_that_were_tried_are_left_out),
 		TEST(by_weight_each_has_its_share_evenly),
+		TEST(who_only_looks_takes_no_turn),
 		TEST(the_share_of_a_lost_one_is_divided_among_the_others),
 		TEST(one_that_is_back_makes_up_for_nothing),
 		TEST(one_without_weight_is_for_need),

@@ -122,6 +122,15 @@ first(uint32_t candidates)
 }
 
 int
+choice_look(const struct choice *c, unsigned family, uint32_t tried,
+    uint64_t now_us)
+{
+	struct choice copy = *c;
+
+	return choice_pick(&copy, family, tried, now_us);
+}
+
+int
 choice_pick(struct choice *c, unsigned family, uint32_t tried,
     uint64_t now_us)
 {

@@ -61,5 +61,8 @@ uint64_t choice_aside_us(const struct choice *, size_t relay, uint64_t now_us);
  * not in `tried` (a bit each); -1: there is none left. */
 int choice_pick(struct choice *, unsigned family, uint32_t tried,
     uint64_t now_us);
+/* The one that choice_pick() would say, which it still has its turn for. */
+int choice_look(const struct choice *, unsigned family, uint32_t tried,
+    uint64_t now_us);
 
 #endif
