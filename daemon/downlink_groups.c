@@ -41,9 +41,9 @@ downlink_find_group(const struct member *m)
 void
 downlink_count_repeats(struct group_entry *g)
 {
-	struct repeats *all = peer_repeats(g->peer), now = { 0 };
+	struct repeats *all = peer_repeats(g->peer);
+	struct repeats now = repeats_of(group_metrics(trunk_group(g->trunk)));
 
-	repeats_add(&now, group_metrics(trunk_group(g->trunk)));
 	all->resent_bytes += now.resent_bytes - g->counted.resent_bytes;
 	all->doubled_bytes += now.doubled_bytes - g->counted.doubled_bytes;
 	all->reinjected_bytes += now.reinjected_bytes -
@@ -120,12 +120,13 @@ on_shed(void *user)
 }
 
 static void
-on_expired(void *user)
+on_expired(void *user, size_t sessions)
 {
 	static struct log_limit limit = { .burst = 20 };
 	struct group_entry *g = user;
 	struct downlink *d = g->downlink;
 
+	(void)sessions;
 	log_limited(&limit, LOG_LEVEL_INFO, "group %lu: no subflow for too "
 	    "long: forgotten", g->number);
 	downlink_remove_group(g);

@@ -15,6 +15,12 @@
 #define TICK_S 1.
 #define DOUBT_US UINT64_C(3000000)
 
+/* Between the beginnings of two uplinks; it is doubled while a relay says at
+ * once that it is about to end. */
+#define PAUSE_MIN_US UINT64_C(1000000)
+#define PAUSE_MAX_US UINT64_C(30000000)
+#define AT_ONCE_US UINT64_C(250000)
+
 static_assert(CONFIG_RELAYS_MAX <= CHOICE_MAX, "each can be chosen");
 
 static const char *
@@ -29,7 +35,7 @@ static void on_closing(void *, struct uplink *);
 static void on_idle(void *, struct uplink *);
 
 static struct uplink *
-make_uplink(struct relay_entry *e)
+make_uplink(struct relay_entry *e, uint64_t begin_us)
 {
 	const struct relays_options *o = &e->relays->options;
 
@@ -41,6 +47,7 @@ make_uplink(struct relay_entry *e)
 		.keys = e->keys,
 		.relay = e->number,
 		.address = lookup_address(e->lookup),
+		.begin_us = begin_us,
 		.on_closing = on_closing,
 		.on_idle = on_idle,
 		.user = e,
@@ -57,11 +64,15 @@ drop_retired(struct relay_entry *e, size_t i)
 		e->retired[i] = e->retired[i + 1];
 }
 
+/* If we are out of memory on_tick() tries again. */
 static void
 on_closing(void *user, struct uplink *u)
 {
 	struct relay_entry *e = user;
 	struct uplink **retired, *new;
+	struct uplink_state state;
+	uint64_t now = clock_us(), begin_us, pause_us = PAUSE_MIN_US;
+	bool at_once;
 
 	if (u != e->uplink)
 		return;
@@ -69,8 +80,18 @@ on_closing(void *user, struct uplink *u)
 	if (retired == NULL)
 		return;
 	e->retired = retired;
-	if ((new = make_uplink(e)) == NULL)
+	uplink_state(u, &state);
+	at_once = now - state.since_us < AT_ONCE_US;
+	if (at_once)
+		pause_us = e->pause_us;
+	begin_us = e->begun_us + pause_us;
+	if (begin_us < now)
+		begin_us = now;
+	if ((new = make_uplink(e, begin_us)) == NULL)
 		return;
+	e->begun_us = begin_us;
+	e->pause_us = at_once && pause_us < PAUSE_MAX_US / 2 ? 2 * pause_us :
+	    at_once ? PAUSE_MAX_US : PAUSE_MIN_US;
 	e->retired[e->nretired++] = u;
 	e->uplink = new;
 	uplink_drain(u);
@@ -133,17 +154,25 @@ on_idle(void *user, struct uplink *u)
 		r->options.on_idle(r->options.user);
 }
 
+/* Where sessions only finish, their group is at the old address alone: an uplink
+ * that has one keeps it. */
+static void
+configure_uplink(struct relay_entry *e, struct uplink *u)
+{
+	struct addr address = uplink_address(u);
+
+	if (address.family == 0 || (u == e->uplink && !e->gone))
+		address = lookup_address(e->lookup);
+	uplink_configure(u, e->config, e->keys, e->number, address);
+}
+
 static void
 configure_uplinks(struct relay_entry *e)
 {
-	struct addr address = lookup_address(e->lookup);
-
 	if (e->uplink != NULL)
-		uplink_configure(e->uplink, e->config, e->keys, e->number,
-		    address);
+		configure_uplink(e, e->uplink);
 	for (size_t i = 0; i < e->nretired; i++)
-		uplink_configure(e->retired[i], e->config, e->keys, e->number,
-		    address);
+		configure_uplink(e, e->retired[i]);
 }
 
 /* ---- health ---- */
@@ -213,10 +242,14 @@ static struct uplink *
 elsewhere(void *user, const struct wire_open *open)
 {
 	struct relays *r = user;
-	int i = choice_pick(&r->choice, family_of(open), 0, clock_us());
+	uint64_t now = clock_us();
+	int i = choice_look(&r->choice, family_of(open), 0, now);
 
-	return i != -1 && r->entries[i]->up && !r->choice.relays[i].full ?
-	    r->entries[i]->uplink : NULL;
+	if (i == -1 || !r->entries[i]->up || r->choice.relays[i].full ||
+	    uplink_is_full(r->entries[i]->uplink))
+		return NULL;
+	(void)choice_pick(&r->choice, family_of(open), 0, now);
+	return r->entries[i]->uplink;
 }
 
 /* And one that is gone without a word is not waited for. */
@@ -237,6 +270,7 @@ static void
 on_tick(struct ev_loop *loop, ev_timer *w, int revents)
 {
 	struct relays *r = w->data;
+	struct uplink_state state;
 	struct list *node;
 
 	(void)loop;
@@ -247,6 +281,11 @@ on_tick(struct ev_loop *loop, ev_timer *w, int revents)
 
 		if (e->uplink != NULL)
 			lookup_tell(e->lookup, e->up);
+		if (e->uplink != NULL && !r->draining) {
+			uplink_state(e->uplink, &state);
+			if (state.closing)
+				on_closing(e, e->uplink);
+		}
 		look_at_retired(e);
 	}
 	list_each(node, &r->gone)
@@ -348,13 +387,29 @@ on_change(void *user)
 }
 
 static size_t
+add_address(struct addr *to, size_t count, struct addr a)
+{
+	for (size_t i = 0; i < count; i++)
+		if (addr_equal(&to[i], &a))
+			return count;
+	if (a.family != 0 && count < RELAYS_ADDRESSES_MAX)
+		to[count++] = a;
+	return count;
+}
+
+/* Those of its name, and where sessions finish. */
+static size_t
 add_addresses(const struct relay_entry *e, struct addr *to, size_t count)
 {
 	const struct addr *all;
 	size_t n = lookup_all(e->lookup, &all);
 
-	for (size_t i = 0; i < n && count < RELAYS_ADDRESSES_MAX; i++)
-		to[count++] = all[i];
+	for (size_t i = 0; i < n; i++)
+		count = add_address(to, count, all[i]);
+	if (e->uplink != NULL)
+		count = add_address(to, count, uplink_address(e->uplink));
+	for (size_t i = 0; i < e->nretired; i++)
+		count = add_address(to, count, uplink_address(e->retired[i]));
 	return count;
 }
 
@@ -398,7 +453,8 @@ new_entry(struct relays *r, struct config *c, struct keyring *keys,
 	e->config = c;
 	e->keys = keys;
 	e->number = number;
-	e->since_us = clock_us();
+	e->since_us = e->begun_us = clock_us();
+	e->pause_us = PAUSE_MIN_US;
 	e->lookup = lookup_new(&(struct lookup_options){
 		.loop = r->options.loop,
 		.endpoint = &c->relays[number].address,
@@ -409,7 +465,7 @@ new_entry(struct relays *r, struct config *c, struct keyring *keys,
 	});
 	e->before = calloc(c->relays[number].npaths, sizeof(e->before[0]));
 	if (e->lookup != NULL && e->before != NULL &&
-	    (e->uplink = make_uplink(e)) != NULL)
+	    (e->uplink = make_uplink(e, 0)) != NULL)
 		return e;
 	free_entry(e);
 	return NULL;

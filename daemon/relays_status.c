@@ -8,22 +8,6 @@
 
 #include "clock.h"
 
-static void
-add_counts(struct paths_counts *to, const struct paths_counts *c)
-{
-	to->sent_bytes += c->sent_bytes;
-	to->received_bytes += c->received_bytes;
-	to->resent_bytes += c->resent_bytes;
-}
-
-static void
-add_repeats(struct repeats *to, const struct repeats *r)
-{
-	to->resent_bytes += r->resent_bytes;
-	to->doubled_bytes += r->doubled_bytes;
-	to->reinjected_bytes += r->reinjected_bytes;
-}
-
 void
 relays_remember(struct relay_entry *e, const struct uplink *u)
 {
@@ -34,10 +18,10 @@ relays_remember(struct relay_entry *e, const struct uplink *u)
 	if (e->before == NULL)
 		return;
 	uplink_state(u, &state);
-	add_repeats(&e->repeats, &state.repeats);
+	repeats_add(&e->repeats, state.repeats);
 	for (size_t i = 0; i < npaths; i++) {
 		uplink_path(u, i, &path);
-		add_counts(&e->before[i], &path.now.counts);
+		paths_counts_add(&e->before[i], &path.now.counts);
 	}
 }
 
@@ -84,13 +68,13 @@ relays_status(struct relays *r, size_t relay, struct relays_status *s)
 	if (e->uplink != NULL) {
 		uplink_state(e->uplink, &retired);
 		s->sessions = retired.sessions;
-		add_repeats(&s->repeats, &retired.repeats);
+		repeats_add(&s->repeats, retired.repeats);
 	}
 	for (size_t i = 0; i < e->nretired; i++) {
 		uplink_state(e->retired[i], &retired);
 		s->sessions += retired.sessions;
 		s->draining = s->draining || (retired.closing && !e->up);
-		add_repeats(&s->repeats, &retired.repeats);
+		repeats_add(&s->repeats, retired.repeats);
 	}
 }
 
@@ -100,7 +84,7 @@ add_uplink(struct uplink_path *to, const struct uplink *u, size_t path)
 	struct uplink_path p;
 
 	uplink_path(u, path, &p);
-	add_counts(&to->now.counts, &p.now.counts);
+	paths_counts_add(&to->now.counts, &p.now.counts);
 	to->sent_bps += p.sent_bps;
 	to->received_bps += p.received_bps;
 }

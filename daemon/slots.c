@@ -46,6 +46,14 @@ carry_out(struct slots *s, const struct redial_action *action)
 	}
 }
 
+static void
+wake_at(struct slots *s, uint64_t at, uint64_t now)
+{
+	ev_now_update(s->options.loop);
+	ev_timer_set(&s->wake, at > now ? (double)(at - now) / 1e6 : 0., 0.);
+	ev_timer_start(s->options.loop, &s->wake);
+}
+
 /* Whatever is to be done now. */
 void
 slots_obey(struct slots *s)
@@ -56,16 +64,17 @@ slots_obey(struct slots *s)
 	ev_timer_stop(s->options.loop, &s->wake);
 	if (s->finished || s->obeying || s->options.address.family == 0)
 		return;
+	if (now < s->options.begin_us) {
+		wake_at(s, s->options.begin_us, now);
+		return;
+	}
 	s->obeying = true;
 	while (redial_next(s->redial, now, &action))
 		carry_out(s, &action);
 	s->obeying = false;
 	at = redial_deadline(s->redial, now);
-	if (at == REDIAL_NEVER)
-		return;
-	ev_now_update(s->options.loop);
-	ev_timer_set(&s->wake, at > now ? (double)(at - now) / 1e6 : 0., 0.);
-	ev_timer_start(s->options.loop, &s->wake);
+	if (at != REDIAL_NEVER)
+		wake_at(s, at, now);
 }
 
 static void
@@ -336,6 +345,7 @@ move(struct slots *s, struct addr address)
 	uint64_t now = clock_us();
 
 	s->options.address = address;
+	s->options.begin_us = 0;
 	for (size_t i = 0; i < s->count; i++) {
 		struct slot *slot = &s->slots[i];
 

@@ -25,6 +25,8 @@ struct slots_options {
 	const struct keyring *keys;	/* slots_configure() */
 	size_t relay;			/* its number in the configuration */
 	struct addr address;		/* its; family 0: not known yet */
+	uint64_t begin_us;		/* clock_us(): nothing is dialed there
+					 * before */
 	/* The relay has answered on a subflow.  NULL: it was attached to the
 	 * trunk; slots_heard() and slots_lost() are to follow.  Otherwise it is
 	 * closed, and made again later; a literal, for the log.  It may be

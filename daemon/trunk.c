@@ -202,6 +202,7 @@ on_timer(struct ev_loop *loop, ev_timer *w, int revents)
 {
 	struct trunk *t = w->data;
 	uint64_t now = clock_us();
+	size_t sessions;
 
 	(void)loop;
 	(void)revents;
@@ -211,9 +212,10 @@ on_timer(struct ev_loop *loop, ev_timer *w, int revents)
 	if (now < trunk_expiry(t))
 		return;
 	t->expires = 0;
+	sessions = group_sessions(t->group);
 	trunk_reset(t, WIRE_CODE_TIMEOUT);
 	if (t->callbacks->on_expired != NULL)
-		t->callbacks->on_expired(t->user);
+		t->callbacks->on_expired(t->user, sessions);
 }
 
 /* ---- subflows ---- */

@@ -57,9 +57,9 @@ struct trunk_callbacks {
 	/* The trunk has closed and detached a subflow: it was silent, or a
 	 * newer one took its place.  `why` is for the log. */
 	void (*on_lost)(void *user, struct trunk_subflow *, const char *why);
-	/* There was no subflow for so long that all sessions were reset.  The
-	 * trunk may be freed inside these three. */
-	void (*on_expired)(void *user);
+	/* There was no subflow for so long that all sessions were reset, so
+	 * many.  The trunk may be freed inside these three. */
+	void (*on_expired)(void *user, size_t sessions);
 	/* After trunk_drain(): no session is left, told once. */
 	void (*on_idle)(void *user);
 	/* Proxy: the relay's answers would say this now. */

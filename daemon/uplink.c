@@ -72,7 +72,7 @@ static void on_lost(void *, struct trunk_subflow *, const char *);
 static void on_silent(void *, struct trunk_subflow *, bool);
 static void on_shed(void *);
 static void on_fault(void *);
-static void on_expired(void *);
+static void on_expired(void *, size_t);
 static void on_features(void *, uint32_t);
 static void on_idle(void *);
 static void on_peer_drain(void *);
@@ -201,13 +201,10 @@ make_trunk(struct uplink *u)
 static struct paths_counts
 counts_of(const struct uplink *u, size_t path)
 {
-	const struct paths_counts *before = &u->paths[path].before;
 	struct paths_counts c = group_path_counts(trunk_group(u->trunk),
 	    (uint8_t)path);
 
-	c.sent_bytes += before->sent_bytes;
-	c.received_bytes += before->received_bytes;
-	c.resent_bytes += before->resent_bytes;
+	paths_counts_add(&c, &u->paths[path].before);
 	return c;
 }
 
@@ -239,7 +236,8 @@ renew(struct uplink *u)
 		return false;
 	for (size_t i = 0; i < relay_of(u)->npaths; i++)
 		u->paths[i].before = counts_of(u, i);
-	repeats_add(&u->repeats, group_metrics(trunk_group(u->trunk)));
+	repeats_add(&u->repeats,
+	    repeats_of(group_metrics(trunk_group(u->trunk))));
 	slots_begin(u->slots);	/* (nothing of it is up before we return) */
 	trunk_reset(u->trunk, WIRE_CODE_UNKNOWN);
 	trunk_free(u->trunk);
@@ -254,13 +252,13 @@ renew(struct uplink *u)
 /* They cannot go on.  Where a relay is about to end nothing more is to come: the
  * next group is another uplink's. */
 static void
-lose_sessions(struct uplink *u, const char *why)
+lose_sessions(struct uplink *u, const char *why, size_t sessions)
 {
 	static struct log_limit limit;
 
 	log_limited(&limit, LOG_LEVEL_WARN, "relay \"%s\": %s: open "
 	    "sessions are reset: %lu", relay_of(u)->name, why,
-	    (unsigned long)group_sessions(trunk_group(u->trunk)));
+	    (unsigned long)sessions);
 	if (!u->closing) {
 		(void)renew(u);
 		return;
@@ -315,12 +313,12 @@ on_shed(void *user)
  * longer.  Then it still holds its ends of the sessions that were just reset,
  * and would for ever if the group went on. */
 static void
-on_expired(void *user)
+on_expired(void *user, size_t sessions)
 {
 	struct uplink *u = user;
 
 	if (slots_established(u->slots))
-		lose_sessions(u, "no subflow for too long");
+		lose_sessions(u, "no subflow for too long", sessions);
 }
 
 static void
@@ -376,7 +374,8 @@ static const char *
 give_way(struct uplink *u)
 {
 	if (trunk_up(u->trunk) == 0)
-		lose_sessions(u, "another one is in its place");
+		lose_sessions(u, "another one is in its place",
+		    group_sessions(trunk_group(u->trunk)));
 	return "another relay is in its place";
 }
 
@@ -417,7 +416,10 @@ on_subflow_lost(void *user)
 static void
 on_refused(void *user)
 {
-	lose_sessions(user, "it refuses connections on every path");
+	struct uplink *u = user;
+
+	lose_sessions(u, "it refuses connections on every path",
+	    group_sessions(trunk_group(u->trunk)));
 }
 
 struct uplink *
@@ -438,6 +440,7 @@ uplink_new(const struct uplink_options *o)
 		.keys = o->keys,
 		.relay = o->relay,
 		.address = o->address,
+		.begin_us = o->begin_us,
 		.on_up = on_up,
 		.on_lost = on_subflow_lost,
 		.on_refused = on_refused,
@@ -476,6 +479,12 @@ uplink_configure(struct uplink *u, const struct config *c,
 	group_windows(trunk_group(u->trunk), windows.start, windows.most);
 	set_paths(u, u->trunk);
 	slots_configure(u->slots, c, keys, relay, address);
+}
+
+struct addr
+uplink_address(const struct uplink *u)
+{
+	return u->options.address;
 }
 
 static bool
@@ -585,7 +594,8 @@ uplink_state(const struct uplink *u, struct uplink_state *state)
 		.repeats = u->repeats,
 		.since_us = u->since_us,
 	};
-	repeats_add(&state->repeats, group_metrics(trunk_group(u->trunk)));
+	repeats_add(&state->repeats,
+	    repeats_of(group_metrics(trunk_group(u->trunk))));
 }
 
 void

@@ -26,6 +26,7 @@ struct uplink_options {
 	const struct keyring *keys;	/* uplink_configure() */
 	size_t relay;			/* its number in the configuration */
 	struct addr address;		/* its; family 0: not known yet */
+	uint64_t begin_us;		/* as of the slots */
 	/* The relay is about to end, or the group has used up its numbers: open
 	 * sessions through another uplink. */
 	void (*on_closing)(void *user, struct uplink *);
@@ -45,6 +46,8 @@ void uplink_free(struct uplink *);
  * one, the subflows are made anew, one after another. */
 void uplink_configure(struct uplink *, const struct config *,
     const struct keyring *, size_t relay, struct addr);
+/* The one that it was given last. */
+struct addr uplink_address(const struct uplink *);
 
 enum uplink_answer {
 	UPLINK_GONE,		/* no subflow, or it is about to end */

@@ -30,12 +30,19 @@ struct repeats {
 	uint64_t resent_bytes, doubled_bytes, reinjected_bytes;
 };
 
-static inline void
-repeats_add(struct repeats *r, const struct metrics *m)
+static inline struct repeats
+repeats_of(const struct metrics *m)
 {
-	r->resent_bytes += m->resent_bytes;
-	r->doubled_bytes += m->doubled_bytes;
-	r->reinjected_bytes += m->reinjected_bytes;
+	return (struct repeats){ m->resent_bytes, m->doubled_bytes,
+	    m->reinjected_bytes };
+}
+
+static inline void
+repeats_add(struct repeats *to, struct repeats r)
+{
+	to->resent_bytes += r.resent_bytes;
+	to->doubled_bytes += r.doubled_bytes;
+	to->reinjected_bytes += r.reinjected_bytes;
 }
 
 #endif

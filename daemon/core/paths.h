@@ -26,6 +26,14 @@ struct paths_counts {
 	uint64_t resent_bytes;			/* of these, DATA again */
 };
 
+static inline void
+paths_counts_add(struct paths_counts *to, const struct paths_counts *c)
+{
+	to->sent_bytes += c->sent_bytes;
+	to->received_bytes += c->received_bytes;
+	to->resent_bytes += c->resent_bytes;
+}
+
 struct paths {			/* private, embedded in its group */
 	struct wire_path of[PATHS];
 	int32_t credit[PATHS];

@@ -477,6 +477,26 @@ def comes_and_goes(relay):
 
 
 @attack
+def drains(relay):
+    """A relay that is about to end whenever somebody comes, and does not."""
+    def greet(sock):
+        subflow = relay.honest(sock)
+        subflow.send(x.Frame(x.DRAIN))
+        return subflow
+
+    relay.greet = greet
+    relay.close_all()
+    before = relay.accepted
+    with Cost() as cost:
+        time.sleep(4)
+    dials = relay.accepted - before
+    check("a relay that always drains", cost.is_bounded() and dials < 60,
+          f"{dials} dials, {cost}")
+    relay.behave()
+    check("and then it is served", until(is_served, 15))
+
+
+@attack
 def floods(relay):
     for what, frame_of in {
         "PINGs": x.ping,

@@ -29,7 +29,7 @@ redirect 1100-1199
 PROXY_PID=$(pid_of proxy) PROXY_LOG=$tmp/proxy.log
 export PROXY_PID PROXY_LOG
 
-probe hostile_relay replies silences forgets comes_and_goes floods
+probe hostile_relay replies silences forgets comes_and_goes drains floods
 # Now sessions wait for a good relay.
 sed -i 's/^resume-timeout.*/resume-timeout = 60s/' "$tmp/proxy.conf"
 kill -HUP "$(pid_of proxy)"
