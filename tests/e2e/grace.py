@@ -2,6 +2,7 @@
 """What becomes of idle sessions when their relay ends: see grace.sh."""
 
 import os
+import select
 import signal
 import subprocess
 import time
@@ -65,6 +66,26 @@ def start_relay():
             stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     until(lambda: started() > before)
     return relay
+
+
+@probe("two are about to end, and the links of both break",
+       ("open", "open"), direct=None, families=(4,))
+def places(route):
+    relays, sessions = [], []
+    for _ in range(2):
+        relays.append(start_relay())
+        sessions.append(route.pair())
+        relays[-1].send_signal(signal.SIGTERM)
+        time.sleep(0.5)
+    subprocess.run(["ip", "netns", "exec", host_name("gateway"), "ss", "-tK",
+                    "dport = :1093"], check=True, stdout=subprocess.DEVNULL)
+    readable = select.select([s for pair in sessions for s in pair], [], [],
+                             8)[0]
+    for relay in relays:
+        relay.kill()
+        relay.wait()
+    return tuple("ended" if set(pair) & set(readable) else "open"
+                 for pair in sessions)
 
 
 @probe(f"{GENERATIONS} relays one after another, each with a session",

@@ -54,6 +54,6 @@ stop relay
 
 export RORO_ROROD=$rorod RORO_TMP=$tmp
 sed -i 's/^grace.*/grace = 1min/' "$tmp/relay.conf"
-probe grace generations
+probe grace generations places
 
 finish
