@@ -15,11 +15,7 @@
 #define TICK_S 1.
 #define DOUBT_US UINT64_C(3000000)
 
-/* Between the beginnings of two uplinks; it is doubled while a relay says at
- * once that it is about to end. */
-#define PAUSE_MIN_US UINT64_C(1000000)
-#define PAUSE_MAX_US UINT64_C(30000000)
-#define AT_ONCE_US UINT64_C(250000)
+#define PAUSE_US UINT64_C(1000000)	/* between the beginnings of two uplinks */
 
 static_assert(CONFIG_RELAYS_MAX <= CHOICE_MAX, "each can be chosen");
 
@@ -70,9 +66,7 @@ on_closing(void *user, struct uplink *u)
 {
 	struct relay_entry *e = user;
 	struct uplink **retired, *new;
-	struct uplink_state state;
-	uint64_t now = clock_us(), begin_us, pause_us = PAUSE_MIN_US;
-	bool at_once;
+	uint64_t now = clock_us(), begin_us = e->begun_us + PAUSE_US;
 
 	if (u != e->uplink)
 		return;
@@ -80,18 +74,11 @@ on_closing(void *user, struct uplink *u)
 	if (retired == NULL)
 		return;
 	e->retired = retired;
-	uplink_state(u, &state);
-	at_once = now - state.since_us < AT_ONCE_US;
-	if (at_once)
-		pause_us = e->pause_us;
-	begin_us = e->begun_us + pause_us;
 	if (begin_us < now)
 		begin_us = now;
 	if ((new = make_uplink(e, begin_us)) == NULL)
 		return;
 	e->begun_us = begin_us;
-	e->pause_us = at_once && pause_us < PAUSE_MAX_US / 2 ? 2 * pause_us :
-	    at_once ? PAUSE_MAX_US : PAUSE_MIN_US;
 	e->retired[e->nretired++] = u;
 	e->uplink = new;
 	uplink_drain(u);
@@ -454,7 +441,6 @@ new_entry(struct relays *r, struct config *c, struct keyring *keys,
 	e->keys = keys;
 	e->number = number;
 	e->since_us = e->begun_us = clock_us();
-	e->pause_us = PAUSE_MIN_US;
 	e->lookup = lookup_new(&(struct lookup_options){
 		.loop = r->options.loop,
 		.endpoint = &c->relays[number].address,

@@ -21,8 +21,7 @@ struct relay_entry {
 	bool gone;			/* it is not configured any more */
 	struct lookup *lookup;
 	struct uplink *uplink;		/* NULL: before start and after idle */
-	uint64_t begun_us;		/* when it may dial first, and the */
-	uint64_t pause_us;		/* one after it so much later */
+	uint64_t begun_us;		/* when it may dial first */
 	struct uplink **retired;	/* that have sessions still */
 	size_t nretired;
 	/* What those have carried that are gone. */
