@@ -118,9 +118,8 @@ def on_the_link(route):
     return 50 <= segments <= 55 or segments
 
 
-# A delayed acknowledgement would be 40 ms.
 @probe("an echo does not wait for anything (median, ms)",
-       lambda ms: ms < 35)
+       lambda ms: ms < 10)
 def echo(route):
     client, server = route.pair()
     took = []

@@ -22,7 +22,7 @@ LONG = os.environ.get("RORO_LONG") == "1"
 # What the design promises, in seconds.
 AT_ONCE = 1
 RESUME = 5 + 3 * int(os.environ["rtt"]) / 1000
-BREAK, SILENCE = 3, 9           # until they are noticed
+BREAK, SILENCE = 3, 7           # until they are noticed
 
 
 # ---- daemons ----

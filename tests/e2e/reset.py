@@ -216,7 +216,7 @@ def write_to_closed(closer, writer):
     told = until(lambda: broken(writer))
     took = time.monotonic() - begin
     second = error_of(writer.send, b"y")
-    return end, first, told and took < 5, second
+    return end, first, told and took < 1, second
 
 
 @probe("the client writes to a server that has closed",
