@@ -39,49 +39,51 @@ nft_headers="$core_headers arpa/inet.h libmnl/libmnl.h libnftnl/chain.h
 	linux/netfilter/nf_tables.h linux/netfilter/nfnetlink.h linux/netlink.h
 	linux/rtnetlink.h net/if.h netinet/in.h poll.h stdio.h sys/socket.h sys/types.h time.h unistd.h"
 
-# What one file may have beyond its folder.
+# What one file may have beyond its folder: in $extra, since a process for each
+# name that is looked up would be most of the time that this takes.
 extra_headers()
 {
+	extra=
 	case $1 in
-	core/addr.[ch]) echo arpa/inet.h ;;
-	core/secure.c) echo sodium.h ;;
+	core/addr.[ch]) extra='arpa/inet.h' ;;
+	core/secure.c) extra='sodium.h' ;;
 	# Which of two listeners has what comes.
-	net/listener.c) echo linux/filter.h ;;
+	net/listener.c) extra='linux/filter.h' ;;
 	# A thread to wait for names, which takes no signals.
-	net/resolver.c) echo pthread.h signal.h ;;
-	answers.c|ask.c) echo json-c/json.h ;;
-	conffile.c) echo confuse.h ;;
-	keyfile.c|main.c|roroctl.c) echo sodium.h ;;
-	privs.c) echo linux/capability.h sys/syscall.h ;;
-	check_config.c) echo sys/wait.h ;;
+	net/resolver.c) extra='pthread.h signal.h' ;;
+	answers.c|ask.c) extra='json-c/json.h' ;;
+	conffile.c) extra='confuse.h' ;;
+	keyfile.c|main.c|roroctl.c) extra='sodium.h' ;;
+	privs.c) extra='linux/capability.h sys/syscall.h' ;;
+	check_config.c) extra='sys/wait.h' ;;
 	check_fate.c)
-		echo libmnl/libmnl.h linux/netfilter.h \
-		    linux/netfilter/nf_conntrack_common.h \
-		    linux/netfilter/nf_tables.h \
-		    linux/netfilter/nf_tables_compat.h ;;
-	check_firewall.c) echo linux/netfilter.h ;;
+		extra='libmnl/libmnl.h linux/netfilter.h
+		    linux/netfilter/nf_conntrack_common.h
+		    linux/netfilter/nf_tables.h
+		    linux/netfilter/nf_tables_compat.h' ;;
+	check_firewall.c) extra='linux/netfilter.h' ;;
 	check_kernel.c)
-		echo linux/netfilter.h linux/netfilter/nf_tables.h ;;
+		extra='linux/netfilter.h linux/netfilter/nf_tables.h' ;;
 	check_listing.c)
-		echo libmnl/libmnl.h linux/fib_rules.h linux/if_addr.h \
-		    linux/netfilter.h linux/netfilter/nf_tables.h \
-		    linux/netfilter/nfnetlink.h linux/netlink.h \
-		    linux/rtnetlink.h ;;
-	check_machine.c) echo dirent.h ;;
+		extra='libmnl/libmnl.h linux/fib_rules.h linux/if_addr.h
+		    linux/netfilter.h linux/netfilter/nf_tables.h
+		    linux/netfilter/nfnetlink.h linux/netlink.h
+		    linux/rtnetlink.h' ;;
+	check_machine.c) extra='dirent.h' ;;
 	check_attr.c)
-		echo endian.h libmnl/libmnl.h linux/netfilter.h \
-		    linux/netfilter/nf_tables.h \
-		    linux/netfilter/nfnetlink.h ;;
+		extra='endian.h libmnl/libmnl.h linux/netfilter.h
+		    linux/netfilter/nf_tables.h
+		    linux/netfilter/nfnetlink.h' ;;
 	check_nft.c)
-		echo libmnl/libmnl.h linux/netfilter.h \
-		    linux/netfilter/nf_nat.h linux/netfilter/nf_tables.h \
-		    linux/netfilter/nf_tables_compat.h \
-		    linux/netfilter/nfnetlink.h linux/netfilter/xt_TPROXY.h ;;
-	check_offload.c) echo sys/wait.h ;;
-	check_answer.c | check_print.c) echo json-c/json.h ;;
+		extra='libmnl/libmnl.h linux/netfilter.h
+		    linux/netfilter/nf_nat.h linux/netfilter/nf_tables.h
+		    linux/netfilter/nf_tables_compat.h
+		    linux/netfilter/nfnetlink.h linux/netfilter/xt_TPROXY.h' ;;
+	check_offload.c) extra='sys/wait.h' ;;
+	check_answer.c | check_print.c) extra='json-c/json.h' ;;
 	check_route.c)
-		echo libmnl/libmnl.h linux/if_addr.h linux/rtnetlink.h ;;
-	check_set.c) echo libmnl/libmnl.h linux/netfilter/nf_tables.h ;;
+		extra='libmnl/libmnl.h linux/if_addr.h linux/rtnetlink.h' ;;
+	check_set.c) extra='libmnl/libmnl.h linux/netfilter/nf_tables.h' ;;
 	esac
 }
 
@@ -95,17 +97,18 @@ core_symbols='bcmp malloc calloc realloc reallocarray free
 
 extra_symbols()
 {
+	extra=
 	case $1 in
-	core/addr.c) echo inet_ntop inet_pton htonl htons ntohl ntohs ;;
+	core/addr.c) extra='inet_ntop inet_pton htonl htons ntohl ntohs' ;;
 	# What computes; nothing that draws random bytes or allocates.
 	core/secure.c)
-		echo crypto_aead_chacha20poly1305_ietf_decrypt \
-		    crypto_aead_chacha20poly1305_ietf_encrypt \
-		    crypto_auth_hmacsha256_final crypto_auth_hmacsha256_init \
-		    crypto_auth_hmacsha256_update crypto_hash_sha256_final \
-		    crypto_hash_sha256_init crypto_hash_sha256_update \
-		    crypto_scalarmult crypto_scalarmult_base \
-		    sodium_memzero ;;
+		extra='crypto_aead_chacha20poly1305_ietf_decrypt
+		    crypto_aead_chacha20poly1305_ietf_encrypt
+		    crypto_auth_hmacsha256_final crypto_auth_hmacsha256_init
+		    crypto_auth_hmacsha256_update crypto_hash_sha256_final
+		    crypto_hash_sha256_init crypto_hash_sha256_update
+		    crypto_scalarmult crypto_scalarmult_base
+		    sodium_memzero' ;;
 	esac
 }
 
@@ -122,11 +125,12 @@ has()
 # The names as written, with their brackets or quotes, one a line.
 includes()
 {
-	sed -n 's/^[[:space:]]*#[[:space:]]*include[[:space:]]*//p' "$1" |
-	    sed 's/^\([<"][^>"]*[>"]\).*/\1/'
+	sed -n -e '/^[[:space:]]*#[[:space:]]*include[[:space:]]*/!d' -e 's///' \
+	    -e 's/^\([<"][^>"]*[>"]\).*/\1/' -e 'y/ /?/' -e p "$1"
 }
 
 # may_include LAYER NAME HEADER: NAME is the file below daemon/ or nft/.
+# $extra is that of NAME.
 may_include()
 {
 	layer=$1 name=$2 header=$3
@@ -136,9 +140,9 @@ may_include()
 	case $header in
 	\<*\>)
 		case $layer in
-		core) has "$plain" "$core_headers" "$(extra_headers "$name")" ;;
-		net) has "$plain" "$net_headers" "$(extra_headers "$name")" ;;
-		role) has "$plain" "$role_headers" "$(extra_headers "$name")" ;;
+		core) has "$plain" "$core_headers" "$extra" ;;
+		net) has "$plain" "$net_headers" "$extra" ;;
+		role) has "$plain" "$role_headers" "$extra" ;;
 		nft) has "$plain" "$nft_headers" ;;
 		esac ;;
 	\"*\")
@@ -160,8 +164,10 @@ may_include()
 # check_includes LAYER FILE NAME
 check_includes()
 {
-	bad=0
-	for header in $(includes "$2" | tr ' ' '?'); do
+	bad=0 first=
+	extra_headers "$3"
+	for header in $(includes "$2"); do
+		first=${first:-$header}
 		may_include "$1" "$3" "$header" && continue
 		echo "$2: $header does not belong in this layer ($1)"
 		bad=1
@@ -169,7 +175,6 @@ check_includes()
 	case $3 in
 	*.c)
 		own=${3%.c}.h
-		first=$(includes "$2" | head -n 1)
 		if test -e "${2%.c}.h" && test "$first" != "\"$own\"" &&
 		    test "$first" != "\"${own##*/}\""; then
 			echo "$2: its own header, $own, comes first"
@@ -182,18 +187,19 @@ check_includes()
 compile()
 {
 	# shellcheck disable=SC2086 # CC may hold options
-	$CC -D_GNU_SOURCE -I"$daemon" ${SODIUM_CFLAGS-} -O1 -fno-lto -fno-sanitize=all \
+	$CC -D_GNU_SOURCE -I"$daemon" ${SODIUM_CFLAGS-} -O0 -fno-lto -fno-sanitize=all \
 	    -U_FORTIFY_SOURCE -fno-stack-protector -c -o "$2" "$1"
 }
 
 # check_symbols OBJECT NAME: undefined ones are in the list or core's own,
-# which are in $tmp/own.
+# which are in $core_own, a space round each.
 check_symbols()
 {
 	bad=0
+	extra_symbols "$2"
 	for symbol in $("$NM" -P -u "$1" | sed 's/[ @].*//'); do
-		has "$symbol" "$core_symbols" "$(extra_symbols "$2")" && continue
-		grep -qxF "$symbol" "$tmp/own" && continue
+		has "$symbol" "$core_symbols" "$extra" && continue
+		case $core_own in *" $symbol "*) continue ;; esac
 		case $symbol in
 		# Arithmetic of the compiler's own library, and its plumbing.
 		__aeabi_*|__*[ds]i[234]|_GLOBAL_OFFSET_TABLE_|.TOC.) continue ;;
@@ -230,7 +236,6 @@ done
 # ---- 2. symbols ----
 
 mkdir "$tmp/core"
-: >"$tmp/own"
 for file in "$daemon"/core/*.c; do
 	test -e "$file" || continue
 	name=${file##*/}
@@ -239,11 +244,9 @@ for file in "$daemon"/core/*.c; do
 		status=1
 	fi
 done
-for object in "$tmp"/core/*.o; do
-	test -e "$object" || continue
-	"$NM" -P -g "$object" | sed -n 's/^\([^ @]*\) [TDBRV] .*/\1/p' \
-	    >>"$tmp/own"
-done
+core_own=$("$NM" -P -g "$tmp"/core/*.o | sed -n 's/^\([^ @]*\) [TDBRV] .*/\1/p' |
+    tr '\n' ' ')
+core_own=" $core_own"
 for object in "$tmp"/core/*.o; do
 	test -e "$object" || continue
 	name=${object##*/}
