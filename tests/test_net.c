@@ -576,6 +576,105 @@ a_second_one_that_ends_is_closed_while_the_first_is_there(void **state)
 	listen_end(new);
 }
 
+/* Else it would get nothing, or everything when it is about to end itself. */
+static void
+a_place_has_one_successor_at_a_time(void **state)
+{
+	const char *step;
+	int error;
+	struct listener *old = listen_on("127.0.0.1:0", &error, &step);
+	struct listener *second, *third;
+
+	(void)state;
+	assert_non_null(old);
+	assert_true(listener_share(old));
+	second = next_at(old, "127.0.0.1");
+	assert_non_null(second);
+	assert_null(next_at(old, "127.0.0.1"));
+	assert_false(listener_share(second));	/* it ends as well, */
+	listener_free(second);
+	third = next_at(old, "127.0.0.1");	/* or it has died */
+	assert_non_null(third);
+	assert_true(listener_succeeds(third));
+	listener_free(old);
+
+	assert_null(next_at(third, "127.0.0.1"));
+	assert_true(listener_share(third));
+	second = next_at(third, "127.0.0.1");
+	assert_non_null(second);
+	listener_free(third);
+	listen_end(second);
+}
+
+/* All connections come to `new`, and none to another one of the same loop. */
+static void
+assert_has_all(struct listener *new)
+{
+	int fds[8];
+
+	accepted = 0;
+	listener_pause(new, true);
+	for (size_t i = 0; i < 8; i++)
+		fds[i] = connect_to("127.0.0.1", listener_address(new)->port);
+	assert_false(run_for(0.03, &accepted, 1));
+	listener_pause(new, false);
+	assert_true(run_until(&accepted, 8));
+	for (size_t i = 0; i < 8; i++)
+		close(fds[i]);
+	close(accepted_fd);
+	accepted_fd = -1;
+}
+
+static void
+the_latest_of_a_row_of_successors_has_the_connections(void **state)
+{
+	const char *step;
+	int error;
+	struct listener *old = listen_on("127.0.0.1:0", &error, &step), *new;
+
+	(void)state;
+	assert_non_null(old);
+	for (int i = 0; i < 3; i++) {
+		assert_true(listener_share(old));
+		new = next_at(old, "127.0.0.1");
+		assert_non_null(new);
+		assert_has_all(new);
+		listener_free(old);
+		assert_has_all(new);
+		old = new;
+	}
+	listen_end(old);
+}
+
+/* A user who is not ours cannot keep us from it. */
+static void
+a_stranger_who_has_a_successors_name_keeps_nobody_out(void **state)
+{
+	struct sockaddr_un name = { .sun_family = AF_UNIX };
+	const char *step;
+	int error, n, fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct listener *old = listen_on("127.0.0.1:0", &error, &step), *new;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	assert_non_null(old);
+	n = snprintf(name.sun_path + 1, sizeof(name.sun_path) - 1,
+	    "ro-ro-tcp follows at 127.0.0.1:%u",
+	    (unsigned)listener_address(old)->port);
+	assert_int_equal(bind(fd, (struct sockaddr *)&name, (socklen_t)
+	    (offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)n)), 0);
+	assert_int_equal(seteuid(65534), 0);
+	assert_int_equal(listen(fd, 1), 0);
+	assert_int_equal(seteuid(0), 0);
+	assert_true(listener_share(old));
+	new = next_at(old, "127.0.0.1");
+	assert_non_null(new);
+	listener_free(old);
+	listen_end(new);
+	close(fd);
+}
+
 static void
 whoever_has_the_name_of_its_notice_closes_no_listener(void **state)
 {
@@ -1187,6 +1286,9 @@ main(void)
 		TEST(a_listener_may_be_paused_or_freed_by_whom_it_calls),
 		TEST(a_listener_has_a_successor_at_any_address_of_its_port),
 		TEST(a_second_one_that_ends_is_closed_while_the_first_is_there),
+		TEST(a_place_has_one_successor_at_a_time),
+		TEST(the_latest_of_a_row_of_successors_has_the_connections),
+		TEST(a_stranger_who_has_a_successors_name_keeps_nobody_out),
 		TEST(whoever_has_the_name_of_its_notice_closes_no_listener),
 		TEST(without_descriptors_nobody_is_said_to_end),
 		TEST(listeners_of_one_address_on_several_interfaces_all_go_on),

@@ -30,6 +30,8 @@
 #define BACK_OFF_MIN_S 0.1
 #define BACK_OFF_MAX_S 1.
 
+enum notice { NOTICE_PLACE, NOTICE_PORT, NOTICE_SUCCESSOR, NOTICES };
+
 struct listener {
 	struct reap_entry reap;
 	struct ev_loop *loop;
@@ -38,7 +40,7 @@ struct listener {
 	int fd;			/* -1 once freed */
 	bool paused;		/* by the owner */
 	bool succeeds;		/* one that is about to end */
-	int notices[2];		/* that we are; -1: we are not */
+	int notices[NOTICES];	/* what others are told; -1: nothing */
 	char interface[IFNAMSIZ];	/* empty: any */
 	double back_off_s;	/* the next pause of our own */
 	struct addr address;
@@ -139,8 +141,8 @@ on_readable(struct ev_loop *loop, ev_io *w, int revents)
 /* One says where exactly somebody ends, and who has that name is the only one
  * to listen on.  A successor may have another address, or other interfaces,
  * that include those: for it the other says at which port.  Several may end
- * there, of which the first has the name. */
-enum notice { NOTICE_PLACE, NOTICE_PORT };
+ * there, of which the first has the name.  The third says that the place has a
+ * successor: one more would have to share with it, unnoticed. */
 
 /* An abstract name is there for as long as the process that bound it, in its
  * network namespace. */
@@ -149,6 +151,7 @@ name_notice(const struct listener *l, enum notice which,
     struct sockaddr_un *name)
 {
 	const char *on = l->interface[0] != '\0' ? " on " : "";
+	const char *does = which == NOTICE_SUCCESSOR ? "follows" : "ends";
 	size_t size = sizeof(name->sun_path) - 1;
 	char text[ADDR_TEXT_MAX];
 	int n;
@@ -159,22 +162,27 @@ name_notice(const struct listener *l, enum notice which,
 		    "ro-ro-tcp ends at port %u", (unsigned)l->address.port);
 	else
 		n = snprintf(name->sun_path + 1, size,
-		    "ro-ro-tcp ends at %s%s%s", addr_format(&l->address, text),
-		    on, l->interface);
+		    "ro-ro-tcp %s at %s%s%s", does,
+		    addr_format(&l->address, text), on, l->interface);
 	return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 +
 	    (size_t)n);
 }
 
-/* With `give`, that we end; else is there somebody who does?  -1 with errno. */
+/* With `give`, ours; else is there somebody's?  -1 with errno.  A stream says
+ * whose it is. */
 static int
 notice_socket(const struct listener *l, enum notice which, bool give)
 {
+	bool stream = which == NOTICE_SUCCESSOR;
 	struct sockaddr_un name;
 	socklen_t len = name_notice(l, which, &name);
 	const struct sockaddr *sa = (const struct sockaddr *)&name;
-	int error, fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int error, fd = socket(AF_UNIX, (stream ? SOCK_STREAM | SOCK_NONBLOCK :
+	    SOCK_DGRAM) | SOCK_CLOEXEC, 0);
 
-	if (fd == -1 || (give ? bind(fd, sa, len) : connect(fd, sa, len)) == 0)
+	if (fd == -1 || (give ? bind(fd, sa, len) == 0 &&
+	    (!stream || listen(fd, SOMAXCONN) == 0) :
+	    connect(fd, sa, len) == 0))
 		return fd;
 	error = errno;
 	close(fd);
@@ -192,6 +200,25 @@ ends_there(const struct listener *l, enum notice which)
 	return fd != -1;
 }
 
+/* Nobody of our user follows there yet.  (Other users cannot keep us out.) */
+static bool
+is_vacant(struct listener *l)
+{
+	struct ucred other;
+	socklen_t len = sizeof(other);
+	bool ours;
+	int fd;
+
+	l->notices[NOTICE_SUCCESSOR] = notice_socket(l, NOTICE_SUCCESSOR, true);
+	if (l->notices[NOTICE_SUCCESSOR] != -1 ||
+	    (fd = notice_socket(l, NOTICE_SUCCESSOR, false)) == -1)
+		return true;
+	ours = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &other, &len) == 0 &&
+	    other.uid == geteuid();
+	close(fd);
+	return !ours;
+}
+
 /* Has one of us that is about to end this address?  (Another program that
  * shares its own is not to lose it to us.)  With SO_REUSEPORT on both, two of
  * one user may have it. */
@@ -202,7 +229,7 @@ succeed(struct listener *l, const struct sockaddr *sa, socklen_t len)
 
 	l->succeeds = error == EADDRINUSE &&
 	    (ends_there(l, NOTICE_PLACE) || ends_there(l, NOTICE_PORT)) &&
-	    setsockopt(l->fd, SOL_SOCKET, SO_REUSEPORT, &one,
+	    is_vacant(l) && setsockopt(l->fd, SOL_SOCKET, SO_REUSEPORT, &one,
 	    sizeof(one)) == 0 && bind(l->fd, sa, len) == 0;
 	errno = error;
 	return l->succeeds;
@@ -219,6 +246,21 @@ prefer(struct listener *l)
 
 	(void)setsockopt(l->fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program,
 	    sizeof(program));
+}
+
+static void
+close_notice(struct listener *l, enum notice which)
+{
+	if (l->notices[which] != -1)
+		close(l->notices[which]);
+	l->notices[which] = -1;
+}
+
+static void
+close_notices(struct listener *l)
+{
+	for (enum notice i = 0; i < NOTICES; i++)
+		close_notice(l, i);
 }
 
 /* NULL, or why it is to be closed.  Nobody older of us is there when we were
@@ -239,6 +281,7 @@ share(struct listener *l)
 			    "place";
 	}
 	notices[NOTICE_PORT] = notice_socket(l, NOTICE_PORT, true);
+	close_notice(l, NOTICE_SUCCESSOR);
 	if (setsockopt(l->fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one)) ==
 	    -1)
 		return strerror(errno);
@@ -325,7 +368,8 @@ listener_new(struct ev_loop *loop, const struct listener_options *o,
 	}
 	l->loop = loop;
 	l->back_off_s = BACK_OFF_MIN_S;
-	l->notices[0] = l->notices[1] = -1;
+	for (size_t i = 0; i < NOTICES; i++)
+		l->notices[i] = -1;
 	l->address = o->address;
 	if (o->interface != NULL)
 		(void)snprintf(l->interface, sizeof(l->interface), "%s",
@@ -336,6 +380,7 @@ listener_new(struct ev_loop *loop, const struct listener_options *o,
 		*error = -errno;
 		if (l->fd != -1)
 			close(l->fd);
+		close_notices(l);
 		free(l);
 		return NULL;
 	}
@@ -362,9 +407,7 @@ listener_free(struct listener *l)
 	ev_timer_stop(l->loop, &l->timer);
 	close(l->fd);
 	l->fd = -1;
-	for (size_t i = 0; i < 2; i++)
-		if (l->notices[i] != -1)
-			close(l->notices[i]);
+	close_notices(l);
 	reap_later(&l->reap, free_entry);
 }
 
