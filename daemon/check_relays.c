@@ -101,8 +101,21 @@ no_answer(struct attempt *a)
 
 /* ---- the handshake ---- */
 
+/* What is missing though it answers; NULL: nothing. */
+static const char *
+lack_of(const struct wire_answer *answer)
+{
+	if (answer->features & WIRE_FEATURE_ENDING)
+		return "it was told to end: sessions that are open there may "
+		    "finish, new connections go to another relay or directly";
+	if ((answer->features & (WIRE_FEATURE_IPV4 | WIRE_FEATURE_IPV6)) == 0)
+		return "its host has no route to the Internet; all connections "
+		    "go directly";
+	return NULL;
+}
+
 static void
-answered(struct attempt *a, uint32_t features)
+answered(struct attempt *a, const struct wire_answer *answer)
 {
 	static const char *const reach[] = {
 		[0] = "it reaches no servers",
@@ -111,24 +124,23 @@ answered(struct attempt *a, uint32_t features)
 		[WIRE_FEATURE_IPV4 | WIRE_FEATURE_IPV6] =
 		    "it reaches IPv4 and IPv6",
 	};
-	uint32_t families = features & (WIRE_FEATURE_IPV4 |
-	    WIRE_FEATURE_IPV6);
+	const char *lack = lack_of(answer);
 	char *text = check_format("connected in %" PRIu32 " ms; %s%s",
 	    a->connect_ms, a->key != NULL ? "it has our key; " : "",
-	    reach[families]);
-	struct check_item *item = say(a, families != 0 ? CHECK_OK :
+	    answer->features & WIRE_FEATURE_ENDING ? "it is about to end" :
+	    reach[answer->features & (WIRE_FEATURE_IPV4 | WIRE_FEATURE_IPV6)]);
+	struct check_item *item = say(a, lack == NULL ? CHECK_OK :
 	    CHECK_WARNING, text);
 
-	if (families == 0)
-		check_why(item, "its host has no route to the Internet; all "
-		    "connections go directly");
+	if (lack != NULL)
+		check_why(item, "%s", lack);
 	free(text);
 }
 
 static bool
 on_up(struct subflow *subflow, const struct wire_answer *answer)
 {
-	answered(subflow_user(subflow), answer->features);
+	answered(subflow_user(subflow), answer);
 	return false;		/* go */
 }
 

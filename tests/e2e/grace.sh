@@ -40,6 +40,10 @@ mark back "$(trips 5 3)" "all subflows are reset for 2 s, in grace"
 check "the sessions go on" wait_for 12 goes_on
 # New ones are not for it.
 check "it takes no group more" wait_for 10 logged proxy "it is about to end"
+on gateway "$roroctl" check -f json -c "$tmp/proxy.conf" >"$tmp/check.json" \
+    2>/dev/null
+check "... which roroctl check says" [ "$(python3 \
+    "${srcdir:-.}/tests/e2e/check.py" "$tmp/check.json" status relay)" = warning ]
 wait_for $((2 * grace)) ended "$(pid_of relay)"
 stop relay
 carried
