@@ -243,11 +243,9 @@ put_rate(struct answers *a, struct json_object *o, const char *name,
 }
 
 static void
-append_path(struct answers *a, struct json_object *array, size_t relay,
-    size_t i)
+append_path(struct answers *a, struct json_object *array,
+    const struct config_path *c, size_t relay, size_t i)
 {
-	const struct config_path *c =
-	    &a->options.config->relays[relay].paths[i];
 	struct json_object *path = json_object_new_object(), *o;
 	struct uplink_path s;
 
@@ -284,6 +282,14 @@ append_path(struct answers *a, struct json_object *array, size_t relay,
 	put_number(a, o, "received_bps", s.received_bps);
 }
 
+static const char *
+relay_state(const struct relays_status *s)
+{
+	if (s->removed)
+		return "removed";
+	return s->up ? "up" : s->draining ? "draining" : "down";
+}
+
 /* What is known of a relay that speaks the base protocol. */
 static void
 put_nothing(struct answers *a, struct json_object *relay)
@@ -301,7 +307,7 @@ static void
 append_relay(struct answers *a, struct json_object *array, size_t i,
     bool extended)
 {
-	const struct config_relay *c = &a->options.config->relays[i];
+	const struct config_relay *c;
 	struct json_object *relay = json_object_new_object(), *subflows;
 	struct json_object *paths;
 	char text[ADDR_TEXT_MAX];
@@ -311,6 +317,7 @@ append_relay(struct answers *a, struct json_object *array, size_t i,
 	if (a->failed)
 		return;
 	proxy_relay_status(a->options.proxy, i, &s);
+	c = s.config;
 	put_text(a, relay, "name", c->name);
 	if (s.address.family != 0)
 		put_text(a, relay, "address", addr_format(&s.address, text));
@@ -318,14 +325,13 @@ append_relay(struct answers *a, struct json_object *array, size_t i,
 		put_null(a, relay, "address");
 	put_text(a, relay, "protocol", extended ? "extended" : "base");
 	put_text(a, relay, "protection", protection_text(c->protection));
-	put_key(a, relay, keyring_relay(a->options.keys, i));
+	put_key(a, relay, s.key);
 	if (!extended) {
 		put_nothing(a, relay);
 		return;
 	}
 	put_truth(a, relay, "up", s.up);
-	put_text(a, relay, "state", s.up ? "up" : s.draining ? "draining" :
-	    "down");
+	put_text(a, relay, "state", relay_state(&s));
 	put_number(a, relay, "since_s", seconds_since(s.since_us));
 	put_number(a, relay, "aside_s", (s.aside_us + 999999) / 1000000);
 	put_number(a, relay, "sessions", s.sessions);
@@ -336,7 +342,7 @@ append_relay(struct answers *a, struct json_object *array, size_t i,
 	put_families(a, relay, s.families);
 	paths = put_array(a, relay, "paths");
 	for (size_t k = 0; k < c->npaths; k++)
-		append_path(a, paths, i, k);
+		append_path(a, paths, &c->paths[k], i, k);
 }
 
 /* nft = yes: it is us who say what is intercepted. */
@@ -406,7 +412,7 @@ put_proxy(struct answers *a, struct json_object *o)
 	struct proxy_status s;
 
 	proxy_status(a->options.proxy, &s);
-	for (size_t i = 0; i < a->options.config->nrelays; i++)
+	for (size_t i = 0; i < proxy_relays(a->options.proxy); i++)
 		append_relay(a, relays, i, s.extended);
 	put_intercepting(a, o);
 	put_sessions(a, o, s.sessions, s.max_sessions, s.sessions_taken,

@@ -430,6 +430,12 @@ proxy_status(struct proxy *p, struct proxy_status *s)
 	};
 }
 
+size_t
+proxy_relays(const struct proxy *p)
+{
+	return p->relays != NULL ? relays_count(p->relays) : 1;
+}
+
 void
 proxy_relay_status(struct proxy *p, size_t relay, struct relays_status *s)
 {
@@ -437,6 +443,8 @@ proxy_relay_status(struct proxy *p, size_t relay, struct relays_status *s)
 		relays_status(p->relays, relay, s);
 	else
 		*s = (struct relays_status){
+			.config = &p->config->relays[0],
+			.key = keyring_relay(p->keys, 0),
 			.address = lookup_address(p->lookup),
 		};
 }

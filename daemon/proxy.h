@@ -37,7 +37,9 @@ struct proxy_status {
 };
 void proxy_status(struct proxy *, struct proxy_status *);
 
-/* Of config->relays[relay]; with the base protocol its address only. */
+/* As of relays.h; with the base protocol there is one, of which only the first
+ * members and the address are known. */
+size_t proxy_relays(const struct proxy *);
 void proxy_relay_status(struct proxy *, size_t relay, struct relays_status *);
 
 /* One of its paths; zero when nothing is known of it. */

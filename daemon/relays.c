@@ -520,6 +520,8 @@ leave(struct relays *r, struct relay_entry *e)
 	struct uplink_state state = { 0 };
 
 	e->gone = true;
+	e->up = false;
+	e->since_us = clock_us();
 	e->config = config_hold(e->config);
 	e->keys = keyring_hold(e->keys);
 	if (e->uplink != NULL) {

@@ -66,11 +66,18 @@ size_t relays_addresses(const struct relays *, struct addr *);
  * called about once a second (it is also done inside). */
 bool relays_look(struct relays *, unsigned *families, bool *full);
 
+/* How many there are, those included that are not configured any more; they come
+ * after the others. */
+size_t relays_count(const struct relays *);
+
 struct relays_status {
+	const struct config_relay *config;	/* this and the key until the */
+	const struct key *key;		/* loop runs; the key may be NULL */
+	bool removed;			/* it is not configured any more */
 	struct addr address;		/* family 0: not known yet */
 	bool up;			/* it answers, and takes sessions */
 	bool draining;			/* not up: it is about to end */
-	uint64_t since_us;		/* it is up or is not */
+	uint64_t since_us;		/* it is up or is not, or was removed */
 	uint64_t aside_us;		/* for so long others are preferred */
 	unsigned families;		/* that it reaches (gate.h) */
 	size_t sessions;		/* open there, those that finish, too */
@@ -78,7 +85,7 @@ struct relays_status {
 	struct uplink_state uplink;	/* zero when there is none any more;
 					 * while draining, of those */
 };
-/* Of config->relays[relay]. */
+/* Of config->relays[relay], or one that was. */
 void relays_status(struct relays *, size_t relay, struct relays_status *);
 
 /* One of its paths, as its subflows are; counts are since we began to use the

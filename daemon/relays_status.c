@@ -46,25 +46,60 @@ shown(const struct relay_entry *e)
 	return e->uplink;
 }
 
+size_t
+relays_count(const struct relays *r)
+{
+	const struct list *node;
+	size_t n = r->count;
+
+	list_each(node, &r->gone)
+		n++;
+	return n;
+}
+
+static struct relay_entry *
+entry_of(const struct relays *r, size_t relay)
+{
+	struct list *node;
+
+	if (relay < r->count)
+		return r->entries[relay];
+	node = list_first(&r->gone);
+	while (relay-- > r->count)
+		node = node->next;
+	return list_object(node, struct relay_entry, list);
+}
+
 void
 relays_status(struct relays *r, size_t relay, struct relays_status *s)
 {
-	struct relay_entry *e = r->entries[relay];
+	struct relay_entry *e = entry_of(r, relay);
 	uint64_t now = clock_us();
 	const struct uplink *u;
 	struct uplink_state retired;
 
-	relays_look_at(e, now);
+	if (!e->gone)
+		relays_look_at(e, now);
 	*s = (struct relays_status){
+		.config = &e->config->relays[e->number],
+		.key = keyring_relay(e->keys, e->number),
+		.removed = e->gone,
 		.address = lookup_address(e->lookup),
 		.up = e->up,
 		.since_us = e->since_us,
-		.aside_us = choice_aside_us(&r->choice, relay, now),
-		.families = r->choice.relays[relay].families,
 		.repeats = e->repeats,
 	};
-	if ((u = shown(e)) != NULL)
+	if (!e->gone) {
+		s->aside_us = choice_aside_us(&r->choice, relay, now);
+		s->families = r->choice.relays[relay].families;
+	}
+	if ((u = shown(e)) != NULL) {
 		uplink_state(u, &s->uplink);
+		if (e->gone) {
+			s->address = uplink_address(u);
+			s->families = uplink_families(u);
+		}
+	}
 	if (e->uplink != NULL) {
 		uplink_state(e->uplink, &retired);
 		s->sessions = retired.sessions;
@@ -93,7 +128,7 @@ void
 relays_path(const struct relays *r, size_t relay, size_t path,
     struct uplink_path *p)
 {
-	const struct relay_entry *e = r->entries[relay];
+	const struct relay_entry *e = entry_of(r, relay);
 	const struct uplink *u = shown(e);
 
 	*p = (struct uplink_path){ 0 };

@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -18,11 +19,16 @@ AT = {os.environ["relay4"]: "relay", os.environ["two4"]: "two"}
 ROUTE = Route(THROUGH, socket.AF_INET)
 
 
+def told(form):
+    return subprocess.run([os.environ["RORO_ROROCTL"], "status", "-f", form,
+                           "-s", f"{TMP}/run/proxy.sock"], check=True,
+                          capture_output=True, text=True).stdout
+
+
 def status():
-    out = subprocess.run([os.environ["RORO_ROROCTL"], "status", "-f", "json",
-                          "-s", f"{TMP}/run/proxy.sock"], check=True,
-                         capture_output=True).stdout
-    return {relay["name"]: relay for relay in json.loads(out)["relays"]}
+    relays = json.loads(told("json"))["relays"]
+    return {("old " if relay["state"] == "removed" else "") + relay["name"]:
+            relay for relay in relays}
 
 
 def reloads():
@@ -77,15 +83,24 @@ def main():
     first = Session()
     check("a session at the first", first.where == "relay")
     configure("other")
-    check("the first is not there any more", list(status()) == ["two"])
+    check("the first is behind those that there are",
+          list(status()) == ["two", "old relay"])
     check("the second is found", until(lambda: up("two"), 10))
     check("the session goes on where it is", first.goes_on())
+    old = status()["old relay"]
+    check("which is shown", not old["up"] and old["sessions"] == 1 and
+          old["address"].startswith(os.environ["relay4"]) and
+          old["subflows"]["up"] == old["subflows"]["wanted"] > 0 and
+          old["paths"][0]["traffic"]["sent_bytes"] > 0, old)
+    check("to people, too", re.search(
+        r"\n +removed for \d+ s, 1 session, ", told("text")), told("text"))
     second = Session()
     check("a new one is at the second",
           second.where == "two" and second.goes_on())
     check("the first one ends well", first.ends())
     check("and the first relay is left",
-          until(lambda: not subflows()["relay"], 10))
+          until(lambda: not subflows()["relay"], 10) and
+          list(status()) == ["two"], status())
 
     before = subflows()["two"]
     configure("both")
@@ -103,7 +118,9 @@ def main():
     check("the first has more subflows", until(
         lambda: up("relay") and status()["relay"]["subflows"]["up"] == 5, 10),
         status()["relay"]["subflows"])
-    check("its session has stayed", third.goes_on())
+    check("its session has stayed", third.goes_on() and
+          list(status())[2:] == ["old relay"] and
+          status()["old relay"]["sessions"] == 1, status())
     check("all end well", third.ends() and second.ends())
     check("what it was before is left",
           until(lambda: len(subflows()["relay"]) == 5, 10))

@@ -324,7 +324,8 @@ class Daemons:
         return status is not None and \
             len(status["intercepting"]["families"]) == 2 and \
             all(relay["subflows"]["up"] == relay["subflows"]["wanted"] ==
-                SUBFLOWS * 2 for relay in status["relays"])
+                SUBFLOWS * 2 for relay in status["relays"]
+                if relay["state"] != "removed")
 
     def idle(self):
         """No session anywhere, nor anything of one."""
