@@ -14,11 +14,12 @@ import time
 
 import probe
 from probe import at, check, until
-from relays import (BREAK, LONG, RESUME, SILENCE, TMP, Session, cut, goes_on,
-                    is_up, mend, start, status, stop, whole)
+from relays import (BREAK, LONG, RESUME, SILENCE, TMP, Session, aside, cut,
+                    goes_on, is_up, mend, start, status, stop, whole)
 
 OLD, NEW = os.environ["relay4"], os.environ["moved4"]
 NXDOMAIN = 3
+RESET = "meta l4proto tcp reject with tcp reset"
 
 
 class Server(threading.Thread):
@@ -66,6 +67,11 @@ def direct():
                            "nft", "list", "set", "inet", "ro-ro-tcp",
                            "relays4"], check=True, capture_output=True,
                           text=True).stdout
+
+
+def nft(host, rules):
+    subprocess.run(["ip", "netns", "exec", probe.host_name(host), "nft", "-f",
+                    "-"], input=rules, text=True, check=True)
 
 
 def silent(server):
@@ -171,12 +177,48 @@ def unknown(server, proxy):
           address() == f"{NEW}:1093" and is_up("relay"))
 
 
+def retires(server, proxy):
+    """A relay that is about to end keeps its sessions where it is; the name is
+    its successor's."""
+    until(lambda: aside() == 0)
+    session = Session()
+    check("a session at that relay", session.at == "relay" and whole(session))
+    os.kill(int(os.environ["RELAY_PID"]), signal.SIGTERM)
+    server.answer = OLD
+    start("three")
+    nft("relay", f"""table inet place {{
+        chain prerouting {{
+            type nat hook prerouting priority dstnat
+            ip daddr {OLD} tcp dport 1093 redirect to :1095
+        }}
+    }}""")
+    begin = time.monotonic()
+    found = until(lambda: address() == f"{OLD}:1093" and is_up("relay"), 30)
+    check("it is about to end: the name leads to another one", found,
+          f"{time.monotonic() - begin:.1f} s")
+    os.kill(proxy, signal.SIGHUP)
+    check("the session goes on meanwhile", whole(session))
+    check("both addresses are direct", NEW in direct() and OLD in direct())
+    begin = time.monotonic()
+    cut(NEW, RESET)
+    time.sleep(2)
+    mend()
+    cut(OLD, "drop")    # who asked there would wait
+    took = goes_on(session)
+    mend()
+    check("its link breaks for 2 s: it goes on where the session is",
+          took < 2 * RESUME, f"{took:.2f} s, promised {RESUME:.2f}")
+    check("and nothing of it is lost", whole(session))
+    check("the session ends well", session.close())
+
+
 def main():
     server = Server()
     proxy = silent(server)
     found(server)
-    moves(server, "drop" if LONG else "meta l4proto tcp reject with tcp reset")
+    moves(server, "drop" if LONG else RESET)
     unknown(server, proxy)
+    retires(server, proxy)
     server.answer = None
     before = server.asked
     os.kill(proxy, signal.SIGHUP)
