@@ -20,8 +20,8 @@ restart()	# resume-timeout
 	start_proxy
 }
 
-resume=6
-[ -z "${RORO_LONG-}" ] || resume=120
+resume=6 away=8
+[ -z "${RORO_LONG-}" ] || { resume=120 away=130; }
 
 begin
 go_first
@@ -35,10 +35,12 @@ redirect 1100-2099
 carry 4
 mark lost $resume "7: everything is lost for longer than resume-timeout"
 hole on
-sleep $((resume + 2))
+sleep $away
 hole off
 sleep 2
 carried
+check "the proxy says how many were lost" \
+    logged proxy "no subflow for too long: open sessions are reset: 4"
 check "the proxy comes back" wait_for 10 connected
 
 carry 4

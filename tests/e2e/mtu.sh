@@ -80,12 +80,12 @@ swallow 1100 || give_up "there is no firewall"
 SECONDS=0
 check "bytes come through where large packets do not" \
     exchange $large "$server4"
-echo "    after $SECONDS s"
+echo "    49: after $SECONDS s, promised: some of TCP's timeouts"
 check "they were swallowed on their way" swallowed relay
 check "and on the way back" swallowed gateway
 stop proxy
 start_proxy
 SECONDS=0
 check "and by new subflows" exchange $large "$server4"
-echo "    after $SECONDS s"
+echo "    49: after $SECONDS s, promised: some of TCP's timeouts"
 finish

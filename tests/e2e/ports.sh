@@ -14,6 +14,7 @@ start_proxy
 redirect 1100-2099
 wait_for 10 known || give_up "the relay does not know its subflows"
 note_descriptors
+export RTT=$rtt
 range=$(on relay cat /proc/sys/net/ipv4/ip_local_port_range)
 # TIME-WAIT is the server's, where sessions end first.
 on relay sh -c 'echo 50000 50019 >/proc/sys/net/ipv4/ip_local_port_range'

@@ -5,11 +5,16 @@
 # ports, ICMP errors, rules of the relay, no route, a server that never answers
 # (in the time of connect-timeout).  The kernel has accepted the client before,
 # so connect() succeeds where it would fail directly; the reset comes as soon as
-# the relay knows.
+# the relay knows, within two round trips.  Others do not notice.
 
 . "${srcdir:-.}/tests/e2e/lib.sh"
+. "${srcdir:-.}/tests/e2e/far.sh"
+
+[ -n "${RORO_LONG-}" ] || rtt=40
 
 begin
+far
+export RTT=$rtt
 on server nft -f - <<-END || give_up "the server has no firewall"
 	table inet test {
 		chain input {
@@ -34,7 +39,10 @@ start_proxy
 redirect 1100-2099
 note_descriptors
 
+carry 2
+mark cut "$(silent)" "41, 42: others, while destinations are refused"
 probe refused
+carried
 check "nothing is left of all these" wait_for 10 settled
 for reason in "refused" "host unreachable" "administratively prohibited" \
     "network unreachable" "destination not allowed" "connect timed out"; do

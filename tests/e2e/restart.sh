@@ -3,7 +3,8 @@
 #
 # A relay or a proxy that ends takes its sessions with it, at once or, if it is
 # told to, after `grace`: both ends are reset, and new sessions work within a
-# second and three round trips of its return.  One that only stands still for a while has lost nothing.
+# second and three round trips of its return.  One that only stands still for a
+# while has lost nothing.
 #
 # RORO_LONG=1: it stands still for longer, and so does the relay wait for a proxy.
 
@@ -77,12 +78,27 @@ sleep 2
 carried
 check "all subflows are there" wait_for 5 connected
 
+# Whoever watches over it starts another, after as long as contrib/systemd says.
+stop proxy
+# shellcheck disable=SC2016	# of that shell
+start proxy gateway sh -c 'while ! "$@"; do sleep 1; done' sh \
+    "$rorod" -c "$tmp/proxy.conf"
+watched()
+{
+	cat "/proc/$(pid_of proxy)/task/$(pid_of proxy)/children"
+}
+check "all subflows are there" wait_for 10 connected
 carry 4
-mark clients 0 "the proxy is killed, the clients"
-mark servers $resume "the proxy is killed, the servers"
-kill_hard proxy
-start_proxy
-mark anew "$(trips 1 3)" "the proxy is back"
+mark clients 0 "16: the proxy is killed, the clients"
+mark servers $resume "16: the proxy is killed, the servers"
+# shellcheck disable=SC2046	# it ends with a space
+kill -KILL $(watched)
+mark anew "$(trips 2 3)" "16: the proxy is started again"
 sleep $((resume + 1))
 carried
+# shellcheck disable=SC2046
+kill -TERM $(watched)
+check "a proxy that ends well is not started again" \
+    wait_for 10 ended "$(pid_of proxy)"
+stop proxy
 finish

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: ISC
-"""Many readers that read 1 kB a second each: see slow.sh."""
+"""Many readers that read 1 kB a second each, clients and servers in turn: see
+slow.sh."""
 
 import os
 import threading
@@ -16,13 +17,13 @@ BLOCK = pattern(1 << 20)
 BOUND_KIB = int(os.environ["BOUND_KIB"])        # 0: only printed
 
 
-def pour(servers, stop):
+def pour(writers, stop):
     """All that they take, the same to each."""
-    sent = [0] * len(servers)
-    for s in servers:
+    sent = [0] * len(writers)
+    for s in writers:
         s.setblocking(False)
     while not stop.is_set():
-        for i, s in enumerate(servers):
+        for i, s in enumerate(writers):
             try:
                 sent[i] += s.send(BLOCK[sent[i]:sent[i] + 65536])
             except (BlockingIOError, ConnectionError):
@@ -35,21 +36,22 @@ def pour(servers, stop):
 def slow(_):
     r = route()
     both = pairs(r, READERS)
+    ends = [pair if i % 2 else pair[::-1] for i, pair in enumerate(both)]
     stop = threading.Event()
     thread = threading.Thread(target=pour,
-                              args=([server for _, server in both], stop))
+                              args=([writer for _, writer in ends], stop))
     thread.start()
     right = others = True
     slowest = 0
     most = dict.fromkeys(DAEMONS, 0)
     for second in range(SECONDS):
         due = time.monotonic() + 1
-        for client, _ in both:
-            client.settimeout(30)
+        for reader, _ in ends:
+            reader.settimeout(30)
             expected = BLOCK[second * RATE:(second + 1) * RATE]
             got = b""
             while len(got) < RATE:
-                part = client.recv(RATE - len(got))
+                part = reader.recv(RATE - len(got))
                 if part == b"":
                     break
                 got += part

@@ -6,6 +6,8 @@
 # more, and everything arrives when they go on.  Then many readers of 1 kB/s each:
 # memory-limit holds, they get what they read, and others do not notice.
 #
+# Who stood still goes on within three round trips.
+#
 # RORO_LONG=1: for five minutes, and 500 readers for one.
 
 . "${srcdir:-.}/tests/e2e/lib.sh"
@@ -23,6 +25,39 @@ growth_kib=$((2 * 2 * 256 * 2 + 1024))
 moves()		# port
 {
 	on client ss -Htin "dport = :$1" | grep -q "bytes_received:[0-9]\{6\}"
+}
+
+# How much has come there.
+received()	# host, filter of ss
+{
+	on "$1" ss -Htin "$2" |
+	    sed -n 's/.* bytes_received:\([0-9]*\).*/\1/p' | sort -n | tail -n 1
+}
+
+more_than()	# bytes, host, filter
+{
+	[ "$(received "$2" "$3")" -gt "$1" ]
+}
+
+# More than it had in its buffers meanwhile.
+goes_on()	# what, since when, bytes, host, filter
+{
+	local took
+	wait_for 20 more_than "$3" "$4" "$5" || give_up "$1 does not go on"
+	took=$(since "$2")
+	check "19: $1 goes on: within $took s, promised: $(trips 0 3) s" \
+	    awk -v took="$took" -v promised="$(trips 0 3)" \
+	    'BEGIN { exit !(took <= 2 * promised + 1) }'
+}
+
+now()
+{
+	cut -d ' ' -f 1 /proc/uptime
+}
+
+since()		# when
+{
+	awk -v a="$1" -v b="$(now)" 'BEGIN { printf "%.2f\n", b - a }'
 }
 
 # Sessions begin one after another.
@@ -74,7 +109,12 @@ for name in proxy relay; do
 	grep -q __asan_init "$rorod" ||
 	    check "19: $name is bounded" [ "$grown" -le "$growth_kib" ]
 done
+at_client=$(received client "dport = :1100")
+at_server=$(received server "sport = :1101")
+begun=$(now)
 kill -CONT "$(pid_of client)" "$(pid_of two)"
+goes_on "the client" "$begun" "$at_client" client "dport = :1100"
+goes_on "the server" "$begun" "$at_server" server "sport = :1101"
 for name in client other; do
 	check "19: all has arrived" wait "${pids[$name]}"
 	unset "pids[$name]"

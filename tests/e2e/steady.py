@@ -112,7 +112,7 @@ def serve(port):
 
 
 def ask(host, port, size, seconds):
-    with socket.create_connection((host, port), timeout=60) as s:
+    with socket.create_connection((host, port), timeout=60 + seconds) as s:
         s.sendall(struct.pack("!QQ", size, int(seconds * 1000)))
         gap = exchange(s, 1, 2, size, seconds)
         if read_exactly(s, 1) != b"y":
