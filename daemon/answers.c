@@ -221,15 +221,19 @@ put_key(struct answers *a, struct json_object *o, const struct key *key)
 }
 
 /* In a word.  What is not used though it could be waits for its turn, or shares
- * its way with what does not move. */
+ * its way with what does not move; or it is poor and has bulk subflows only. */
 static const char *
 path_state(const struct config_path *c, const struct trunk_path *now)
 {
 	if (now->up == 0)
 		return "down";
-	if (now->moving == 0 || (!now->used && !c->backup))
+	if (now->moving == 0)
 		return "suspect";
-	return now->used ? "up" : "backup";
+	if (!now->used && c->backup)
+		return "backup";
+	if (now->poor)
+		return "poor";
+	return now->used ? "up" : "suspect";
 }
 
 static void

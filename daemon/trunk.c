@@ -305,6 +305,7 @@ void
 trunk_path_state(const struct trunk *t, uint8_t path, struct trunk_path *p)
 {
 	*p = (struct trunk_path){
+		.poor = group_path_poor(t->group, path),
 		.counts = group_path_counts(t->group, path),
 	};
 	for (int i = 0; i < GROUP_SUBFLOWS; i++) {

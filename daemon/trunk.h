@@ -124,6 +124,8 @@ struct trunk_path {
 	unsigned int up;		/* subflows */
 	unsigned int moving;		/* of these, not suspect */
 	bool used;			/* sessions go there */
+	bool poor;			/* but not what is large: it brings too
+					 * little (core/share.h) */
 	uint32_t rtt_us;		/* shortest of theirs; 0: not known */
 	struct paths_counts counts;
 };
