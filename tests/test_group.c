@@ -568,6 +568,44 @@ a_pong_that_stood_still_does_not_put_off_the_asking(void **state)
 	assert_true(says(f, PROXY, WIRE_ASK, 1, -1));
 }
 
+/* A subflow's first one has come. */
+static void
+pong_after(struct fixture *f, uint64_t us)
+{
+	char at[8];
+
+	for (int i = 0; i < 8; i++)
+		at[i] = (char)(f->now >> (56 - 8 * i));
+	f->now += us;
+	say(f, RELAY, WIRE_PONG, 0, 0, at, sizeof(at));
+}
+
+static void
+a_late_pong_is_asked_for_again(void **state)
+{
+	struct fixture *f = *state;
+
+	says(f, PROXY, WIRE_PING, 0, -1);
+	pong_after(f, 200 * MS);
+	assert_false(says(f, PROXY, WIRE_PING, 0, -1));
+	pong_after(f, 300 * MS);
+	assert_false(says(f, PROXY, WIRE_PING, 0, -1));
+	uint64_t usual = group_rtt_us(f->g[PROXY]);
+	pong_after(f, 30000 * MS);
+	assert_true(says(f, PROXY, WIRE_PING, 0, -1));
+	assert_int_equal(group_rtt_us(f->g[PROXY]), usual);
+	pong_after(f, 200 * MS);
+	assert_false(says(f, PROXY, WIRE_PING, 0, -1));
+	assert_true(group_rtt_us(f->g[PROXY]) < usual);
+
+	/* The path has become a longer one. */
+	pong_after(f, 900 * MS);
+	assert_true(says(f, PROXY, WIRE_PING, 0, -1));
+	pong_after(f, 900 * MS);
+	assert_false(says(f, PROXY, WIRE_PING, 0, -1));
+	assert_true(group_rtt_us(f->g[PROXY]) > usual);
+}
+
 static void
 a_lost_ack_is_owed_again_when_its_subflow_dies(void **state)
 {
@@ -1978,6 +2016,7 @@ main(void)
 		T(an_ask_is_answered_at_once),
 		T(silence_makes_a_sender_ask_with_back_off),
 		T(a_pong_that_stood_still_does_not_put_off_the_asking),
+		T(a_late_pong_is_asked_for_again),
 		T(a_lost_ack_is_owed_again_when_its_subflow_dies),
 		T(more_sessions_than_allowed_are_refused),
 		T(little_memory_is_for_those_on_their_way),

@@ -11,6 +11,8 @@
 #include <errno.h>
 #include <string.h>
 
+#define USUAL_US UINT64_C(1000000)	/* of round trips, at most */
+
 static void
 stray(struct group *g, uint32_t number, int subflow)
 {
@@ -163,14 +165,19 @@ take_pong(struct group *g, int subflow, uint64_t sent, uint64_t now)
 		g->subflows[subflow].lost_us = 0;	/* it lives */
 		group_choose_subflows(g, now);
 	}
-	uint64_t rtt = now - sent;
+	uint64_t rtt = now - sent, was = g->env.health[subflow].trip_us;
+	bool late = rtt > 2 * (was != 0 ? was : USUAL_US);
 	if (rtt == 0)
 		rtt = 1;
 	g->env.health[subflow].trip_us = rtt;
 	group_compare(g, now);
+	/* It may have waited for a link that was away: whether this is how it
+	 * is now, the next one says. */
+	if (late)
+		g->subflows[subflow].ping_due = true;
 	if (g->env.rtt_us == 0)
 		g->env.rtt_us = rtt;
-	else
+	else if (!late)
 		g->env.rtt_us += (rtt >> 3) - (g->env.rtt_us >> 3);
 }
 
