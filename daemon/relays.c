@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "clock.h"
 #include "core/choice.h"
@@ -40,8 +41,8 @@ make_uplink(struct relay_entry *e, uint64_t begin_us)
 		.hangup = o->hangup,
 		.quota = o->quota,
 		.config = e->config,
-		.keys = e->keys,
 		.relay = e->number,
+		.key = e->key,
 		.address = lookup_address(e->lookup),
 		.begin_us = begin_us,
 		.on_closing = on_closing,
@@ -150,7 +151,7 @@ configure_uplink(struct relay_entry *e, struct uplink *u)
 
 	if (address.family == 0 || (u == e->uplink && !e->gone))
 		address = lookup_address(e->lookup);
-	uplink_configure(u, e->config, e->keys, e->number, address);
+	uplink_configure(u, e->config, e->number, e->key, address);
 }
 
 static void
@@ -438,8 +439,9 @@ new_entry(struct relays *r, struct config *c, struct keyring *keys,
 	list_init(&e->list);
 	e->relays = r;
 	e->config = c;
-	e->keys = keys;
 	e->number = number;
+	e->keys = keys;
+	e->key = keyring_relay(keys, number);
 	e->since_us = e->begun_us = clock_us();
 	e->lookup = lookup_new(&(struct lookup_options){
 		.loop = r->options.loop,
@@ -542,16 +544,36 @@ stay(struct relay_entry *e, struct config *c, struct keyring *keys,
     size_t number)
 {
 	e->config = c;
-	e->keys = keys;
 	e->number = number;
+	e->keys = keys;
+	e->key = keyring_relay(keys, number);
 	lookup_configure(e->lookup, &c->relays[number].address,
 	    c->relays[number].name);
 	configure_uplinks(e);
 }
 
+/* Sessions may be left from before a path of the relay was changed: its key is
+ * theirs too when it is rolled. */
+static void
+take_key(struct relay_entry *e, const struct config *c, struct keyring *keys)
+{
+	for (size_t i = 0; i < c->nrelays; i++) {
+		const struct key *key = keyring_relay(keys, i);
+
+		if (key == NULL || e->key == NULL ||
+		    strcmp(c->relays[i].name, name_of(e)) != 0)
+			continue;
+		e->key = key;
+		configure_uplinks(e);
+		keyring_free(e->keys);
+		e->keys = keyring_hold(keys);
+	}
+}
+
 int
 relays_configure(struct relays *r, struct config *c, struct keyring *keys)
 {
+	struct list *node;
 	struct relay_entry *entries[CONFIG_RELAYS_MAX];
 	bool stays[CONFIG_RELAYS_MAX] = { false };
 	int was[CONFIG_RELAYS_MAX];
@@ -584,6 +606,8 @@ relays_configure(struct relays *r, struct config *c, struct keyring *keys)
 		else
 			log_info("relay \"%s\": it is new", name_of(entries[i]));
 	}
+	list_each(node, &r->gone)
+		take_key(list_object(node, struct relay_entry, list), c, keys);
 	configure_choice(r);
 	return 0;
 }

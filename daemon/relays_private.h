@@ -15,9 +15,10 @@
 struct relay_entry {
 	struct list list;		/* of those that are gone */
 	struct relays *relays;
-	struct config *config;		/* it is relays[number] in there; */
-	struct keyring *keys;		/* both are held when it is gone */
+	struct config *config;		/* it is relays[number] in there */
 	size_t number;
+	struct keyring *keys;		/* (held, as config is, when it is gone) */
+	const struct key *key;		/* one of these; NULL: it needs none */
 	bool gone;			/* it is not configured any more */
 	struct lookup *lookup;
 	struct uplink *uplink;		/* NULL: before start and after idle */

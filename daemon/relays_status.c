@@ -82,7 +82,7 @@ relays_status(struct relays *r, size_t relay, struct relays_status *s)
 		relays_look_at(e, now);
 	*s = (struct relays_status){
 		.config = &e->config->relays[e->number],
-		.key = keyring_relay(e->keys, e->number),
+		.key = e->key,
 		.removed = e->gone,
 		.address = lookup_address(e->lookup),
 		.up = e->up,

@@ -358,12 +358,12 @@ move(struct slots *s, struct addr address)
 }
 
 void
-slots_configure(struct slots *s, const struct config *c,
-    const struct keyring *keys, size_t relay, struct addr address)
+slots_configure(struct slots *s, const struct config *c, size_t relay,
+    const struct key *key, struct addr address)
 {
 	s->options.config = c;
-	s->options.keys = keys;
 	s->options.relay = relay;
+	s->options.key = key;
 	redial_configure(s->redial, c->connect_timeout_ms);
 	ways_configure(s->ways, slots_relay(s), address.family);
 	if (!addr_equal(&s->options.address, &address))

@@ -12,7 +12,7 @@
 
 #include "core/config.h"
 #include "core/wire.h"
-#include "keyring.h"
+#include "keyfile.h"
 #include "quota.h"
 #include "trunk.h"
 
@@ -21,9 +21,9 @@ struct slots;
 struct slots_options {
 	struct ev_loop *loop;
 	struct quota *quota;
-	const struct config *config;	/* these two until */
-	const struct keyring *keys;	/* slots_configure() */
-	size_t relay;			/* its number in the configuration */
+	const struct config *config;	/* this until slots_configure(), */
+	size_t relay;			/* its number there, */
+	const struct key *key;		/* and this; NULL: it needs none */
 	struct addr address;		/* its; family 0: not known yet */
 	uint64_t begin_us;		/* clock_us(): nothing is dialed there
 					 * before */
@@ -50,8 +50,8 @@ void slots_free(struct slots *);
  * have another number there, perhaps at another address: what is not connected
  * yet is dialed there, at once.  If the key is another one, the subflows are made
  * anew, one after another. */
-void slots_configure(struct slots *, const struct config *,
-    const struct keyring *, size_t relay, struct addr);
+void slots_configure(struct slots *, const struct config *, size_t relay,
+    const struct key *, struct addr);
 
 /* A group begins, under a name of its own; all subflows are closed. */
 void slots_begin(struct slots *);

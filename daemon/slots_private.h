@@ -84,7 +84,7 @@ is_bulk(const struct slot *slot)
 static inline const struct key *
 slots_key(const struct slots *s)
 {
-	return keyring_relay(s->options.keys, s->options.relay);
+	return s->options.key;
 }
 
 /* Its lane and the number there, for the log. */

@@ -437,8 +437,8 @@ uplink_new(const struct uplink_options *o)
 		.loop = o->loop,
 		.quota = o->quota,
 		.config = o->config,
-		.keys = o->keys,
 		.relay = o->relay,
+		.key = o->key,
 		.address = o->address,
 		.begin_us = o->begin_us,
 		.on_up = on_up,
@@ -466,19 +466,19 @@ uplink_free(struct uplink *u)
 }
 
 void
-uplink_configure(struct uplink *u, const struct config *c,
-    const struct keyring *keys, size_t relay, struct addr address)
+uplink_configure(struct uplink *u, const struct config *c, size_t relay,
+    const struct key *key, struct addr address)
 {
 	u->options.config = c;
-	u->options.keys = keys;
 	u->options.relay = relay;
+	u->options.key = key;
 	u->options.address = address;
 	trunk_configure(u->trunk, c->keepalive_s, c->resume_timeout_ms);
 	be_redundant(u, u->trunk);
 	const struct windows windows = windows_of(u);
 	group_windows(trunk_group(u->trunk), windows.start, windows.most);
 	set_paths(u, u->trunk);
-	slots_configure(u->slots, c, keys, relay, address);
+	slots_configure(u->slots, c, relay, key, address);
 }
 
 struct addr

@@ -11,7 +11,7 @@
 
 #include "core/config.h"
 #include "core/wire.h"
-#include "keyring.h"
+#include "keyfile.h"
 #include "quota.h"
 #include "trunk.h"
 #include "net/hangup.h"
@@ -22,9 +22,9 @@ struct uplink_options {
 	struct ev_loop *loop;
 	struct hangup *hangup;
 	struct quota *quota;
-	const struct config *config;	/* these two until */
-	const struct keyring *keys;	/* uplink_configure() */
-	size_t relay;			/* its number in the configuration */
+	const struct config *config;	/* this until uplink_configure(), */
+	size_t relay;			/* its number there, */
+	const struct key *key;		/* and this; NULL: it needs none */
 	struct addr address;		/* its; family 0: not known yet */
 	uint64_t begin_us;		/* as of the slots */
 	/* The relay is about to end, or the group has used up its numbers: open
@@ -44,8 +44,8 @@ void uplink_free(struct uplink *);
 /* Another configuration, with the same relay (config_same_relay()), which may
  * have another number there, perhaps at another address.  If the key is another
  * one, the subflows are made anew, one after another. */
-void uplink_configure(struct uplink *, const struct config *,
-    const struct keyring *, size_t relay, struct addr);
+void uplink_configure(struct uplink *, const struct config *, size_t relay,
+    const struct key *, struct addr);
 /* The one that it was given last. */
 struct addr uplink_address(const struct uplink *);
 

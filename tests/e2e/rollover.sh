@@ -50,7 +50,7 @@ relay_keys()	# name...
 	mv "$tmp/relay.new" "$tmp/relay.conf"
 }
 
-proxy_key()	# name
+proxy_key()	# name, paths
 {
 	cat >"$tmp/proxy.new" <<-END
 	role = proxy
@@ -61,6 +61,7 @@ proxy_key()	# name
 	relay "relay" {
 		address = "$relay4:$relay_port"
 		key-file = "$tmp/$1"
+		${2-}
 	}
 	END
 	mv "$tmp/proxy.new" "$tmp/proxy.conf"
@@ -104,17 +105,17 @@ length()	# name
 }
 
 # From key $1 to key $2, while transfers run.
-roll()		# old, new
+roll()		# old, new, subflows, paths
 {
-	local mark
+	local mark subflows=${3:-4}
 
 	relay_keys "$1.key" "$2.key"
 	reload relay
 	mark=$(length relay)
-	proxy_key "$2.key"
+	proxy_key "$2.key" "${4-}"
 	reload proxy
 	check "the proxy takes up the new key, one subflow after another" \
-	    wait_for 20 said relay "$mark" "subflow from" 8
+	    wait_for 20 said relay "$mark" "subflow from" $((2 * subflows))
 	mark=$(length relay)
 	relay_keys "$2.key"
 	reload relay
@@ -231,6 +232,27 @@ chmod 644 "$tmp/open.key"
 unreadable open.key "may read"
 (umask 077 && tail -c +3 "$tmp/b.key" >"$tmp/broken.key")
 unreadable broken.key "expected a key"
+
+# ---- where sessions only finish ----
+
+# Those from before the relay got another path have a group of their own.
+relay_keys a.key
+reload relay
+carry 2
+mark cut 5 "another path"
+mark=$(length relay)
+proxy_key a.key 'path "two" { express = 1 bulk = 1 }'
+reload proxy
+check "the paths are others" wait_for 20 said relay "$mark" "subflow from" 2
+mark cut 5 "another key"
+roll a b 6 'path "two" { express = 1 bulk = 1 }'
+mark back 5 "another key"
+check "what was there before goes on" wait_for 10 goes_on
+carried
+proxy_key a.key
+relay_keys a.key
+reload relay
+reload proxy
 
 # ---- a peer goes ----
 
