@@ -94,16 +94,28 @@ on()		# host, command...
 	ip netns exec "$prefix-$host" "$@"
 }
 
+# Commands of ip on a host, one a line of standard input: in one process, of
+# which the hosts of all tests would need thousands.
+on_ip()		# host, options of ip...
+{
+	local host=$1
+	shift
+	ip -n "$prefix-$host" "$@" -batch -
+}
+
 cable()		# host, interface, host, interface, number of the network
 {
 	ip link add "$2" netns "$prefix-$1" type veth \
 	    peer name "$4" netns "$prefix-$3" || return
-	on "$1" ip addr add "10.77.$5.1/24" dev "$2" &&
-	on "$1" ip addr add "fd77:$5::1/64" dev "$2" nodad &&
-	on "$3" ip addr add "10.77.$5.2/24" dev "$4" &&
-	on "$3" ip addr add "fd77:$5::2/64" dev "$4" nodad &&
-	on "$1" ip link set "$2" up &&
-	on "$3" ip link set "$4" up
+	on_ip "$1" <<-END && on_ip "$3" <<-END
+		addr add 10.77.$5.1/24 dev $2
+		addr add fd77:$5::1/64 dev $2 nodad
+		link set $2 up
+	END
+		addr add 10.77.$5.2/24 dev $4
+		addr add fd77:$5::2/64 dev $4 nodad
+		link set $4 up
+	END
 }
 
 # One with nothing but a loopback; it goes with the test.
@@ -111,7 +123,7 @@ add_host()	# host
 {
 	ip netns add "$prefix-$1" || return
 	hosts="$hosts $1"
-	on "$1" ip link set lo up
+	ip -n "$prefix-$1" link set lo up
 	# Nobody waits to see whether a link-local address is a duplicate.
 	on "$1" sh -c 'echo 0 >/proc/sys/net/ipv6/conf/default/dad_transmits'
 }
@@ -129,14 +141,20 @@ add_hosts()
 	cable gateway lan client eth0 1 &&
 	cable gateway wan relay eth0 2 &&
 	cable relay eth1 server eth0 3 &&
-	on client ip route add default via 10.77.1.1 &&
-	on client ip -6 route add default via fd77:1::1 &&
-	on gateway ip route add default via 10.77.2.2 &&
-	on gateway ip -6 route add default via fd77:2::2 &&
-	on relay ip route add 10.77.1.0/24 via 10.77.2.1 &&
-	on relay ip -6 route add fd77:1::/64 via fd77:2::1 &&
-	on server ip route add default via 10.77.3.1 &&
-	on server ip -6 route add default via fd77:3::1
+	on_ip client <<-END && on_ip gateway <<-END &&
+		route add default via 10.77.1.1
+		route add default via fd77:1::1
+	END
+		route add default via 10.77.2.2
+		route add default via fd77:2::2
+	END
+	on_ip relay <<-END && on_ip server <<-END
+		route add 10.77.1.0/24 via 10.77.2.1
+		route add fd77:1::/64 via fd77:2::1
+	END
+		route add default via 10.77.3.1
+		route add default via fd77:3::1
+	END
 }
 
 # One more network of clients: what the client sends from .2 in it goes that
@@ -320,11 +338,16 @@ not()		# command...
 # Until the command is true; false if it never was.
 wait_for()	# seconds, command...
 {
-	local end=$((SECONDS + $1 + 1))
+	local end=$((SECONDS + $1 + 1)) looks=0
 	shift
 	until "$@"; do
 		[ "$SECONDS" -lt "$end" ] || return 1
-		sleep 0.05
+		# A look may cost 30 ms of a processor that others wait for.
+		if [ $((looks += 1)) -le 10 ]; then
+			sleep 0.05
+		else
+			sleep 0.2
+		fi
 	done
 }
 
