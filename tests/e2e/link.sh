@@ -54,7 +54,7 @@ link_start()	# options...
 	    --control "$tmp/control" --seed 7 "$@" \
 	    </dev/null >"$tmp/out" 2>"$tmp/err" &
 	pid=$!
-	for _ in $(seq 100); do
+	for _ in $(seq 600); do
 		grep -q '^ready$' "$tmp/out" && return
 		kill -0 "$pid" 2>/dev/null || break
 		sleep 0.05
@@ -98,7 +98,7 @@ control()	# line...
 	local before after
 	before=$(grep -c '^process' "$tmp/err")
 	printf '%s\n' "$@" counters >"$tmp/control"
-	for _ in $(seq 100); do
+	for _ in $(seq 1500); do
 		after=$(grep -c '^process' "$tmp/err")
 		[ "$after" -gt "$before" ] && return
 		sleep 0.02
@@ -169,7 +169,7 @@ rate = bits / (last - first) if got > 1 else 0
 print(got, int(rate), lost, bursts)
 ' >"$tmp/flood" &
 	local receiver=$!
-	for _ in $(seq 100); do
+	for _ in $(seq 600); do
 		[ -e "$tmp/listening" ] && break
 		sleep 0.05
 	done
