@@ -5,7 +5,7 @@
 # over a good path and another, sessions beside a path that turns bad, what
 # becomes of dials, then many seeds; with RORO_LONG many more.  The sanitizers make
 # it ten times as slow, so they see a sample, and prove.sh, which does without
-# them, has the rest.
+# them, goes on behind it.
 
 seeds=200 races=10 late=10 dials=100
 test -z "$RORO_LONG" || seeds=40000 races=1000 late=4000 dials=40000
