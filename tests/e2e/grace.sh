@@ -8,6 +8,13 @@
 . "${srcdir:-.}/tests/e2e/lib.sh"
 . "${srcdir:-.}/tests/e2e/far.sh"
 
+# New sessions are the relay's.
+ready()
+{
+	grep 'gateway: .*ready' "$tmp/proxy.log" | tail -n 1 |
+	    grep -q 'gateway: ready'
+}
+
 grace=10 away=4
 [ -z "${RORO_LONG-}" ] || { grace=30 away=20; }
 
@@ -50,7 +57,7 @@ carried
 
 # Its last words are lost.
 start_relay
-wait_for 20 connected || give_up "the proxy does not find its relay"
+wait_for 30 ready || give_up "the proxy does not find its relay"
 RELAY_PID=$(pid_of relay) LINK=$tmp/link.fifo AWAY=$away RTT=$rtt
 export RELAY_PID LINK AWAY RTT
 probe grace unheard

@@ -14,8 +14,8 @@ import time
 
 import probe
 from probe import at, check, until
-from relays import (BREAK, LONG, RESUME, SILENCE, TMP, Session, aside, cut,
-                    goes_on, is_up, mend, start, status, stop, whole)
+from relays import (BREAK, LONG, RESUME, SILENCE, TMP, Session, aside, counts,
+                    cut, goes_on, is_up, mend, start, status, stop, whole)
 
 OLD, NEW = os.environ["relay4"], os.environ["moved4"]
 NXDOMAIN = 3
@@ -150,6 +150,7 @@ def found(server):
 
 
 def moves(server, rule):
+    until(lambda: sum(counts()) == 0)   # that of the forward listener has ended
     session = Session()
     check("a session at that relay", session.at == "relay" and whole(session))
     server.answer = NEW
