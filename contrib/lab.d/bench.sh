@@ -14,7 +14,7 @@ bench_options()
 	bench_plan=full bench_output=
 	while [[ $# -gt 0 ]]; do
 		case $1 in
-		--quick|--hops|--paths|--small)
+		--quick|--hops|--paths|--small|--uploads)
 			bench_plan=${1#--}
 			;;
 		--output=*)

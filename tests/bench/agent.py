@@ -11,9 +11,11 @@ kernel waits for what is not coming.  Times are from before connect().
 
 The server sends the first SIZE bytes of PATTERN for /SIZE, and /forever as
 fast as it can without copying; the client compares what it gets with PATTERN.
+For PUT /SIZE it takes so many bytes and answers with their hash.
 """
 
 import errno
+import hashlib
 import json
 import os
 import random
@@ -32,13 +34,29 @@ CHUNK = 1 << 20
 # ---- the server ----
 
 def read_request(s):
+    """Method, path, and what has come behind its head."""
     data = b""
     while b"\r\n\r\n" not in data:
         more = s.recv(4096)
         if not more:
-            return None
+            return None, None, None
         data += more
-    return data.split()[1].decode()
+    head, _, rest = data.partition(b"\r\n\r\n")
+    method, path = head.decode().split()[:2]
+    return method, path, rest
+
+
+def take(s, size, data):
+    """An upload: the hash of all of it."""
+    digest = hashlib.sha256(data)
+    left = size - len(data)
+    while left > 0:
+        data = s.recv(min(left, CHUNK))
+        if not data:
+            return
+        digest.update(data)
+        left -= len(data)
+    s.sendall(digest.digest())
 
 
 def send_forever(s):
@@ -55,8 +73,10 @@ def send_forever(s):
 def answer(s, congestion):
     try:
         set_congestion(s, congestion)
-        path = read_request(s)
-        if path == "/forever":
+        method, path, rest = read_request(s)
+        if method == "PUT":
+            take(s, int(path[1:]), rest)
+        elif path == "/forever":
             s.sendall(b"HTTP/1.0 200 OK\r\n\r\n")
             send_forever(s)
         elif path:
@@ -91,7 +111,7 @@ def listen(port, congestion):
     server.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     set_congestion(server, congestion)      # whether the kernel has it
     server.bind((any_address, port))
-    server.listen(64)
+    server.listen(256)
     return server
 
 
@@ -241,7 +261,44 @@ def sink(order):
         t.close()
 
 
-ORDERS = {"get": get, "sink": sink}
+def put(order, number, begin, times, wrong):
+    """One upload, of bytes of its own."""
+    body = PATTERN[number:number + order["size"]]
+    try:
+        with socket.create_connection((order["host"], order["port"]),
+                                      order["limit"]) as s:
+            s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            s.sendall(f"PUT /{len(body)} HTTP/1.0\r\n\r\n".encode() + body)
+            answer = b""
+            while len(answer) < hashlib.sha256().digest_size:
+                part = s.recv(4096)
+                if not part:
+                    raise OSError("an end instead of an answer")
+                answer += part
+    except OSError as e:
+        wrong.append(str(e))
+        return
+    if answer != hashlib.sha256(body).digest():
+        wrong.append("other bytes have arrived")
+    times.append(time.monotonic() - begin)
+
+
+def uploads(order):
+    """As many at once."""
+    times, wrong = [], []
+    begin = time.monotonic()
+    threads = [threading.Thread(target=put,
+                                args=(order, i, begin, times, wrong))
+               for i in range(order["count"])]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    return {"total_s": time.monotonic() - begin, "times_s": times,
+            "wrong": wrong}
+
+
+ORDERS = {"get": get, "sink": sink, "uploads": uploads}
 
 
 def fetch():

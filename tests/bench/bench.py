@@ -39,6 +39,7 @@ import time
 import hops
 import paths
 import report
+import uploads
 from hosts import Agent, Hosts, LabError, Link, Pair, Ping
 
 SERVER_PORT = {"cubic": 8080, "bbr": 8081, "warm": 80, "clear": 82,
@@ -96,6 +97,8 @@ OTHER = {"links": [], "losses": [], "rounds": 0, "gets": {}, "repeats": 0}
 HOPS = {**OTHER, "deadline": 180, "hops": {"rounds": 10, "seconds": 1}}
 PATHS = {**OTHER, "deadline": 1200, "paths": {"rounds": 3}}
 SMALL = {**OTHER, "deadline": 300, "paths": {"times": 40}}
+UPLOADS = {**OTHER, "deadline": 900,
+           "uploads": {"rounds": 3, "count": 150, "size": 40 * KB}}
 
 # For tests/e2e/bench.sh: that all of it starts and carries something, on a
 # machine that may be busy; what is measured says nothing.
@@ -107,9 +110,11 @@ SMOKE = {
     "repeats": 0,
     "deadline": 300,
     "hops": {"rounds": 1, "seconds": 0.5},
+    "uploads": {"rounds": 1, "count": 10, "size": 10 * KB,
+                "links": [(100 * MB, 20, 0)]},
 }
 PLANS = {"full": FULL, "quick": QUICK, "hops": HOPS, "paths": PATHS,
-         "small": SMALL, "smoke": SMOKE}
+         "small": SMALL, "smoke": SMOKE, "uploads": UPLOADS}
 
 LARGEST = 20 * MB
 PING_AFTER_S = 2        # slow start is over where it is going to be
@@ -427,6 +432,8 @@ def main():
             hops.run(lab, bench.client, plan["hops"], results)
         if "paths" in plan:
             paths.run(lab, bench.client, plan["paths"], results)
+        if "uploads" in plan:
+            uploads.run(lab, bench.client, plan["uploads"], results)
         load_rules(lab)
         bench.run()
         results.add(kind="time", all_s=round(bench.elapsed(), 1),

@@ -16,6 +16,7 @@ import subprocess
 import sys
 
 import paths
+import uploads
 
 WAYS = {
     "cubic": "directly, cubic",
@@ -259,7 +260,7 @@ def table(records):
     for cell in cells(records):
         lines += cell_table(cell, sizes(records))
     return "\n".join(lines + hops_table(records) + paths.table(records) +
-                     notes(records)) + "\n"
+                     uploads.table(records) + notes(records)) + "\n"
 
 
 # ---- the plot ----
