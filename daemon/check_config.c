@@ -114,9 +114,12 @@ path_at(const struct config *config, size_t i, struct check_flow *f)
 			i -= relay->npaths;
 			continue;
 		}
-		*f = (struct check_flow){ path->name, &path->socket,
+		*f = (struct check_flow){ "", &path->socket,
 			relay->protocol == CONFIG_BASE ? relay->subflows :
 			path->bulk };
+		snprintf(f->name, sizeof(f->name), "%s%s%s",
+		    config->nrelays > 1 ? relay->name : "",
+		    config->nrelays > 1 ? ", " : "", path->name);
 		return true;
 	}
 	return false;
@@ -129,15 +132,16 @@ check_flow_at(const struct check *c, size_t i, struct check_flow *f)
 	static const struct config_socket defaults = { .congestion = bbr };
 
 	if (c->config == NULL) {
-		*f = (struct check_flow){ NULL, &defaults, BULK_SUBFLOWS };
+		*f = (struct check_flow){ "", &defaults, BULK_SUBFLOWS };
 		return i == 0;
 	}
 	if (c->config->role == CONFIG_PROXY)
 		return path_at(c->config, i, f);
 	if (i >= c->config->npeers)
 		return false;
-	*f = (struct check_flow){ c->config->peers[i].name,
-		&c->config->peers[i].socket, BULK_SUBFLOWS };
+	*f = (struct check_flow){ "", &c->config->peers[i].socket,
+		BULK_SUBFLOWS };
+	snprintf(f->name, sizeof(f->name), "%s", c->config->peers[i].name);
 	return true;
 }
 

@@ -135,20 +135,41 @@ check_lan(struct check *c, const char *name)
 	free(word);
 }
 
-/* One that the configuration names; `what` it says there. */
+/* One that trusted-interfaces names. */
 static void
-check_named(struct check *c, const char *name, const char *what)
+check_trusted(struct check *c, const char *name)
 {
 	struct check_item *item;
 
 	if (check_exists(&c->machine, "/sys/class/net/%s", name)) {
 		check_add(&c->report, CHECK_OK, "interface", name,
-		    "it is there (%s)", what);
+		    "it is there (trusted-interfaces)");
 		return;
 	}
 	item = check_add(&c->report, CHECK_ERROR, "interface", name,
-	    "there is none of this name (%s)", what);
+	    "there is none of this name (trusted-interfaces)");
 	check_why(item, "names are those of ip link");
+}
+
+/* It may come and go: whether there is another path, check_relays() finds out. */
+static void
+check_path(struct check *c, const struct config_relay *relay,
+    const struct config_path *path)
+{
+	struct check_item *item;
+
+	if (path->interface == NULL)
+		return;
+	if (check_exists(&c->machine, "/sys/class/net/%s", path->interface)) {
+		check_add(&c->report, CHECK_OK, "interface", path->interface,
+		    "it is there (%s, path %s)", relay->name, path->name);
+		return;
+	}
+	item = check_add(&c->report, CHECK_WARNING, "interface",
+	    path->interface, "there is none of this name (%s, path %s)",
+	    relay->name, path->name);
+	check_why(item, "the path carries nothing until it is there; names are "
+	    "those of ip link");
 }
 
 void
@@ -172,12 +193,10 @@ check_interfaces(struct check *c)
 	}
 	for (size_t i = 0; i < config->nrelays; i++)
 		for (size_t j = 0; j < config->relays[i].npaths; j++)
-			if (config->relays[i].paths[j].interface != NULL)
-				check_named(c, config->relays[i].paths[j].
-				    interface, "path");
+			check_path(c, &config->relays[i],
+			    &config->relays[i].paths[j]);
 	for (size_t i = 0; i < config->ntrusted; i++)
-		check_named(c, config->trusted_interfaces[i],
-		    "trusted-interfaces");
+		check_trusted(c, config->trusted_interfaces[i]);
 }
 
 /* ---- forwarding ---- */
@@ -236,8 +255,8 @@ check_forwarding(struct check *c)
 /* Strict rp_filter drops what comes from the relay over an interface that is
  * not the one by which we would go there, if nobody bound us to it. */
 void
-check_way_back(struct check *c, const struct config_path *path,
-    const struct addr *relay)
+check_way_back(struct check *c, const char *name,
+    const struct config_path *path, const struct addr *relay)
 {
 	struct addr from = path->source;
 	uint64_t all = 0, one = 0, index = 0;
@@ -256,12 +275,12 @@ check_way_back(struct check *c, const struct config_path *path,
 	if ((all > one ? all : one) != STRICT ||
 	    (check_way(relay, &from, &way) == 0 && way == index)) {
 		check_add(&c->report, CHECK_OK, "rp-filter", path->interface,
-		    "what the relay answers is let in");
+		    "what the relay answers is let in (%s)", name);
 		return;
 	}
 	item = check_add(&c->report, CHECK_ERROR, "rp-filter",
 	    path->interface, "it is strict, and routes to the relay lead "
-	    "elsewhere");
+	    "elsewhere (%s)", name);
 	check_why(item, "what the relay answers is dropped");
 	check_sysctl(item, "2", "net/ipv4/conf/%s/rp_filter",
 	    path->interface);

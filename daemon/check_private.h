@@ -50,7 +50,9 @@ void check_listen(const struct check *, struct check_addresses *);
 /* The sockets of subflows: `i` counts paths of a proxy's relays, or peers of a
  * relay.  false: there are only `i`. */
 struct check_flow {
-	const char *name;		/* of the path or the peer */
+	/* Of the peer, of the path, or "relay, path" among several relays;
+	 * empty: there is no configuration. */
+	char name[2 * CONFIG_NAME_MAX + 2];
 	const struct config_socket *socket;
 	unsigned subflows;		/* among which it is shared */
 };
@@ -100,8 +102,8 @@ void check_destinations(struct check *);
 
 /* And for each path, check_way_back(). */
 void check_relays(struct check *);
-void check_way_back(struct check *, const struct config_path *,
-    const struct addr *relay);
+void check_way_back(struct check *, const char *name,
+    const struct config_path *, const struct addr *relay);
 
 /* Of the daemon's answer to `status`: why it intercepts nothing now, the
  * caller's; NULL: it does, or has no rules of its own. */

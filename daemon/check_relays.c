@@ -66,7 +66,9 @@ say(struct attempt *a, enum check_status status, const char *found)
 static void
 not_connected(struct attempt *a, int error)
 {
-	struct check_item *item = say(a, CHECK_ERROR, strerror(-error));
+	bool absent = error == -ENODEV && a->relay->npaths > 1;
+	struct check_item *item = say(a, absent ? CHECK_WARNING : CHECK_ERROR,
+	    strerror(-error));
 
 	if (error == -ECONNREFUSED)
 		check_why(item, "nobody listens there: does rorod run, with "
@@ -266,7 +268,7 @@ try_all(struct attempt *a, const struct addr *all, size_t n)
 		try(a);
 		items[i] = a->item;
 		answers = answers || items[i]->status == CHECK_OK;
-		check_way_back(a->check, a->path, &a->address);
+		check_way_back(a->check, a->subject, a->path, &a->address);
 	}
 	for (size_t i = 0; answers && i < n; i++)
 		check_soften(&a->check->report, items[i]);

@@ -186,7 +186,7 @@ check_add(struct check_report *r, enum check_status status, const char *name,
 
 	item->name = name;
 	item->status = status;
-	if (subject != NULL) {
+	if (subject != NULL && subject[0] != '\0') {
 		item->subject = check_format("%s", subject);
 		clean(item->subject);
 	}

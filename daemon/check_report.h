@@ -52,7 +52,8 @@ int check_exit_status(const struct check_report *);
 /* "ok", ... */
 const char *check_status_text(enum check_status);
 
-/* A new item, with what was found; `subject` may be NULL.  The report's. */
+/* A new item, with what was found; `subject` may be NULL or empty.  The
+ * report's. */
 struct check_item *check_add(struct check_report *, enum check_status,
     const char *name, const char *subject, const char *found, ...)
     __attribute__((format(printf, 5, 6)));

@@ -424,7 +424,8 @@ interfaces_are_looked_at(void **state)
 	    "intercept { mode = redirect interfaces = "
 	    "{ \"br-lan\", \"lan*\", \"eth*\", \"nosuch0\" } }\n"
 	    "relay \"r\" { address = \"192.0.2.1:1\" protection = none "
-	    "path \"p\" { interface = \"wan\" } }\n");
+	    "path \"p\" { interface = \"wan\" } "
+	    "path \"q\" { interface = \"nosuch1\" } }\n");
 	check_interfaces(&c);
 	assert_status(&c, "interface", 0, CHECK_OK);
 	/* A port of the bridge has no address of its own. */
@@ -434,6 +435,8 @@ interfaces_are_looked_at(void **state)
 	assert_status(&c, "interface", 2, CHECK_WARNING);
 	assert_status(&c, "interface", 3, CHECK_ERROR);
 	assert_status(&c, "interface", 4, CHECK_OK);
+	/* It may come. */
+	assert_status(&c, "interface", 5, CHECK_WARNING);
 	end(&c);
 }
 
