@@ -391,7 +391,9 @@ size_t
 session_fill_second(struct session *s, int subflow, uint8_t *out, size_t room,
     uint64_t now)
 {
+	struct metrics *m = &s->env->metrics;
 	struct datagram *d = sendq_second(&s->out);
+	uint64_t before = m->resent_bytes;
 	size_t n;
 
 	if (d == NULL) {
@@ -399,8 +401,7 @@ session_fill_second(struct session *s, int subflow, uint8_t *out, size_t room,
 		return 0;
 	}
 	n = session_fill_copy(s, d, subflow, out, room, now);
-	if ((d->copies & bit(subflow)) != 0)
-		s->env->metrics.doubled_bytes += d->len;
+	m->doubled_bytes += m->resent_bytes - before;
 	return n;
 }
 

@@ -329,6 +329,8 @@ reinject_charge(struct session_env *env, const struct datagram *d,
 		health_late(&env->health[d->first], now - d->due_us, now);
 	env->copy_credit -= d->len < env->copy_credit ? d->len :
 	    env->copy_credit;
-	env->metrics.reinjected_datagrams++;
-	env->metrics.reinjected_bytes += d->len;
+	if (d->type == WIRE_DATA) {
+		env->metrics.reinjected_datagrams++;
+		env->metrics.reinjected_bytes += d->len;
+	}
 }
