@@ -51,7 +51,7 @@ extra_headers()
 	net/listener.c) extra='linux/filter.h' ;;
 	# A thread to wait for names, which takes no signals.
 	net/resolver.c) extra='pthread.h signal.h' ;;
-	answers.c|ask.c) extra='json-c/json.h' ;;
+	ask.c|put.h) extra='json-c/json.h' ;;
 	conffile.c) extra='confuse.h' ;;
 	keyfile.c|main.c|roroctl.c) extra='sodium.h' ;;
 	privs.c) extra='linux/capability.h sys/syscall.h' ;;
