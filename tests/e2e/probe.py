@@ -263,13 +263,17 @@ def same(data, expected):
 
 
 def until(condition, seconds=PATIENCE):
-    """Poll; whether it became true."""
+    """Poll; whether it became true.  Looking takes a third of the time at most,
+    since a look may be a process."""
     end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
+    while True:
+        begin = time.monotonic()
+        if condition():
+            return True
+        now = time.monotonic()
+        if now > end:
             return False
-        time.sleep(0.005)
-    return True
+        time.sleep(min(max(0.005, 2 * (now - begin)), 0.2))
 
 
 # ---- running probes ----
