@@ -125,7 +125,7 @@ lab_test()
 	trap 'exit 143' TERM
 	rm -f "$build/obj/test-suite.log"
 	# Most tests wait more than they compute.
-	apart test_make -j"$(($(nproc) * 2))" check TESTS="${test_names[*]}"
+	apart test_make -j"$(($(nproc) * 3))" check TESTS="${test_names[*]}"
 	status=$?
 	[[ -e $build/obj/test-suite.log ]] || die 'the tests did not run'
 
