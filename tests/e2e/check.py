@@ -2,17 +2,25 @@
 # SPDX-License-Identifier: ISC
 """What roroctl check -f json said.
 
-    check.py FILE status NAME [SUBJECT]   ok, skipped, warning, error or none:
-                                          the worst of those items
-    check.py FILE now NAME [SUBJECT]      the commands that mend them
-    check.py FILE schema                  is it what the manual promises?
-    check.py FILE wrong                   all that is not ok, a line each
+    check.py FILE QUESTION
+    check.py FILE
+
+Without a question it answers those of its standard input, a line each with tabs
+between words, about what FILE holds then; "end 0" follows, or "end 1" when it is
+not so.  Questions are:
+
+    status NAME [SUBJECT]   ok, skipped, warning, error or none: the worst of
+                            those items
+    now NAME [SUBJECT]      the commands that mend them
+    schema                  is it what the manual promises?
+    wrong                   all that is not ok, a line each
 
 NAME is that of items, SUBJECT part of theirs.
 """
 
 import json
 import sys
+import traceback
 
 ORDER = ["none", "ok", "skipped", "warning", "error"]
 ITEM = {"name": str, "subject": (str, type(None)), "status": str,
@@ -51,10 +59,9 @@ def check_schema(said):
     assert said["status"] == worst, said["status"]
 
 
-def main():
+def answer(what, name="", subject=""):
     with open(sys.argv[1]) as file:
         said = json.load(file)
-    what = sys.argv[2]
     if what == "schema":
         check_schema(said)
         return
@@ -64,16 +71,30 @@ def main():
                 print(item["status"], item["name"], item["subject"],
                       item["found"])
         return
-    name, subject = (sys.argv[3:] + [""])[:2]
     items = [item for item in said["items"] if item["name"] == name
              and subject in (item["subject"] or "")]
     if what == "status":
         print(max((item["status"] for item in items), key=ORDER.index,
                   default="none"))
-    else:
+    elif what == "now":
         for item in items:
             if is_wrong(item):
                 print("\n".join(item["now"]))
+    else:
+        raise ValueError(what)
+
+
+def main():
+    if len(sys.argv) > 2:
+        answer(*sys.argv[2:])
+        return
+    for line in sys.stdin:
+        try:
+            answer(*line.rstrip("\n").split("\t"))
+            print("end 0", flush=True)
+        except Exception:
+            traceback.print_exc()
+            print("end 1", flush=True)
 
 
 main()

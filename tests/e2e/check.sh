@@ -21,9 +21,30 @@ look()		# host, options of check...
 	looked=$?
 }
 
+# One process for all that is asked of what was said: starting one each time
+# took longer than roroctl check.
+start_asking()
+{
+	mkfifo "$tmp/ask" "$tmp/answer" || give_up 'no FIFOs'
+	python3 "$here/check.py" "$tmp/check.json" <"$tmp/ask" \
+	    >"$tmp/answer" 2>>"$tmp/check.log" &
+	pids[check]=$!
+	exec {ask}>"$tmp/ask" {answer}<"$tmp/answer"
+}
+
 said()		# what check.py can...
 {
-	python3 "$here/check.py" "$tmp/check.json" "$@" 2>>"$tmp/check.log"
+	local IFS=$'\t' line
+
+	echo "$*" >&"$ask"
+	while IFS= read -r line <&"$answer"; do
+		case $line in
+		'end 0') return 0 ;;
+		'end 1') return 1 ;;
+		esac
+		echo "$line"
+	done
+	return 1
 }
 
 item_is()	# status, item, [subject]
@@ -94,6 +115,7 @@ sysctl_is()	# setting, value
 }
 
 begin
+start_asking
 
 # ---- a gateway and a relay as they should be ----
 
