@@ -143,10 +143,15 @@ check "the backup gives back" wait_for 8 back
 echo "    weights:"
 two_paths "weight = 75" "weight = 25"
 reload 1
-note
-check "many small sessions" small 100
-check "three of four go over the first path ($(share wan) %)" \
-    within 60 "$(share wan)" 90
+# A path that stands still on a busy machine has fewer, whatever its weight.
+by_weight()
+{
+	note
+	small 100 || give_up "small sessions do not work"
+	within 60 "$(share wan)" 90
+}
+check "three of four go over the first path" wait_for 20 by_weight
+echo "    $(share wan) %"
 
 two_paths "weight = 0" "weight = 1"
 reload 2
