@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "core/wire.h"
+#include "core/wire_hello.h"
 
 #define GREET_MAGIC (WIRE_MAGIC >> 24)	/* first byte of no number of ours */
 

@@ -11,7 +11,7 @@
 #include <stdbool.h>
 
 #include "core/config.h"
-#include "core/wire.h"
+#include "core/wire_hello.h"
 #include "keyfile.h"
 #include "quota.h"
 #include "trunk.h"

@@ -16,7 +16,7 @@
 #include <string.h>
 
 #include "core/secure.h"
-#include "core/wire.h"
+#include "core/wire_hello.h"
 
 #define MESSAGE_MAX 128
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))

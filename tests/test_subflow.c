@@ -12,7 +12,7 @@
 #include <sys/ioctl.h>
 
 #include "core/handshake.h"
-#include "core/wire.h"
+#include "core/wire_hello.h"
 #include "net/subflow.h"
 
 #define HELLO (WIRE_HELLO_PROLOGUE + WIRE_HELLO_PAYLOAD)

@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "core/transform.h"
-#include "core/wire.h"
+#include "core/wire_hello.h"
 
 #define FRAME_MAX (WIRE_HEADER + WIRE_SIZE_MAX)
 #define OVERHEAD (WIRE_RECORD_LENGTH + SECURE_TAG)

@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "core/wire.h"
+#include "core/wire_hello.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 

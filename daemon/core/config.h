@@ -13,7 +13,7 @@
 
 #include "acl.h"
 #include "addr.h"
-#include "wire.h"
+#include "wire_hello.h"
 
 #define CONFIG_NAME_MAX 64		/* of a relay, path, peer or forward */
 #define CONFIG_EXPRESS_MAX 8		/* express subflows of a path */

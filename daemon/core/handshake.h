@@ -23,7 +23,7 @@
 
 #include "secure.h"
 #include "transform.h"
-#include "wire.h"
+#include "wire_hello.h"
 
 #define HANDSHAKE_HELLO (WIRE_HELLO_PROLOGUE + WIRE_HELLO_PAYLOAD + \
     SECURE_OVERHEAD)	/* most that is sent by the proxy, */

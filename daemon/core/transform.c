@@ -21,7 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "wire.h"
+#include "wire_hello.h"
 
 #define FRAME_MAX (WIRE_HEADER + WIRE_SIZE_MAX)
 #define LENGTH WIRE_RECORD_LENGTH

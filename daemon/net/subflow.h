@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 #include "core/addr.h"
-#include "core/wire.h"
+#include "core/wire_hello.h"
 #include "net/sockopt.h"
 
 struct subflow;

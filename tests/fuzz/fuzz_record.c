@@ -17,6 +17,7 @@
 
 #include "core/group.h"
 #include "core/transform.h"
+#include "core/wire_hello.h"
 
 #define PIPE (256u << 10)
 #define TEXT_MAX (256u << 10)

@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "core/wire.h"
+#include "core/wire_hello.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 
