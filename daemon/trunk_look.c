@@ -54,29 +54,33 @@ trunk_pace(struct trunk *t)
 /* ---- what TCP says ---- */
 
 void
+trunk_look_at_one(struct trunk *t, const struct trunk_subflow *f, uint64_t now)
+{
+	bool suspect = group_subflow_suspect(t->group, f->number);
+	uint32_t pending = (uint32_t)subflow_pending(f->subflow);
+	struct group_facts facts;
+
+	if (!tcpinfo_facts(subflow_fd(f->subflow), &facts))
+		return;
+	facts.waiting_bytes += pending;
+	facts.unsent_bytes += pending;
+	group_subflow_facts(t->group, f->number, &facts, now);
+	if (group_subflow_suspect(t->group, f->number) != suspect)
+		log_debug("path %u: subflow %u %s", f->path, f->slot,
+		    suspect ? "moves again" : "does not move");
+}
+
+void
 trunk_look_at_tcp(struct trunk *t)
 {
 	uint64_t now = clock_us();
-	struct group_facts facts;
 
 	if (now < t->look_at)
 		return;
 	t->look_at = now + LOOK_US;
-	for (int i = 0; i < GROUP_SUBFLOWS; i++) {
-		const struct trunk_subflow *f = t->subflows[i];
-
-		if (f == NULL || group_subflow_idle(t->group, i) ||
-		    !tcpinfo_facts(subflow_fd(f->subflow), &facts))
-			continue;
-		bool suspect = group_subflow_suspect(t->group, i);
-		uint32_t pending = (uint32_t)subflow_pending(f->subflow);
-		facts.waiting_bytes += pending;
-		facts.unsent_bytes += pending;
-		group_subflow_facts(t->group, i, &facts, now);
-		if (group_subflow_suspect(t->group, i) != suspect)
-			log_debug("path %u: subflow %u %s", f->path, f->slot,
-			    suspect ? "moves again" : "does not move");
-	}
+	for (int i = 0; i < GROUP_SUBFLOWS; i++)
+		if (t->subflows[i] != NULL && !group_subflow_idle(t->group, i))
+			trunk_look_at_one(t, t->subflows[i], now);
 }
 
 /* Only while there is something to see. */

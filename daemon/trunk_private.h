@@ -40,7 +40,10 @@ struct trunk {
 /* Share the rate of each path among those that have something to send. */
 void trunk_pace(struct trunk *);
 
-/* Tell the group what TCP says, if it is time; is there anything to see? */
+/* Tell the group what TCP says of a subflow; of all, if it is time; is there
+ * anything to see? */
+void trunk_look_at_one(struct trunk *, const struct trunk_subflow *,
+    uint64_t now);
 void trunk_look_at_tcp(struct trunk *);
 bool trunk_has_to_look(const struct trunk *);
 

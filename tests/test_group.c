@@ -1659,7 +1659,7 @@ static void
 stand_still(struct fixture *f, int e, int subflow, uint32_t waiting)
 {
 	struct group_facts facts = { .rtt_us = 1000, .acked_bytes = 7,
-		.waiting_bytes = waiting };
+		.waiting_bytes = waiting, .free_bytes = 1 << 20 };
 
 	for (int i = 0; i < 12; i++) {
 		group_subflow_facts(f->g[e], subflow, &facts, f->now);
@@ -1671,7 +1671,7 @@ static void
 move(struct fixture *f, int e, int subflow)
 {
 	struct group_facts facts = { .rtt_us = 1000, .acked_bytes = 8,
-		.waiting_bytes = 1 };
+		.waiting_bytes = 1, .free_bytes = 1 << 20 };
 
 	group_subflow_facts(f->g[e], subflow, &facts, f->now);
 }
@@ -1759,6 +1759,45 @@ what_a_lost_bulk_subflow_carried_an_express_one_takes_too(void **state)
 	session_release(p, f->now);
 }
 
+/* Each takes a first window and no more; what of a burst is left over is for all,
+ * and what is new to say waits for one that takes it. */
+static void
+a_new_subflow_is_given_its_first_window(void **state)
+{
+	static const uint8_t bytes[64 * 1024];
+	static const uint8_t wide[] = { 0, 0x40, 0, 0 };
+	static uint8_t out[4 * WIRE_DATA_MAX];
+	const struct group_facts facts = { .rtt_us = 600000,
+		.rate_bytes_s = 24000, .free_bytes = 14480 };
+	const size_t window = 14480 + 24000 / 8, datagram = 4096 + 1024;
+	struct fixture *f = *state;
+	struct group *g = f->g[PROXY];
+	struct session *p = open_session(f);
+	size_t some;
+	int bulk, replaced;
+
+	settle(f);
+	assert_int_equal(say(f, RELAY, WIRE_ACK, 1, 1, wide, sizeof(wide)),
+	    WIRE_HEADER + sizeof(wide));
+	bulk = group_attach(g, 0, WIRE_SLOT_BULK, f->now, &replaced);
+	group_fill(g, bulk, out, sizeof(out), f->now);
+	for (int i = 0; i < 2; i++)
+		group_subflow_facts(g, i, &facts, f->now);
+	group_subflow_facts(g, bulk, &facts, f->now);
+	give(f, p, bytes, sizeof(bytes));
+	some = fill(f, PROXY, 0) + fill(f, PROXY, 1);
+	assert_true(some >= window && some < window + datagram);
+	assert_false(group_wants(g, 0, f->now));
+	assert_true(group_wants(g, bulk, f->now));
+	some = group_fill(g, bulk, out, sizeof(out), f->now);
+	assert_true(some >= window && some < window + datagram);
+	assert_false(group_wants(g, bulk, f->now));
+	/* Its window lets out more. */
+	group_subflow_facts(g, bulk, &facts, f->now);
+	assert_true(group_wants(g, bulk, f->now));
+	session_release(p, f->now);
+}
+
 static void
 when_all_are_suspect_nothing_is_sent_again(void **state)
 {
@@ -1815,7 +1854,8 @@ a_path_is_doubtful_as_a_whole(void **state)
 static void
 make_paths(struct fixture *f, uint32_t first_us, uint32_t second_us)
 {
-	struct group_facts facts = { .acked_bytes = 1, .rate_bytes_s = 1 << 20 };
+	struct group_facts facts = { .acked_bytes = 1, .rate_bytes_s = 1 << 20,
+		.free_bytes = 1 << 20 };
 	int replaced;
 
 	for (int e = 0; e < 2; e++) {
@@ -2065,6 +2105,7 @@ main(void)
 		T(sessions_opened_at_once_are_offered_no_more_than_one_by_one),
 		T(what_a_suspect_carries_goes_over_the_others),
 		T(what_a_lost_bulk_subflow_carried_an_express_one_takes_too),
+		T(a_new_subflow_is_given_its_first_window),
 		T(when_all_are_suspect_nothing_is_sent_again),
 		T(what_a_suspect_carried_and_has_left_is_not_sent_again),
 		T(an_ack_does_not_stay_with_a_suspect),

@@ -143,6 +143,34 @@ between_looks_it_is_given_more_and_delivers(void **state)
 }
 
 static void
+it_is_given_what_leaves_soon(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	begin(&f, 600);
+	/* Nothing is known. */
+	assert_true(health_room(&f.h) == UINT64_MAX);
+	/* New: its first window, and an eighth of what that is in a second. */
+	f.facts.free_bytes = 14480;
+	f.facts.rate_bytes_s = 24000;
+	look(&f, 0, 100);
+	assert_int_equal(health_room(&f.h), 14480 + 3000);
+	health_give(&f.h, 17000);
+	assert_int_equal(health_room(&f.h), 480);
+	health_give(&f.h, 14000);
+	assert_int_equal(health_room(&f.h), 0);
+	/* What waits to be sent for want of a window. */
+	f.facts.free_bytes = 0;
+	f.facts.unsent_bytes = 31000 - 14480;
+	look(&f, 31000, 100);
+	assert_int_equal(health_room(&f.h), 0);
+	f.facts.unsent_bytes = 0;
+	look(&f, 14480, 101);
+	assert_int_equal(health_room(&f.h), 3000);
+}
+
+static void
 what_was_late_is_forgotten(void **state)
 {
 	struct fixture f;
@@ -215,6 +243,7 @@ main(void)
 		cmocka_unit_test(there_is_something_to_see_until_all_has_arrived),
 		cmocka_unit_test(the_delay_is_the_way_and_the_queue),
 		cmocka_unit_test(between_looks_it_is_given_more_and_delivers),
+		cmocka_unit_test(it_is_given_what_leaves_soon),
 		cmocka_unit_test(what_was_late_is_forgotten),
 		cmocka_unit_test(losses_cost_round_trips),
 		cmocka_unit_test(

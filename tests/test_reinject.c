@@ -31,7 +31,7 @@ facts(struct fixture *f, int subflow, uint64_t trip, uint32_t waiting)
 	struct group_facts facts = {
 		.rtt_us = (uint32_t)trip, .rtt_min_us = (uint32_t)trip,
 		.rate_bytes_s = 1000000, .acked_bytes = f->now,
-		.waiting_bytes = waiting,
+		.waiting_bytes = waiting, .free_bytes = 1 << 20,
 	};
 
 	group_subflow_facts(f->g, subflow, &facts, f->now);

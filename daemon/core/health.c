@@ -9,6 +9,9 @@
 #define LATE_MAX_US SECOND	/* what takes longer is no habit */
 #define PACKETS 10		/* of a datagram */
 #define REPAIRS_MAX 3		/* round trips */
+#define AHEAD_US (SECOND / 8)	/* of what it sends: in slow start acknowledgements
+				 * that let out twice as much come in bursts, and
+				 * looks are 20 ms apart */
 #define STILL_US (SECOND / 5)	/* and a round trip: two looks */
 
 void
@@ -70,6 +73,19 @@ health_idle(const struct health *h)
 {
 	return h->given_bytes == h->looked_bytes &&
 	    h->facts.waiting_bytes == 0;
+}
+
+uint64_t
+health_room(const struct health *h)
+{
+	uint64_t most = h->facts.free_bytes +
+	    h->facts.rate_bytes_s * AHEAD_US / SECOND;
+	uint64_t unsent = h->facts.unsent_bytes + h->given_bytes -
+	    h->looked_bytes;
+
+	if (h->looked_us == 0)
+		return UINT64_MAX;
+	return most > unsent ? most - unsent : 0;
 }
 
 /* What waits up to a position, as far as can be told between two looks. */

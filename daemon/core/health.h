@@ -20,6 +20,9 @@ struct group_facts {
 	uint32_t waiting_bytes;		/* given to it, and not acknowledged by
 					 * the peer's TCP */
 	uint32_t unsent_bytes;		/* of these, not sent yet */
+	uint64_t free_bytes;		/* that it would still have sent at once:
+					 * its congestion window beyond what is
+					 * under way */
 	uint64_t rate_bytes_s;		/* at which it delivers; 0: not known */
 	uint64_t sent_bytes;		/* in all, since it began, with */
 	uint64_t again_bytes;		/* those of these that went again; 0: not
@@ -64,6 +67,12 @@ void health_give(struct health *, uint64_t bytes);
 /* Does a look tell anything new?  Nothing waits, as far as is known, and it was
  * given nothing. */
 bool health_idle(const struct health *);
+
+/* How much more it may be given now.  What its TCP keeps unsent is out of reach of
+ * what is more urgent and of faster subflows, on a new one for several round
+ * trips: so that is what leaves within a moment.  UINT64_MAX before the first
+ * look. */
+uint64_t health_room(const struct health *);
 
 /* What was given to it up to here, of given_bytes, has arrived.  (What TCP counts
  * is a little more than what we do, so this is true, perhaps late.) */

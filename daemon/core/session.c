@@ -145,8 +145,16 @@ best_express(const struct session *s, uint64_t set, uint64_t now)
  * The first bytes of a burst and what an interactive session writes go express,
  * a burst on one subflow: its completion is that of its last datagram, and with
  * several subflows that is the worst of several (performance.md, section 0).  One
- * that has become very slow keeps what it was given, but the rest moves.
+ * that has become very slow keeps what it was given, but the rest moves.  So does
+ * what the window of one keeps waiting that is new, for a round trip at least:
+ * several have more of it.
  */
+static bool
+is_full(const struct session_env *env, int subflow)
+{
+	return env->bulk != 0 && health_room(&env->health[subflow]) == 0;
+}
+
 static struct sched *
 lane(struct session *s, uint64_t now)
 {
@@ -160,7 +168,8 @@ lane(struct session *s, uint64_t now)
 	    !(env->timely >> s->express & 1) ||
 	    (s->out.unacked_bytes == 0 && s->turn.queue == NULL))
 		s->express = best_express(s, UINT64_MAX, now);
-	return &env->express_turns[s->express];
+	return is_full(env, s->express) ? &env->bulk_turns :
+	    &env->express_turns[s->express];
 }
 
 static uint64_t
@@ -208,7 +217,8 @@ void
 session_move(struct session *s, uint64_t now)
 {
 	if (s->turn.awake && s->turn.queue != &s->env->bulk_turns &&
-	    s->express >= 0 && !(s->env->timely >> s->express & 1))
+	    s->express >= 0 && (!(s->env->timely >> s->express & 1) ||
+	    is_full(s->env, s->express)))
 		session_schedule(s, now);
 }
 

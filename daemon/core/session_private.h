@@ -156,7 +156,8 @@ struct session *session_new(struct session_env *, const struct wire_open *,
 void session_free(struct session *);
 /* Put it where its state belongs: turns and busy. */
 void session_schedule(struct session *, uint64_t now);
-/* What waits for an express subflow that has become very slow is for another. */
+/* What waits for an express subflow that has become very slow, or is full, is for
+ * another. */
 void session_move(struct session *, uint64_t now);
 void session_make_ready(struct session *);
 void session_owe_ack(struct session *, bool at_once, uint64_t now);

@@ -5,11 +5,12 @@
  * A subflow that can send calls group_fill(), and what is most urgent goes
  * first: answers (PONG, RESET 7, ACK, RESET), which are state and not a queue,
  * then datagrams, one turn of one session at a time.  Each express subflow has
- * turns of its own, so that a burst is never striped; bulk subflows share one
- * set and take from it what they can send (late binding).  A lane without a
- * subflow is served by the other.  What a lost bulk subflow carried an idle
- * express one takes, too: the other bulk ones may be new, and would need several
- * round trips for all that the lost one had under way.  Second copies go when an
+ * turns of its own, so that a burst is not striped; bulk subflows share one set.
+ * Each takes what its TCP can send soon (late binding, health_room()): what is left
+ * of a burst when its express subflow has no window for it is for bulk ones.  A
+ * lane without a subflow is served by the other.  What a lost bulk subflow carried
+ * an idle express one takes, too: the other bulk ones may be new, and would need
+ * several round trips for all that the lost one had under way.  Second copies go when an
  * express subflow has nothing else to send, and no other session waits for one of
  * its path: what is sent twice takes nothing from what is new.  What is late goes
  * again before anything new, when it is very late, or instead of nothing
@@ -22,6 +23,7 @@
 				 * does not fit waits instead of being cut */
 #define COPY_ROOM (2 * WIRE_HEADER + WIRE_OPEN_MAX)
 #define CUT_OTHERS 4096		/* largest express datagram while others wait */
+#define CUT_LEAST 4096		/* not to less, for want of room in its TCP */
 
 struct room {
 	uint8_t *out;
@@ -181,6 +183,25 @@ give_number(struct group *g, struct session *s)
 	return true;
 }
 
+/* May it be given datagrams? */
+static bool
+takes(const struct group *g, int subflow)
+{
+	return group_subflow_used(g, subflow) &&
+	    health_room(&g->env.health[subflow]) > 0;
+}
+
+/* The largest datagram for it: about what it takes. */
+static size_t
+cut_for(const struct group *g, int subflow)
+{
+	uint64_t room = health_room(&g->env.health[subflow]);
+
+	if (room < CUT_LEAST)
+		return CUT_LEAST;
+	return room < WIRE_DATA_MAX ? (size_t)room : WIRE_DATA_MAX;
+}
+
 /* For whom, and when, a bulk subflow asks whether it should send. */
 struct choice {
 	int subflow;
@@ -225,7 +246,7 @@ pick(struct group *g, int subflow, uint64_t now)
 	struct session_env *e = &g->env;
 	struct sched_entry *t = NULL;
 
-	if (!group_subflow_used(g, subflow))
+	if (!takes(g, subflow))
 		return NULL;
 	if (e->express & subflow_bit(subflow))
 		t = sched_pick(&e->express_turns[subflow]);
@@ -265,12 +286,28 @@ fill_datagrams(struct group *g, int subflow, struct room *r, uint64_t now)
 		if (express && turn.cut > CUT_OTHERS &&
 		    sched_others(t->queue, t))
 			turn.cut = CUT_OTHERS;
+		if (turn.cut > cut_for(g, subflow))
+			turn.cut = cut_for(g, subflow);
 		size_t n = session_fill(s, &turn, now);
 		if (n == 0)		/* no room for it: next time */
 			return;
 		wrote(g, subflow, r, n);
 		if (t->queue == before)
 			sched_charge(t, (uint32_t)n);
+	}
+}
+
+/* What waits for an express subflow that is full now. */
+static void
+move_on(struct group *g, int subflow, uint64_t now)
+{
+	struct sched *turns = &g->env.express_turns[subflow];
+	struct sched_entry *t;
+
+	while (!takes(g, subflow) && (t = sched_pick(turns)) != NULL) {
+		session_move(list_object(t, struct session, turn), now);
+		if (t->queue == turns)		/* there is no other */
+			return;
 	}
 }
 
@@ -293,7 +330,8 @@ fill_second_copies(struct group *g, int subflow, struct room *r, uint64_t now)
 {
 	struct session *s;
 
-	while ((s = group_doubled_next(g, subflow, now)) != NULL) {
+	while (takes(g, subflow) &&
+	    (s = group_doubled_next(g, subflow, now)) != NULL) {
 		size_t n = session_fill_second(s, subflow, at(r), left(r), now);
 
 		if (n == 0 && list_linked(&s->doubled))
@@ -314,7 +352,7 @@ has_datagrams(const struct group *g, int subflow, uint64_t now)
 	const struct choice choice = { subflow, now };
 	bool express = (e->express & subflow_bit(subflow)) != 0;
 
-	if (!group_subflow_used(g, subflow))
+	if (!takes(g, subflow))
 		return false;
 	return group_doubled_next(g, subflow, now) != NULL ||
 	    (express && (sched_awake(&e->express_turns[subflow]) ||
@@ -329,7 +367,7 @@ static struct datagram *
 copy_due(const struct group *g, int subflow, bool idle, uint64_t now,
     struct session **s)
 {
-	if (!group_subflow_used(g, subflow))
+	if (!takes(g, subflow))
 		return NULL;
 	return reinject_next(&g->env, subflow, idle, now, s);
 }
@@ -365,6 +403,7 @@ group_fill(struct group *g, int subflow, uint8_t *out, size_t room,
 	fill_controls(g, subflow, &r, now);
 	fill_copies(g, subflow, false, &r, now);
 	fill_datagrams(g, subflow, &r, now);
+	move_on(g, subflow, now);
 	fill_second_copies(g, subflow, &r, now);
 	if (!has_datagrams(g, subflow, now))
 		fill_copies(g, subflow, true, &r, now);

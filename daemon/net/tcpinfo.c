@@ -22,6 +22,18 @@ could_send(const struct tcp_info *info)
 	    info->tcpi_snd_mss * 1000000 / info->tcpi_rtt;
 }
 
+/* What the congestion window lets out (RFC 6675, pipe). */
+static uint64_t
+free_bytes(const struct tcp_info *info)
+{
+	uint32_t away = info->tcpi_sacked + info->tcpi_lost;
+	uint32_t pipe = info->tcpi_unacked + info->tcpi_retrans;
+
+	pipe = pipe > away ? pipe - away : 0;
+	return info->tcpi_snd_cwnd > pipe ?
+	    (uint64_t)(info->tcpi_snd_cwnd - pipe) * info->tcpi_snd_mss : 0;
+}
+
 bool
 tcpinfo_facts(int fd, struct group_facts *facts)
 {
@@ -40,6 +52,7 @@ tcpinfo_facts(int fd, struct group_facts *facts)
 		.rtt_var_us = info.tcpi_rttvar,
 		.acked_bytes = info.tcpi_bytes_acked,
 		.waiting_bytes = (uint32_t)sockopt_unacked(fd),
+		.free_bytes = free_bytes(&info),
 	};
 	if (len >= offsetof(struct tcp_info, tcpi_notsent_bytes) +
 	    sizeof(info.tcpi_notsent_bytes))

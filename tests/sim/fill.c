@@ -61,6 +61,26 @@ check_quiet(struct world *w, const struct link *l, int side, size_t len)
 			    l->index, h.connection);
 }
 
+/* Nor does one whose TCP would keep them to itself. */
+static void
+check_room(struct world *w, struct link *l, int side, size_t len)
+{
+	struct direction *d = &l->from[side];
+	struct cursor c = { scratch, scratch + len };
+	struct wire_header h;
+	const size_t before = WIRE_HEADER + WIRE_OPEN_MAX + WIRE_CONTROL_MAX;
+
+	for (; wire_get_header(&c, &h) == WIRE_OK; c.pos += h.size) {
+		const size_t at = (size_t)(c.pos - scratch);
+
+		if (h.type == WIRE_DATA && at > d->takes + before)
+			world_fail(w, "the %s gives link %zu a datagram of "
+			    "session %u, and its TCP would keep it",
+			    side_names[side], l->index, h.connection);
+	}
+	d->takes -= len < d->takes ? len : d->takes;
+}
+
 static bool
 is_backup(const struct world *w, const struct link *l)
 {
@@ -144,6 +164,7 @@ fill(struct world *w, struct link *l, int side)
 	if (len == 0)
 		return false;
 	check_quiet(w, l, side, len);
+	check_room(w, l, side, len);
 	check_use(w, l, side, len);
 	watch_sent(w->watch, side, l->index, scratch, len);
 	told_sent(w, l, side, scratch, len);

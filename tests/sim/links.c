@@ -268,6 +268,8 @@ link_attach(struct world *w, struct link *l, int side)
 	if (l->number[side] < 0)
 		world_fail(w, "the %s refuses link %zu with %d",
 		    side_names[side], l->index, l->number[side]);
+	else
+		link_look(w, l, side);
 
 	struct link *old = NULL;
 	for (size_t i = 0; i < w->nlinks; i++) {

@@ -46,6 +46,9 @@ struct direction {
 	/* As its TCP sees it. */
 	uint64_t written, delivered, acked;
 	uint64_t seen;			/* of acked, at the last look */
+	bool looked;
+	uint64_t takes;			/* at once and in a moment, as it said
+					 * then, less what it was given since */
 	struct tcp_ack *acks;		/* on the way back */
 	size_t acks_room, first_ack, nacks;
 	bool ack_set;
@@ -101,6 +104,8 @@ void link_free(struct link *);
 /* Bytes arrived at the other side. */
 void link_delivered(struct world *, struct link *, int from, size_t len);
 void link_forget_acks(struct direction *);
+/* What its TCP says, to a group. */
+void link_look(struct world *, struct link *, int side);
 /* Has it stood still for longer than a side should bear? */
 bool link_is_quiet(const struct world *, const struct link *, int side);
 

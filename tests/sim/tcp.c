@@ -9,6 +9,7 @@
 
 #define LOOK_US (SECOND / 10)
 #define FIRST_WINDOW UINT64_C(14480)
+#define AHEAD_US (SECOND / 8)
 #define PATIENCE_US SECOND		/* protocol.md 2.5 */
 #define PATIENCE_TRIPS 3
 
@@ -101,8 +102,18 @@ rate_of(const struct link *l, const struct link_plan *plan, uint64_t acked)
 	return acked < FIRST_WINDOW ? first : l->rate;
 }
 
-static void
-look(struct world *w, struct link *l, int side)
+/* In slow start each byte that arrives lets out one more. */
+static uint64_t
+free_bytes(const struct direction *d)
+{
+	uint64_t window = FIRST_WINDOW + d->acked;
+	uint64_t away = d->written - d->acked - d->unsent;
+
+	return window > away ? window - away : 0;
+}
+
+void
+link_look(struct world *w, struct link *l, int side)
 {
 	const struct link_plan *plan = link_plan(w, l);
 	struct direction *d = &l->from[side];
@@ -114,13 +125,17 @@ look(struct world *w, struct link *l, int side)
 		.acked_bytes = d->acked,
 		.waiting_bytes = (uint32_t)(d->written - d->acked),
 		.unsent_bytes = (uint32_t)d->unsent,
+		.free_bytes = free_bytes(d),
 		.rate_bytes_s = rate_of(l, plan, d->acked),
 		.sent_bytes = d->written,
 		.again_bytes = d->written * plan->loss_ppm / 1000000,
 	};
 
-	if (group_subflow_idle(group, l->number[side]))
+	if (d->looked && group_subflow_idle(group, l->number[side]))
 		return;
+	d->looked = true;
+	d->takes = facts.free_bytes + facts.rate_bytes_s * AHEAD_US / SECOND;
+	d->takes -= d->takes < d->unsent ? d->takes : d->unsent;
 	if (d->written == d->acked || d->acked != d->seen)
 		d->quiet_since = 0;
 	else if (d->quiet_since == 0)
@@ -145,7 +160,7 @@ on_look(struct world *w, void *object, int side)
 		return;
 	for (size_t i = 0; i < w->nlinks; i++)
 		if (w->links[i]->state[side] == END_ATTACHED)
-			look(w, w->links[i], side);
+			link_look(w, w->links[i], side);
 	world_touch(w, side);
 	world_at(w, w->now + LOOK_US, on_look, NULL, side);
 }
