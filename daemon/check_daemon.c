@@ -216,27 +216,35 @@ has_our_file(const struct search *s, long pid)
 	return same;
 }
 
-/* A rorod of this network namespace that lives, as far as we can see. */
+/* Has the process not ended?  Whatever was there of it before that was its. */
+static bool
+lives(const struct check_machine *m, const char *pid)
+{
+	char *stat = check_read(m, "/proc/%s/stat", pid);
+	const char *state = stat != NULL ? strrchr(stat, ')') : NULL;
+	bool lives = state != NULL && strncmp(state, ") Z", 3) != 0;
+
+	free(stat);
+	return lives;
+}
+
+/* A rorod of this network namespace that lives, as far as we can see: that of
+ * others is hidden, unless we are root. */
 static bool
 is_rorod(const struct search *s, const char *pid)
 {
 	char *name = check_read(s->machine, "/proc/%s/comm", pid);
 	bool is = name != NULL && strcmp(name, NAME "\n") == 0;
-	char *stat, *namespace;
-	const char *state;
+	char *namespace;
 
 	free(name);
 	if (!is)
 		return false;
-	stat = check_read(s->machine, "/proc/%s/stat", pid);
-	state = stat != NULL ? strrchr(stat, ')') : NULL;
-	is = state == NULL || strncmp(state, ") Z", 3) != 0;
-	free(stat);
 	namespace = check_link(s->machine, "/proc/%s/ns/net", pid);
 	if (namespace != NULL && s->namespace != NULL)
-		is = is && strcmp(namespace, s->namespace) == 0;
+		is = strcmp(namespace, s->namespace) == 0;
 	free(namespace);
-	return is;
+	return is && lives(s->machine, pid);
 }
 
 static bool

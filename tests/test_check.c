@@ -618,9 +618,11 @@ write_file(const char *path, const char *text, size_t len)
 	fclose(f);
 }
 
-/* A rorod, process 7, with the socket of inode 10557. */
+/* A rorod, process 7, with the socket of inode 10557, in that state; NULL: it
+ * ends while one looks. */
 static void
-make_process(const char *root, const char *name, const char *words, size_t len)
+make_process(const char *root, const char *name, const char *state,
+    const char *words, size_t len)
 {
 	char path[512];
 
@@ -641,21 +643,29 @@ make_process(const char *root, const char *name, const char *words, size_t len)
 	write_file(path, "0::/a/rorod.service\n", 20);
 	snprintf(path, sizeof(path), "%s/proc/7/status", root);
 	write_file(path, "PPid:\t1\n", 8);
+	snprintf(path, sizeof(path), "%s/proc/7/stat", root);
+	unlink(path);
+	if (state != NULL)
+		write_file(path, state, strlen(state));
 }
 
 static void
 the_daemon_is_known_by_its_file_or_its_listener(void **state)
 {
+	static const char sleeps[] = "7 (rorod) S 1", zombie[] = "7 (rorod) Z 1";
 	static const struct {
 		const char *name;
+		const char *stat;
 		const char *file;
 		const char *listen;
 		long pid, other;
 	} cases[] = {
-		{ "rorod\n", "/etc/a.conf", "[::]:1", 7, 0 },
-		{ "rorod\n", "/etc/b.conf", "[::]:1092", 7, 0 },
-		{ "rorod\n", "/etc/b.conf", "[::]:1", 0, 7 },
-		{ "other\n", "/etc/a.conf", "[::]:1092", 0, 0 },
+		{ "rorod\n", sleeps, "/etc/a.conf", "[::]:1", 7, 0 },
+		{ "rorod\n", sleeps, "/etc/b.conf", "[::]:1092", 7, 0 },
+		{ "rorod\n", sleeps, "/etc/b.conf", "[::]:1", 0, 7 },
+		{ "other\n", sleeps, "/etc/a.conf", "[::]:1092", 0, 0 },
+		{ "rorod\n", zombie, "/etc/b.conf", "[::]:1", 0, 0 },
+		{ "rorod\n", NULL, "/etc/b.conf", "[::]:1", 0, 0 },
 	};
 	static const char words[] = "rorod\0-c\0/etc/a.conf";
 	char root[] = "/tmp/test_check.XXXXXX", path[512];
@@ -670,7 +680,8 @@ the_daemon_is_known_by_its_file_or_its_listener(void **state)
 		struct check_daemon d = { 0 };
 		struct addr listen;
 
-		make_process(root, cases[i].name, words, sizeof(words));
+		make_process(root, cases[i].name, cases[i].stat, words,
+		    sizeof(words));
 		assert_int_equal(addr_parse(&listen, cases[i].listen), 0);
 		check_find_daemon(&m, cases[i].file, &sockets, &listen, 1, &d);
 		assert_int_equal(d.pid, cases[i].pid);
