@@ -46,7 +46,7 @@ phase = Phase()
 failed = False
 
 
-def end_phase(*_):
+def end_phase():
     global phase, failed
     done, phase = phase, Phase()
     failed = failed or done.lost or not done.small
@@ -91,8 +91,8 @@ def main():
     listener = r.listen()
     listener.settimeout(None)
     threading.Thread(target=accept_all, args=(listener,), daemon=True).start()
-    over = threading.Event()
-    signal.signal(signal.SIGUSR1, end_phase)
+    over, next_phase = threading.Event(), threading.Event()
+    signal.signal(signal.SIGUSR1, lambda *_: next_phase.set())
     signal.signal(signal.SIGTERM, lambda *_: over.set())
     print("begun", flush=True)
 
@@ -105,9 +105,13 @@ def main():
     threads = [threading.Thread(target=large) for _ in range(2)]
     for t in threads:
         t.start()
-    while not over.is_set():
-        now = phase
-        ask(r, listener, SMALL, now.small, now.lost)
+    while True:             # a phase has one at least, however short it is
+        ask(r, listener, SMALL, phase.small, phase.lost)
+        if next_phase.is_set():
+            next_phase.clear()
+            end_phase()
+        if over.is_set():
+            break
         over.wait(PAUSE)
     for t in threads:
         t.join()

@@ -74,7 +74,8 @@ phase()		# name
 	local lines
 	lines=$(wc -l <"$tmp/bystander.log")
 	kill -USR1 "$(pid_of bystander)"
-	wait_for 5 more_lines "$tmp/bystander.log" "$lines"
+	wait_for 60 more_lines "$tmp/bystander.log" "$lines" ||
+	    give_up "the bystander is stuck"
 	echo "$1: $(tail -n 1 "$tmp/bystander.log")"
 }
 
