@@ -4,7 +4,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "clock.h"
 #include "core/choice.h"
@@ -20,8 +19,8 @@
 
 static_assert(CONFIG_RELAYS_MAX <= CHOICE_MAX, "each can be chosen");
 
-static const char *
-name_of(const struct relay_entry *e)
+const char *
+relays_name(const struct relay_entry *e)
 {
 	return e->config->relays[e->number].name;
 }
@@ -85,8 +84,8 @@ on_closing(void *user, struct uplink *u)
 	uplink_drain(u);
 }
 
-static bool
-has_uplinks(const struct relay_entry *e)
+bool
+relays_has_uplinks(const struct relay_entry *e)
 {
 	return e->uplink != NULL || e->nretired > 0;
 }
@@ -95,13 +94,13 @@ static bool
 is_idle(const struct relays *r)
 {
 	for (size_t i = 0; i < r->count; i++)
-		if (has_uplinks(r->entries[i]))
+		if (relays_has_uplinks(r->entries[i]))
 			return false;
 	return list_empty(&r->gone);
 }
 
-static void
-free_entry(struct relay_entry *e)
+void
+relays_free_entry(struct relay_entry *e)
 {
 	if (e == NULL)
 		return;
@@ -136,8 +135,8 @@ on_idle(void *user, struct uplink *u)
 				break;
 			}
 	}
-	if (e->gone && !has_uplinks(e))
-		free_entry(e);
+	if (e->gone && !relays_has_uplinks(e))
+		relays_free_entry(e);
 	if (r->draining && is_idle(r))
 		r->options.on_idle(r->options.user);
 }
@@ -154,8 +153,8 @@ configure_uplink(struct relay_entry *e, struct uplink *u)
 	uplink_configure(u, e->config, e->number, e->key, address);
 }
 
-static void
-configure_uplinks(struct relay_entry *e)
+void
+relays_configure_uplinks(struct relay_entry *e)
 {
 	if (e->uplink != NULL)
 		configure_uplink(e, e->uplink);
@@ -193,14 +192,14 @@ log_turn(const struct relay_entry *e, uint64_t now)
 		return;
 	if (!e->up)
 		log_limited(&limit, LOG_LEVEL_WARN, "relay \"%s\": lost: %s",
-		    name_of(e), another ? "new sessions go to another" :
+		    relays_name(e), another ? "new sessions go to another" :
 		    "no other one answers");
 	else if (aside == 0 || !another)
 		log_limited(&limit, LOG_LEVEL_INFO, "relay \"%s\": it answers",
-		    name_of(e));
+		    relays_name(e));
 	else
 		log_limited(&limit, LOG_LEVEL_INFO, "relay \"%s\": it is back: "
-		    "others are preferred for %lu s", name_of(e),
+		    "others are preferred for %lu s", relays_name(e),
 		    (unsigned long)(aside / 1000000));
 }
 
@@ -370,7 +369,7 @@ on_change(void *user)
 	struct relay_entry *e = user;
 	struct relays *r = e->relays;
 
-	configure_uplinks(e);
+	relays_configure_uplinks(e);
 	r->options.on_addresses(r->options.user);
 }
 
@@ -417,8 +416,8 @@ relays_addresses(const struct relays *r, struct addr *to)
 
 /* ---- start, later, end ---- */
 
-static void
-configure_choice(struct relays *r)
+void
+relays_configure_choice(struct relays *r)
 {
 	const struct config *c = r->options.config;
 
@@ -427,9 +426,8 @@ configure_choice(struct relays *r)
 		r->choice.relays[i].weight = c->relays[i].weight;
 }
 
-/* NULL if out of memory.  It starts to dial. */
-static struct relay_entry *
-new_entry(struct relays *r, struct config *c, struct keyring *keys,
+struct relay_entry *
+relays_new_entry(struct relays *r, struct config *c, struct keyring *keys,
     size_t number)
 {
 	struct relay_entry *e = calloc(1, sizeof(*e));
@@ -455,7 +453,7 @@ new_entry(struct relays *r, struct config *c, struct keyring *keys,
 	if (e->lookup != NULL && e->before != NULL &&
 	    (e->uplink = make_uplink(e, 0)) != NULL)
 		return e;
-	free_entry(e);
+	relays_free_entry(e);
 	return NULL;
 }
 
@@ -471,7 +469,7 @@ relays_new(const struct relays_options *o)
 	ev_init(&r->tick, on_tick);
 	r->tick.data = r;
 	for (; r->count < o->config->nrelays; r->count++) {
-		struct relay_entry *e = new_entry(r, o->config, o->keys,
+		struct relay_entry *e = relays_new_entry(r, o->config, o->keys,
 		    r->count);
 
 		if (e == NULL) {
@@ -481,7 +479,7 @@ relays_new(const struct relays_options *o)
 		r->entries[r->count] = e;
 	}
 	choice_init(&r->choice, r->count);
-	configure_choice(r);
+	relays_configure_choice(r);
 	ev_timer_set(&r->tick, TICK_S, TICK_S);
 	ev_timer_start(o->loop, &r->tick);
 	return r;
@@ -496,121 +494,13 @@ relays_free(struct relays *r)
 		return;
 	ev_timer_stop(r->options.loop, &r->tick);
 	for (size_t i = 0; i < r->count; i++)
-		free_entry(r->entries[i]);
+		relays_free_entry(r->entries[i]);
 	list_each_safe(node, after, &r->gone)
-		free_entry(list_object(node, struct relay_entry, list));
+		relays_free_entry(list_object(node, struct relay_entry, list));
 	free(r);
 }
 
-/* ---- another configuration ---- */
-
-/* The number that config->relays[i] has had until now; -1: it is new. */
-static int
-number_before(const struct relays *r, const struct config *c, size_t i)
-{
-	for (size_t j = 0; j < r->count; j++)
-		if (config_same_relay(&r->options.config->relays[j],
-		    &c->relays[i]))
-			return (int)j;
-	return -1;
-}
-
-/* Its sessions may end; then it is freed. */
-static void
-leave(struct relays *r, struct relay_entry *e)
-{
-	struct uplink_state state = { 0 };
-
-	e->gone = true;
-	e->up = false;
-	e->since_us = clock_us();
-	e->config = config_hold(e->config);
-	e->keys = keyring_hold(e->keys);
-	if (e->uplink != NULL) {
-		uplink_state(e->uplink, &state);
-		uplink_drain(e->uplink);
-	}
-	log_info("relay \"%s\": it is not configured any more: %lu sessions "
-	    "may end there", name_of(e), (unsigned long)state.sessions);
-	if (has_uplinks(e))
-		list_append(&r->gone, &e->list);
-	else
-		free_entry(e);
-}
-
-/* The same relay, as it is now. */
-static void
-stay(struct relay_entry *e, struct config *c, struct keyring *keys,
-    size_t number)
-{
-	e->config = c;
-	e->number = number;
-	e->keys = keys;
-	e->key = keyring_relay(keys, number);
-	lookup_configure(e->lookup, &c->relays[number].address,
-	    c->relays[number].name);
-	configure_uplinks(e);
-}
-
-/* Sessions may be left from before a path of the relay was changed: its key is
- * theirs too when it is rolled. */
-static void
-take_key(struct relay_entry *e, const struct config *c, struct keyring *keys)
-{
-	for (size_t i = 0; i < c->nrelays; i++) {
-		const struct key *key = keyring_relay(keys, i);
-
-		if (key == NULL || e->key == NULL ||
-		    strcmp(c->relays[i].name, name_of(e)) != 0)
-			continue;
-		e->key = key;
-		configure_uplinks(e);
-		keyring_free(e->keys);
-		e->keys = keyring_hold(keys);
-	}
-}
-
-int
-relays_configure(struct relays *r, struct config *c, struct keyring *keys)
-{
-	struct list *node;
-	struct relay_entry *entries[CONFIG_RELAYS_MAX];
-	bool stays[CONFIG_RELAYS_MAX] = { false };
-	int was[CONFIG_RELAYS_MAX];
-
-	for (size_t i = 0; i < c->nrelays; i++) {
-		was[i] = number_before(r, c, i);
-		if (was[i] >= 0) {
-			entries[i] = r->entries[was[i]];
-			stays[was[i]] = true;
-			continue;
-		}
-		if ((entries[i] = new_entry(r, c, keys, i)) != NULL)
-			continue;
-		while (i-- > 0)
-			if (was[i] < 0)
-				free_entry(entries[i]);
-		return -ENOMEM;
-	}
-	for (size_t i = 0; i < r->count; i++)
-		if (!stays[i])
-			leave(r, r->entries[i]);
-	r->options.config = c;
-	r->options.keys = keys;
-	choice_arrange(&r->choice, was, c->nrelays);
-	r->count = c->nrelays;
-	for (size_t i = 0; i < r->count; i++) {
-		r->entries[i] = entries[i];
-		if (was[i] >= 0)
-			stay(entries[i], c, keys, i);
-		else
-			log_info("relay \"%s\": it is new", name_of(entries[i]));
-	}
-	list_each(node, &r->gone)
-		take_key(list_object(node, struct relay_entry, list), c, keys);
-	configure_choice(r);
-	return 0;
-}
+/* ---- the end ---- */
 
 void
 relays_drain(struct relays *r)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The relays of a proxy: what relays.c and relays_status.c share.
+ * The relays of a proxy: what relays.c and relays_*.c share.
  */
 #ifndef RELAYS_PRIVATE_H
 #define RELAYS_PRIVATE_H
@@ -42,6 +42,22 @@ struct relays {
 	struct relay_entry *entries[CONFIG_RELAYS_MAX];
 	struct list gone;		/* that have sessions still */
 };
+
+const char *relays_name(const struct relay_entry *);
+
+/* Of config->relays[number]; it starts to dial.  NULL if out of memory;
+ * relays_free_entry() accepts NULL, and resets what is left. */
+struct relay_entry *relays_new_entry(struct relays *, struct config *,
+    struct keyring *, size_t number);
+void relays_free_entry(struct relay_entry *);
+
+/* Is there one, or one where sessions finish? */
+bool relays_has_uplinks(const struct relay_entry *);
+/* Its configuration, key or address is another. */
+void relays_configure_uplinks(struct relay_entry *);
+
+/* How one is chosen, as options.config says. */
+void relays_configure_choice(struct relays *);
 
 /* Does it answer, now? */
 void relays_look_at(struct relay_entry *, uint64_t now_us);
