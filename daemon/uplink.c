@@ -16,37 +16,9 @@
 #include "net/log.h"
 #include "slots.h"
 #include "trunk.h"
+#include "uplink_private.h"
 
 #define ASK_US UINT64_C(3000000)
-#define SAMPLE_US UINT64_C(1000000)
-
-struct path_history {
-	struct paths_counts before;	/* of the groups before this one */
-	struct traffic_rate rate;
-};
-
-struct uplink {
-	struct uplink_options options;
-	struct path_history *paths;
-	uint64_t sampled_us;		/* their rates */
-	struct repeats repeats;		/* of the groups before this one */
-	struct trunk *trunk;
-	struct slots *slots;
-	bool draining, closing;		/* closing: the relay is */
-	uint32_t relay_sessions;	/* most that it takes; 0: not known */
-	struct room room;
-	uint32_t features;		/* WIRE_FEATURE_*, its latest */
-	bool features_known;
-	unsigned int count;		/* subflows that it has */
-	bool up;			/* is that one at least? */
-	uint64_t since_us;		/* it is so since then */
-};
-
-static const struct config_relay *
-relay_of(const struct uplink *u)
-{
-	return &u->options.config->relays[u->options.relay];
-}
 
 /* When one is lost, another is asked whether it is still there: idle ones would
  * not know that the relay has gone, and new sessions would go there. */
@@ -89,85 +61,12 @@ static const struct trunk_callbacks trunk_callbacks = {
 	.on_peer_drain = on_peer_drain,
 };
 
-/* Of all its paths together; 0: not known. */
-static uint64_t
-rate_of(const struct uplink *u)
-{
-	uint64_t rate_bps = 0;
-
-	for (size_t i = 0; i < relay_of(u)->npaths; i++)
-		rate_bps += relay_of(u)->paths[i].socket.rate_bps;
-	return rate_bps;
-}
-
-/* And in the other direction; what is not known of a path is taken to be as in
- * ours. */
-static uint64_t
-receive_rate_of(const struct uplink *u)
-{
-	uint64_t rate_bps = 0;
-
-	for (size_t i = 0; i < relay_of(u)->npaths; i++) {
-		const struct config_socket *s = &relay_of(u)->paths[i].socket;
-
-		rate_bps += s->receive_bps != 0 ? s->receive_bps :
-		    s->rate_bps;
-	}
-	return rate_bps;
-}
-
-/* What sessions are offered, on all paths together. */
-struct windows {
-	uint32_t start, most;
-};
-
-static struct windows
-windows_of(const struct uplink *u)
-{
-	const struct config_relay *relay = relay_of(u);
-	uint64_t rate_bps = rate_of(u), receive_bps = receive_rate_of(u);
-	uint32_t delay_ms = 0;
-	struct windows w;
-
-	if (receive_bps > rate_bps)
-		rate_bps = receive_bps;
-	for (size_t i = 0; i < relay->npaths; i++)
-		if (relay->paths[i].socket.delay_ms > delay_ms)
-			delay_ms = relay->paths[i].socket.delay_ms;
-	w.most = quota_window_max(&u->options.quota->budget,
-	    u->options.config, rate_bps, delay_ms);
-	w.start = quota_window_start(w.most, rate_bps, delay_ms);
-	return w;
-}
-
-static void
-be_redundant(const struct uplink *u, struct trunk *t)
-{
-	trunk_redundancy(t, u->options.config->redundancy_bytes,
-	    quota_redundancy_per_s(rate_of(u)));
-}
-
-static void
-set_paths(const struct uplink *u, struct trunk *t)
-{
-	for (size_t i = 0; i < relay_of(u)->npaths; i++) {
-		const struct config_path *path = &relay_of(u)->paths[i];
-
-		trunk_path(t, (uint8_t)i, &(struct wire_path){
-			.backup = path->backup,
-			.weight = path->weight,
-			.receive_kbit = (uint32_t)
-			    (path->socket.receive_bps / 1000),
-		});
-	}
-}
-
 static struct trunk *
 make_trunk(struct uplink *u)
 {
 	const struct config *c = u->options.config;
 	struct quota *quota = u->options.quota;
-	const struct windows windows = windows_of(u);
+	const struct uplink_windows windows = uplink_windows(u);
 
 	struct trunk *t = trunk_new(&(struct trunk_options){
 		.loop = u->options.loop,
@@ -179,7 +78,7 @@ make_trunk(struct uplink *u)
 			.start_window = windows.start,
 			.window_max = windows.most,
 			.max_sessions = QUOTA_SESSIONS / 2,
-			.datagram_max = quota_datagram_max(rate_of(u)),
+			.datagram_max = quota_datagram_max(uplink_rate(u)),
 			.budget = &quota->budget,
 		},
 		.keepalive_s = c->keepalive_s,
@@ -190,39 +89,10 @@ make_trunk(struct uplink *u)
 		.user = u,
 	});
 	if (t != NULL) {
-		be_redundant(u, t);
-		set_paths(u, t);
+		uplink_be_redundant(u, t);
+		uplink_set_paths(u, t);
 	}
 	return t;
-}
-
-/* ---- what paths carry ---- */
-
-static struct paths_counts
-counts_of(const struct uplink *u, size_t path)
-{
-	struct paths_counts c = group_path_counts(trunk_group(u->trunk),
-	    (uint8_t)path);
-
-	paths_counts_add(&c, &u->paths[path].before);
-	return c;
-}
-
-static void
-sample(struct uplink *u, uint64_t now)
-{
-	if (now < u->sampled_us + SAMPLE_US)
-		return;
-	u->sampled_us = now;
-	for (size_t i = 0; i < relay_of(u)->npaths; i++) {
-		struct paths_counts c = counts_of(u, i);
-		const struct traffic traffic = {
-			.from_bytes = c.sent_bytes,
-			.to_bytes = c.received_bytes,
-		};
-
-		traffic_sample(&u->paths[i].rate, &traffic, now);
-	}
 }
 
 /* Another group in place of one whose sessions are lost.  false: out of memory,
@@ -234,8 +104,8 @@ renew(struct uplink *u)
 
 	if (new == NULL)
 		return false;
-	for (size_t i = 0; i < relay_of(u)->npaths; i++)
-		u->paths[i].before = counts_of(u, i);
+	for (size_t i = 0; i < uplink_relay(u)->npaths; i++)
+		u->paths[i].before = uplink_counts(u, i);
 	repeats_add(&u->repeats,
 	    repeats_of(group_metrics(trunk_group(u->trunk))));
 	slots_begin(u->slots);	/* (nothing of it is up before we return) */
@@ -257,7 +127,7 @@ lose_sessions(struct uplink *u, const char *why, size_t sessions)
 	static struct log_limit limit;
 
 	log_limited(&limit, LOG_LEVEL_WARN, "relay \"%s\": %s: open "
-	    "sessions are reset: %lu", relay_of(u)->name, why,
+	    "sessions are reset: %lu", uplink_relay(u)->name, why,
 	    (unsigned long)sessions);
 	if (!u->closing) {
 		(void)renew(u);
@@ -295,7 +165,7 @@ on_fault(void *user)
 	const struct uplink *u = user;
 
 	log_limited(&limit, LOG_LEVEL_WARN, "relay \"%s\": a session was "
-	    "reset: protocol error", relay_of(u)->name);
+	    "reset: protocol error", uplink_relay(u)->name);
 }
 
 static void
@@ -306,7 +176,7 @@ on_shed(void *user)
 
 	log_limited(&limit, LOG_LEVEL_WARN, "relay \"%s\": memory is used up: "
 	    "the session that held most for somebody who does not read was "
-	    "reset", relay_of(u)->name);
+	    "reset", uplink_relay(u)->name);
 }
 
 /* The relay may have seen the last subflow go later than we have, or wait for
@@ -332,11 +202,11 @@ note_features(struct uplink *u, uint32_t features)
 	u->features_known = true;
 	if (changed & WIRE_FEATURE_IPV4)
 		log_limited(&limit, LOG_LEVEL_INFO, "relay \"%s\": it reaches "
-		    "%s", relay_of(u)->name, features & WIRE_FEATURE_IPV4 ?
+		    "%s", uplink_relay(u)->name, features & WIRE_FEATURE_IPV4 ?
 		    "IPv4" : "no IPv4");
 	if (changed & WIRE_FEATURE_IPV6)
 		log_limited(&limit, LOG_LEVEL_INFO, "relay \"%s\": it reaches "
-		    "%s", relay_of(u)->name, features & WIRE_FEATURE_IPV6 ?
+		    "%s", uplink_relay(u)->name, features & WIRE_FEATURE_IPV6 ?
 		    "IPv6" : "no IPv6");
 }
 
@@ -362,7 +232,7 @@ on_peer_drain(void *user)
 
 	u->closing = true;
 	log_limited(&limit, LOG_LEVEL_INFO, "relay \"%s\": it is about to end",
-	    relay_of(u)->name);
+	    uplink_relay(u)->name);
 	if (!u->draining)
 		u->options.on_closing(u->options.user, u);
 }
@@ -392,8 +262,8 @@ on_up(void *user, struct trunk_subflow *line, const struct wire_answer *answer)
 		if (u->closing)
 			return give_way(u);
 		log_limited(&limit, LOG_LEVEL_WARN, "relay \"%s\": it has "
-		    "restarted: open sessions are reset: %lu", relay_of(u)->name,
-		    (unsigned long)group_sessions(trunk_group(u->trunk)));
+		    "restarted: open sessions are reset: %lu",
+		    uplink_relay(u)->name, (unsigned long)group_sessions(trunk_group(u->trunk)));
 		return renew(u) ? NULL : "group not known: out of memory";
 	}
 	u->relay_sessions = answer->max_sessions;
@@ -431,7 +301,7 @@ uplink_new(const struct uplink_options *o)
 		return NULL;
 	u->options = *o;
 	u->since_us = clock_us();
-	u->paths = calloc(relay_of(u)->npaths, sizeof(u->paths[0]));
+	u->paths = calloc(uplink_relay(u)->npaths, sizeof(u->paths[0]));
 	u->trunk = make_trunk(u);
 	u->slots = slots_new(&(struct slots_options){
 		.loop = o->loop,
@@ -474,10 +344,10 @@ uplink_configure(struct uplink *u, const struct config *c, size_t relay,
 	u->options.key = key;
 	u->options.address = address;
 	trunk_configure(u->trunk, c->keepalive_s, c->resume_timeout_ms);
-	be_redundant(u, u->trunk);
-	const struct windows windows = windows_of(u);
+	uplink_be_redundant(u, u->trunk);
+	const struct uplink_windows windows = uplink_windows(u);
 	group_windows(trunk_group(u->trunk), windows.start, windows.most);
-	set_paths(u, u->trunk);
+	uplink_set_paths(u, u->trunk);
 	slots_configure(u->slots, c, relay, key, address);
 }
 
@@ -551,7 +421,8 @@ uplink_move(struct uplink *u, struct uplink *(*where)(void *,
 	leg_each_unsent(trunk_host(u->trunk), move_leg, &m);
 	if (m.moved > 0)
 		log_info("relay \"%s\": sessions that waited for it go to "
-		    "another: %lu", relay_of(u)->name, (unsigned long)m.moved);
+		    "another: %lu", uplink_relay(u)->name,
+		    (unsigned long)m.moved);
 }
 
 unsigned
@@ -563,7 +434,7 @@ uplink_families(const struct uplink *u)
 enum uplink_answer
 uplink_answers(struct uplink *u)
 {
-	sample(u, clock_us());
+	uplink_sample(u, clock_us());
 	trunk_ask(u->trunk, ASK_US);
 	if (u->closing || trunk_up(u->trunk) == 0)
 		return UPLINK_GONE;
@@ -596,15 +467,6 @@ uplink_state(const struct uplink *u, struct uplink_state *state)
 	};
 	repeats_add(&state->repeats,
 	    repeats_of(group_metrics(trunk_group(u->trunk))));
-}
-
-void
-uplink_path(const struct uplink *u, size_t path, struct uplink_path *p)
-{
-	*p = (struct uplink_path){ .missing = slots_missing(u->slots, path) };
-	trunk_path_state(u->trunk, (uint8_t)path, &p->now);
-	p->now.counts = counts_of(u, path);
-	traffic_rates(&u->paths[path].rate, &p->sent_bps, &p->received_bps);
 }
 
 void
