@@ -197,6 +197,53 @@ on_its_own_path_only_what_is_last_goes_again(void **state)
 	assert_int_equal(f->serials[0], 1);
 }
 
+/* Another one of the path has something to send. */
+static void
+load(struct fixture *f)
+{
+	int n = group_attach(f->g, 0, WIRE_SLOT_BULK + 2, f->now, &(int){ 0 });
+	const struct group_facts loaded = {
+		.rtt_us = TRIP, .rtt_min_us = TRIP, .rate_bytes_s = 1000000,
+		.acked_bytes = 1, .waiting_bytes = 2000, .unsent_bytes = 1000,
+	};
+
+	group_subflow_facts(f->g, n, &loaded, f->now);
+}
+
+static void
+with_the_window_shut_not_on_a_path_that_has_something_to_send(void **state)
+{
+	struct fixture *f = *state;
+	int third = beside(f);
+	struct session *s = begin(f);
+
+	give(f, s, PIECE);
+	assert_int_equal(fill(f, 0, 20000), 1);
+	do
+		give(f, s, 4000);
+	while (fill(f, third, 20000) > 0);
+	pass(f, 2 * TRIP + TRIP / 2 + ACK_DELAY_US + 50 * MS);
+	load(f);
+	assert_int_equal(fill(f, third, 20000), 0);
+	assert_int_equal(fill(f, 1, 20000), 1);
+	assert_int_equal(f->serials[0], 1);
+}
+
+static void
+what_is_last_goes_again_whatever_else_its_path_sends(void **state)
+{
+	struct fixture *f = *state;
+	int third = beside(f);
+	struct session *s = begin(f);
+
+	give(f, s, PIECE);
+	assert_int_equal(fill(f, 0, 20000), 1);
+	pass(f, TRIP + TRIP / 2 + ACK_DELAY_US + 50 * MS);
+	load(f);
+	assert_int_equal(fill(f, third, 20000), 1);
+	assert_int_equal(f->serials[0], 1);
+}
+
 static void
 nothing_goes_twice_while_the_window_is_wide(void **state)
 {
@@ -491,6 +538,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		T(a_late_head_goes_on_a_free_subflow),
 		T(on_its_own_path_only_what_is_last_goes_again),
+		T(with_the_window_shut_not_on_a_path_that_has_something_to_send),
+		T(what_is_last_goes_again_whatever_else_its_path_sends),
 		T(nothing_goes_twice_while_the_window_is_wide),
 		T(nor_while_a_session_waits_for_another_express_subflow_of_it),
 		T(what_has_other_things_to_send_waits_a_round_trip_more),

@@ -19,7 +19,8 @@
  * is new and from TCP's own retransmission, which is under way, and with it goes
  * a round trip's worth of what waits behind the head.  So it is made at the end only,
  * when the session may send nothing new, and none waits to; a subflow that is dead is
- * suspect soon.
+ * suspect soon.  If it is the window that keeps it from that, the rest has yet to go
+ * over the same link, so then no other subflow of the path may have anything to send.
  */
 #include "reinject.h"
 
@@ -73,6 +74,22 @@ is_on_path(const struct session_env *env, const struct datagram *d, int subflow)
 	return false;
 }
 
+/* Is there anything on a path that waits to be sent?  What waits with the item
+ * does not count, since that may be dead. */
+static bool
+is_loaded(const struct session_env *env, const struct datagram *d, int subflow)
+{
+	for (uint64_t m = (env->express | env->bulk) & ~d->copies; m != 0;
+	    m &= m - 1) {
+		int i = __builtin_ctzll(m);
+
+		if (i != subflow && env->path_of[i] == env->path_of[subflow] &&
+		    env->health[i].facts.unsent_bytes > 0)
+			return true;
+	}
+	return false;
+}
+
 /* May it go on another subflow of a path?  Only if there is nothing new. */
 static bool
 may_race(const struct session_env *env, const struct session *s,
@@ -80,7 +97,8 @@ may_race(const struct session_env *env, const struct session *s,
 {
 	return !is_on_path(env, d, subflow) ||
 	    (idle && list_linked(&s->tail) &&
-	    !worth_others_wait(env, subflow, NULL));
+	    !worth_others_wait(env, subflow, NULL) &&
+	    (s->out.unsent_bytes == 0 || !is_loaded(env, d, subflow)));
 }
 
 /* It has waited for so long, and this is a path where it was not sent yet. */
