@@ -67,11 +67,12 @@ def serve(family, address, port):
 
 
 def refused(name, family, address, port, error):
-    """Once as if there were a server, then as it is."""
+    """Once as if there were a server, then as it is.  The window begins
+    somewhere in the first attempt: when that began."""
+    begin = time.monotonic()
     first = attempt(family, address, port)
     check(f"{MODE}, {name}: the first attempt is reset after it was accepted",
           accepted_then_reset(first), first)
-    begin = time.monotonic()
     is_(f"{name}: the next one fails in its connect()",
         attempt(family, address, port), f"connect: {error}")
     return begin
