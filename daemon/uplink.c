@@ -263,7 +263,8 @@ on_up(void *user, struct trunk_subflow *line, const struct wire_answer *answer)
 			return give_way(u);
 		log_limited(&limit, LOG_LEVEL_WARN, "relay \"%s\": it has "
 		    "restarted: open sessions are reset: %lu",
-		    uplink_relay(u)->name, (unsigned long)group_sessions(trunk_group(u->trunk)));
+		    uplink_relay(u)->name,
+		    (unsigned long)group_sessions(trunk_group(u->trunk)));
 		return renew(u) ? NULL : "group not known: out of memory";
 	}
 	u->relay_sessions = answer->max_sessions;
