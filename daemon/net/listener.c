@@ -26,11 +26,12 @@
 #include "net/log.h"
 #include "net/reap.h"
 
+/* What others are told: see "succession". */
+enum notice { NOTICE_PLACE, NOTICE_PORT, NOTICE_SUCCESSOR, NOTICES };
+
 #define BATCH 64		/* accepted in one event; others wait too */
 #define BACK_OFF_MIN_S 0.1
 #define BACK_OFF_MAX_S 1.
-
-enum notice { NOTICE_PLACE, NOTICE_PORT, NOTICE_SUCCESSOR, NOTICES };
 
 struct listener {
 	struct reap_entry reap;
