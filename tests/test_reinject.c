@@ -300,6 +300,24 @@ nor_while_a_session_waits_for_another_express_subflow_of_it(void **state)
 }
 
 static void
+what_has_waited_for_long_goes_on_its_own_path_too(void **state)
+{
+	struct fixture *f = *state;
+	int third = beside(f);
+	struct session *s = begin(f), *other = begin(f);
+
+	give(f, s, PIECE);
+	assert_int_equal(fill(f, 0, 20000), 1);
+	give(f, other, 60000);
+	pass(f, 1000 * MS + TRIP);
+	assert_int_equal(fill(f, third, PIECE + 1000), 1);
+	assert_int_equal(group_metrics(f->g)->reinjected_bytes, 0);
+	pass(f, TRIP + 50 * MS);
+	assert_int_equal(fill(f, third, PIECE + 1000), 1);
+	assert_int_equal(group_metrics(f->g)->reinjected_bytes, PIECE);
+}
+
+static void
 what_has_other_things_to_send_waits_a_round_trip_more(void **state)
 {
 	struct fixture *f = *state;
@@ -540,6 +558,7 @@ main(void)
 		T(on_its_own_path_only_what_is_last_goes_again),
 		T(with_the_window_shut_not_on_a_path_that_has_something_to_send),
 		T(what_is_last_goes_again_whatever_else_its_path_sends),
+		T(what_has_waited_for_long_goes_on_its_own_path_too),
 		T(nothing_goes_twice_while_the_window_is_wide),
 		T(nor_while_a_session_waits_for_another_express_subflow_of_it),
 		T(what_has_other_things_to_send_waits_a_round_trip_more),

@@ -249,21 +249,75 @@ what_only_a_stalled_one_carries_goes_again_until_it_moves(void **state)
 	assert_sends(f, 4, PLENTY, "two");
 	append(f, "three");
 	assert_sends(f, 3, PLENTY, "three");
-	sendq_stall(&f->q, UINT64_C(1) << 3);
+	sendq_stall(&f->q, UINT64_C(1) << 3, 0);
 	assert_sends(f, 4, PLENTY, "one");
 	assert_int_equal(f->q.lost, 1);
-	sendq_stall(&f->q, 0);
+	sendq_stall(&f->q, 0, 0);
 	assert_int_equal(f->q.lost, 0);
 	assert_false(sendq_ready(&f->q, PLENTY));
 	/* A death of what is stalled changes nothing. */
-	sendq_stall(&f->q, UINT64_C(1) << 3);
+	sendq_stall(&f->q, UINT64_C(1) << 3, 0);
 	assert_int_equal(f->q.lost, 1);
 	f->carried[3] = 0;
 	assert_int_equal(sendq_lose(&f->q, 3), 1);
-	sendq_stall(&f->q, 0);
+	sendq_stall(&f->q, 0, 0);
 	assert_int_equal(f->q.lost, 1);
 	assert_sends(f, 4, PLENTY, "three");
 	assert_int_equal(sendq_ack(&f->q, 4, f->carried), 0);
+}
+
+static void
+what_a_stalled_one_carries_goes_again_within_the_credit(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t credit = 0;
+
+	f->q.credit = &credit;
+	append(f, "one");
+	assert_sends(f, 3, PLENTY, "one");
+	append(f, "two");
+	assert_sends(f, 3, PLENTY, "two");
+	append(f, "three");
+	assert_sends(f, 3, PLENTY, "three");
+	sendq_stall(&f->q, UINT64_C(1) << 3, 0);
+	assert_true(sendq_again(&f->q));	/* the oldest needs none */
+	assert_sends(f, 4, PLENTY, "one");
+	assert_false(sendq_ready(&f->q, PLENTY));
+	append(f, "new");
+	assert_false(sendq_again(&f->q));
+	assert_sends(f, 4, PLENTY, "new");
+	credit = 3;
+	assert_true(sendq_again(&f->q));
+	assert_sends(f, 4, PLENTY, "two");
+	assert_false(sendq_ready(&f->q, PLENTY));
+	/* What is known to be gone needs none either. */
+	sendq_stall(&f->q, UINT64_C(1) << 3, UINT64_C(1) << 3);
+	assert_sends(f, 4, PLENTY, "three");
+	assert_int_equal(f->q.lost, 0);
+	assert_int_equal(f->q.doubted, 0);
+}
+
+static void
+what_a_dead_one_carried_waits_for_no_credit(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t credit = 0;
+
+	f->q.credit = &credit;
+	append(f, "one");
+	assert_sends(f, 4, PLENTY, "one");
+	append(f, "two");
+	assert_sends(f, 3, PLENTY, "two");
+	append(f, "three");
+	assert_sends(f, 3, PLENTY, "three");
+	sendq_stall(&f->q, UINT64_C(1) << 3, 0);
+	assert_false(sendq_ready(&f->q, PLENTY));
+	assert_int_equal(f->q.doubted, 2);
+	f->carried[3] = 0;
+	sendq_lose(&f->q, 3);
+	assert_int_equal(f->q.doubted, 0);
+	assert_sends(f, 4, PLENTY, "two");
+	assert_sends(f, 4, PLENTY, "three");
 }
 
 static void
@@ -273,7 +327,7 @@ an_acknowledgement_by_a_stalled_one_counts(void **state)
 
 	append(f, "one");
 	assert_sends(f, 3, PLENTY, "one");
-	sendq_stall(&f->q, UINT64_C(1) << 3);
+	sendq_stall(&f->q, UINT64_C(1) << 3, 0);
 	assert_int_equal(sendq_ack(&f->q, 2, f->carried), 0);
 	assert_int_equal(f->q.lost, 0);
 	assert_int_equal(f->carried[3], 0);
@@ -298,6 +352,8 @@ main(void)
 		T(a_lost_one_may_be_acknowledged_before_it_is_sent_again),
 		T(a_filled_datagram_is_adopted_without_a_copy),
 		T(what_only_a_stalled_one_carries_goes_again_until_it_moves),
+		T(what_a_stalled_one_carries_goes_again_within_the_credit),
+		T(what_a_dead_one_carried_waits_for_no_credit),
 		T(an_acknowledgement_by_a_stalled_one_counts),
 	};
 

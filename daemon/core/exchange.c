@@ -249,6 +249,20 @@ send_item(struct session *s, struct datagram *d, int subflow, uint8_t *out,
 	return put_frame(out, s, d);
 }
 
+/* The one whose turn it is: new, lost, or with a suspect subflow, which may still
+ * deliver it. */
+static size_t
+send_next(struct session *s, struct datagram *d, int subflow, uint8_t *out,
+    size_t room, uint64_t now)
+{
+	bool doubted = sendq_doubts(&s->out, d);
+	size_t n = send_item(s, d, subflow, out, room, now);
+
+	if (n > 0 && doubted)
+		reinject_doubted(s->env, d);
+	return n;
+}
+
 /*
  * Proxy: until OPEN is acknowledged a copy of it goes first on every subflow
  * that carries anything of the session, so nothing ever overtakes it there.
@@ -363,7 +377,7 @@ session_fill(struct session *s, const struct session_turn *t, uint64_t now)
 			max = t->cut;
 		struct datagram *d = sendq_next(&s->out, s->edge, max);
 		if (d != NULL)
-			n += send_item(s, d, t->subflow, t->out + n,
+			n += send_next(s, d, t->subflow, t->out + n,
 			    t->room - n, now);
 	}
 	if (s->read_blocked)

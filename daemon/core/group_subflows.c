@@ -102,12 +102,14 @@ group_choose_subflows(struct group *g, uint64_t now)
 	/* What a poor one delivers is late, but a keystroke may be sooner there. */
 	if ((used & bulk & ~poor) != 0)
 		used &= ~(bulk & poor);
+	lost &= suspect;
 	if (e->express == (used & ~bulk) && e->bulk == (used & bulk) &&
-	    e->stalled == suspect)
+	    e->stalled == suspect && e->gone == lost)
 		return;
 	e->express = used & ~bulk;
 	e->bulk = used & bulk;
 	e->stalled = suspect;
+	e->gone = lost;
 	group_compare(g, now);
 	list_each(node, &e->all)
 		session_subflows_changed(list_object(node, struct session,

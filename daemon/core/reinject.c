@@ -90,24 +90,51 @@ is_loaded(const struct session_env *env, const struct datagram *d, int subflow)
 	return false;
 }
 
-/* May it go on another subflow of a path?  Only if there is nothing new. */
+/* It has waited for so long. */
+static bool
+is_overdue(const struct session_env *env, const struct datagram *d,
+    uint64_t now)
+{
+	return env->soonest_us != 0 &&
+	    now >= d->copied_us + limit_us(env, d->on);
+}
+
+/* May it go on another subflow of a path?  Only if there is nothing new, or if it
+ * has waited for so long: what TCP says of one whose packets are lost again and
+ * again, and which moves too often to be suspect, is of old times. */
 static bool
 may_race(const struct session_env *env, const struct session *s,
-    const struct datagram *d, int subflow, bool idle)
+    const struct datagram *d, int subflow, bool idle, uint64_t now)
 {
 	return !is_on_path(env, d, subflow) ||
 	    (idle && list_linked(&s->tail) &&
 	    !worth_others_wait(env, subflow, NULL) &&
-	    (s->out.unsent_bytes == 0 || !is_loaded(env, d, subflow)));
+	    (s->out.unsent_bytes == 0 || !is_loaded(env, d, subflow))) ||
+	    is_overdue(env, d, now);
 }
 
-/* It has waited for so long, and this is a path where it was not sent yet. */
-static bool
-is_overdue(const struct session_env *env, const struct datagram *d,
-    int subflow, uint64_t now)
+static void
+earn(struct allowance *a, uint64_t bytes)
 {
-	return !is_on_path(env, d, subflow) && env->soonest_us != 0 &&
-	    now >= d->copied_us + limit_us(env, d->on);
+	a->credit += bytes;
+	if (a->credit > a->burst)
+		a->credit = a->burst;
+}
+
+static void
+spend(struct allowance *a, uint64_t bytes)
+{
+	a->credit -= bytes < a->credit ? bytes : a->credit;
+}
+
+/* Of a link that turns out to be faster, the rest is given then. */
+static void
+widen(struct allowance *a, uint64_t bytes)
+{
+	if (bytes <= a->burst)
+		return;
+	a->credit += bytes - a->burst;
+	a->burst = bytes;
 }
 
 void
@@ -131,34 +158,34 @@ reinject_sent(struct session_env *env, struct datagram *d, int subflow,
 	if (again)
 		return;
 	d->first = d->on;
-	env->copy_credit += d->len / REINJECT_SHARE;
-	if (env->copy_credit > env->copy_burst)
-		env->copy_credit = env->copy_burst;
+	earn(&env->copies, d->len / REINJECT_SHARE);
+	earn(&env->doubts, d->len / REINJECT_SHARE);
 }
 
-/* What is no more than a burst on a fast link takes a slow one half a minute.  Of
- * one that turns out to be faster, the rest is given then. */
+/* What is no more than a burst on a fast link takes a slow one half a minute.  The
+ * subflows of a path share its link, and each may have had it for itself when it
+ * was measured. */
 void
 reinject_compare(struct session_env *env)
 {
-	uint64_t bytes = 0;
+	uint64_t most[PATHS] = { 0 }, bytes = 0;
 
 	for (uint64_t m = env->express | env->bulk; m != 0; m &= m - 1) {
-		const struct group_facts *f =
-		    &env->health[__builtin_ctzll(m)].facts;
+		int i = __builtin_ctzll(m);
+		const struct group_facts *f = &env->health[i].facts;
 		uint32_t trip = f->rtt_min_us != 0 ? f->rtt_min_us : f->rtt_us;
-
-		bytes += f->rate_bytes_s *
+		uint64_t holds = f->rate_bytes_s *
 		    (trip > BURST_US ? trip : BURST_US) / SECOND_US;
+		uint64_t *path = &most[env->path_of[i]];
+		if (holds > *path) {
+			bytes += holds - *path;
+			*path = holds;
+		}
 	}
 	if (bytes < REINJECT_BURST_MIN)
 		bytes = REINJECT_BURST_MIN;
-	if (bytes > REINJECT_BURST)
-		bytes = REINJECT_BURST;
-	if (bytes <= env->copy_burst)
-		return;
-	env->copy_credit += bytes - env->copy_burst;
-	env->copy_burst = bytes;
+	widen(&env->doubts, bytes);
+	widen(&env->copies, bytes < REINJECT_BURST ? bytes : REINJECT_BURST);
 }
 
 /* Has its last copy arrived, as far as TCP knows?  Then only its acknowledgement
@@ -204,6 +231,8 @@ reinject_scan(struct session_env *env, uint64_t now)
 		const struct datagram *head = head_of(s);
 
 		session_move(s, now);
+		if (s->out.doubted > 0 && !s->turn.awake)
+			session_schedule(s, now);	/* there may be credit */
 
 		if (head != NULL && head->due_us > now &&
 		    head->due_us < env->copy_scan)
@@ -220,8 +249,20 @@ reinject_scan(struct session_env *env, uint64_t now)
 uint64_t
 reinject_deadline(const struct session_env *env)
 {
-	return list_empty(&env->busy) || !several(env) ? GROUP_NEVER :
+	return list_empty(&env->busy) ||
+	    (!several(env) && env->stalled == 0) ? GROUP_NEVER :
 	    env->copy_scan;
+}
+
+/* The oldest of a session that has waited for so long goes whatever went twice
+ * before: to another path, or where nothing else wants to. */
+static bool
+is_free(const struct session_env *env, const struct session *s,
+    const struct datagram *d, int subflow, bool idle, uint64_t now)
+{
+	return d == head_of(s) && is_overdue(env, d, now) &&
+	    (!is_on_path(env, d, subflow) ||
+	    (idle && !worth_others_wait(env, subflow, NULL)));
 }
 
 /* Is it late enough for this subflow?  One that takes long is for what has been
@@ -233,23 +274,26 @@ is_late(const struct session_env *env, const struct session *s,
 	uint64_t trip = trip_us(env, d->first), late;
 
 	if ((d->copies & bit(subflow)) != 0 || now < d->due_us ||
-	    has_arrived(env, d) || !may_race(env, s, d, subflow, idle))
+	    has_arrived(env, d) || !may_race(env, s, d, subflow, idle, now))
 		return false;
-	if (!is_overdue(env, d, subflow, now) &&
-	    (d->len > env->copy_credit || now < d->due_us + (idle ? 0 : trip)))
+	if (d->len > env->copies.credit &&
+	    !is_free(env, s, d, subflow, idle, now))
+		return false;
+	if (now < d->due_us + (idle ? 0 : trip) && !is_overdue(env, d, now))
 		return false;
 	late = now - d->due_us;
 	return health_delay_us(&env->health[subflow], now) <=
 	    2 * (trip + late) + ACK_DELAY_US;
 }
 
-/* Would it have to stop if its head stayed away? */
+/* Would it have to stop if its head stayed away?  Or has whoever listens heard
+ * nothing for long? */
 static bool
-is_held_up(const struct session *s)
+is_held_up(const struct session *s, const struct datagram *head, uint64_t now)
 {
 	const struct sendq *q = &s->out;
 
-	return list_linked(&s->tail) ||
+	return list_linked(&s->tail) || is_overdue(s->env, head, now) ||
 	    s->edge < q->cost_sent + (q->cost_sent - q->cost_acked);
 }
 
@@ -260,7 +304,7 @@ late_in(const struct session_env *env, const struct session *s, int subflow,
 	struct datagram *head = head_of(s), *d;
 	int steps = 0;
 
-	if (head == NULL || !is_blocked(head, now) || !is_held_up(s))
+	if (head == NULL || !is_blocked(head, now) || !is_held_up(s, head, now))
 		return NULL;
 	if (is_late(env, s, head, subflow, idle, now))
 		return head;
@@ -295,7 +339,7 @@ tail_in(const struct session_env *env, const struct session *s, int subflow,
 		if ((d->copies & bit(subflow)) == 0 &&
 		    (d->copies & bit(d->on)) != 0 &&
 		    env->path_of[subflow] != env->path_of[d->on] &&
-		    d->len <= env->copy_credit &&
+		    d->len <= env->copies.credit &&
 		    health_arrival_us(&env->health[d->on], d->position,
 		    d->copied_us, now) > delay + gain)
 			return d;
@@ -339,16 +383,28 @@ reinject_next(const struct session_env *env, int subflow, bool idle,
 	return NULL;
 }
 
+static void
+count(struct session_env *env, const struct datagram *d)
+{
+	if (d->type != WIRE_DATA)
+		return;
+	env->metrics.reinjected_datagrams++;
+	env->metrics.reinjected_bytes += d->len;
+}
+
+void
+reinject_doubted(struct session_env *env, const struct datagram *d)
+{
+	spend(&env->doubts, d->len);
+	count(env, d);
+}
+
 void
 reinject_charge(struct session_env *env, const struct datagram *d,
     uint64_t now)
 {
 	if (d->due_us <= now)
 		health_late(&env->health[d->first], now - d->due_us, now);
-	env->copy_credit -= d->len < env->copy_credit ? d->len :
-	    env->copy_credit;
-	if (d->type == WIRE_DATA) {
-		env->metrics.reinjected_datagrams++;
-		env->metrics.reinjected_bytes += d->len;
-	}
+	spend(&env->copies, d->len);
+	count(env, d);
 }

@@ -11,9 +11,14 @@
  *    shut window this is the opportunistic retransmission of Raiciu et al., "How
  *    Hard Can It Be?", NSDI 2012.)
  *
- * Bytes sent twice so are a share of those sent once, and a burst.  What has
- * waited for a second and two round trips goes once to each other path beyond
- * that: a suspect subflow would give back no less.
+ * Bytes sent twice so are a share of those sent once, and a burst.  The oldest of
+ * a session that has waited for a second and two round trips goes beyond that, once
+ * to each other path, or where nothing else is to be sent.
+ *
+ * What suspect subflows carry, which may go on any time, goes again as well
+ * (sendq.h), with an allowance of its own: as large a share, and at once what the
+ * paths carry in half a second or a round trip.  The oldest of a session always
+ * does, and all that a dead one carried.
  *
  * For the group, its sessions and their frames only.
  */
@@ -24,9 +29,9 @@
 #include "session_private.h"
 
 #define REINJECT_SHARE 8		/* one byte of so many, */
-#define REINJECT_BURST (1024 * 1024)	/* and at once what the subflows carry
-					 * in half a second or a round trip, up
-					 * to this */
+#define REINJECT_BURST (1024 * 1024)	/* and at once what the paths carry in
+					 * half a second or a round trip, up to
+					 * this */
 #define REINJECT_BURST_MIN (2 * WIRE_DATA_MAX)
 
 /* An item was written to a subflow, whose queue is as it was before. */
@@ -45,6 +50,8 @@ uint64_t reinject_deadline(const struct session_env *);
  * `idle`: there is nothing else that it could send now.  NULL: nothing. */
 struct datagram *reinject_next(const struct session_env *, int subflow,
     bool idle, uint64_t now, struct session **session);
+/* It was, because those that carry it are suspect. */
+void reinject_doubted(struct session_env *, const struct datagram *);
 /* It is about to be. */
 void reinject_charge(struct session_env *, const struct datagram *,
     uint64_t now);

@@ -43,6 +43,27 @@ carried(const struct sendq *q, const struct datagram *d)
 	return (d->copies & ~q->stalled) != 0;
 }
 
+bool
+sendq_doubts(const struct sendq *q, const struct datagram *d)
+{
+	return !carried(q, d) && (d->copies & ~q->gone) != 0;
+}
+
+/* It is one of the lost, if it is. */
+static void
+count(struct sendq *q, const struct datagram *d)
+{
+	q->lost += !carried(q, d);
+	q->doubted += sendq_doubts(q, d);
+}
+
+static void
+discount(struct sendq *q, const struct datagram *d)
+{
+	q->lost -= !carried(q, d);
+	q->doubted -= sendq_doubts(q, d);
+}
+
 static struct datagram *
 first_unsent(const struct sendq *q)
 {
@@ -97,7 +118,7 @@ sendq_clear(struct sendq *q, uint64_t carries[])
 	while ((node = list_first(&q->unsent)) != NULL)
 		drop(q, datagram_of(node));
 	q->again = &q->unacked;
-	q->lost = 0;
+	q->lost = q->doubted = 0;
 	q->unsent_bytes = q->unacked_bytes = 0;
 }
 
@@ -223,15 +244,19 @@ window_room(const struct sendq *q, const struct datagram *d, uint64_t edge)
 	return (size_t)room;
 }
 
-bool
-sendq_ready(const struct sendq *q, uint64_t edge)
+static bool
+new_ready(const struct sendq *q, uint64_t edge)
 {
 	const struct datagram *d = first_unsent(q);
 
-	if (q->lost > 0)
-		return true;
 	return d != NULL &&
 	    (d->type != WIRE_DATA || window_room(q, d, edge) > 0);
+}
+
+bool
+sendq_ready(const struct sendq *q, uint64_t edge)
+{
+	return sendq_again(q) || new_ready(q, edge);
 }
 
 static struct datagram *
@@ -245,12 +270,32 @@ first_lost(const struct sendq *q)
 	return datagram_of(node);
 }
 
+/* (Where a subflow died nothing of the session waits.) */
+bool
+sendq_again(const struct sendq *q)
+{
+	const struct datagram *d;
+
+	if (q->lost == 0)
+		return false;
+	if (q->lost > q->doubted || q->credit == NULL)
+		return true;
+	d = first_lost(q);
+	return d->len <= *q->credit || &d->node == list_first(&q->unacked);
+}
+
+static bool
+lost_next(const struct sendq *q, uint64_t edge)
+{
+	return q->lost > 0 && (sendq_again(q) || !new_ready(q, edge));
+}
+
 size_t
 sendq_next_len(const struct sendq *q, uint64_t edge)
 {
 	const struct datagram *d = first_unsent(q);
 
-	if (q->lost > 0)
+	if (lost_next(q, edge))
 		return first_lost(q)->len;
 	if (d == NULL)
 		return 0;
@@ -277,12 +322,10 @@ cut(struct sendq *q, struct datagram *rest, size_t len)
 struct datagram *
 sendq_next(struct sendq *q, uint64_t edge, size_t max)
 {
-	if (q->lost > 0) {
-		struct datagram *lost = first_lost(q);
-
-		q->again = &lost->node;
-		return lost;
-	}
+	if (q->lost > 0)
+		q->again = &first_lost(q)->node;
+	if (lost_next(q, edge))
+		return datagram_of(q->again);
 	struct datagram *d = first_unsent(q);
 	if (d == NULL || d->type != WIRE_DATA)
 		return d;
@@ -312,15 +355,13 @@ first_sending(struct sendq *q, struct datagram *d, uint64_t now)
 void
 sendq_sent(struct sendq *q, struct datagram *d, int subflow, uint64_t now)
 {
-	if (d->sent_us == 0) {
+	if (d->sent_us == 0)
 		first_sending(q, d, now);
-		q->lost++;
-	}
+	else
+		discount(q, d);
 	once(q, d);
-	bool before = carried(q, d);
 	d->copies |= UINT64_C(1) << subflow;
-	if (!before && carried(q, d))
-		q->lost--;
+	count(q, d);
 }
 
 void
@@ -365,8 +406,7 @@ sendq_ack(struct sendq *q, uint64_t next, uint64_t carries[])
 		if (d->serial >= next)
 			break;
 		put_down(d, carries);
-		if (!carried(q, d))
-			q->lost--;
+		discount(q, d);
 		if (d->type == WIRE_DATA)
 			q->unacked_bytes -= d->len;
 		q->cost_acked = d->cost_end;
@@ -388,28 +428,26 @@ sendq_lose(struct sendq *q, int subflow)
 	list_each(node, &q->unacked) {
 		struct datagram *d = datagram_of(node);
 
-		bool before = carried(q, d);
-
+		discount(q, d);
 		d->copies &= ~bit;
-		if (before && !carried(q, d))
-			q->lost++;
+		count(q, d);
 	}
 	q->again = &q->unacked;
 	return q->lost;
 }
 
 void
-sendq_stall(struct sendq *q, uint64_t subflows)
+sendq_stall(struct sendq *q, uint64_t subflows, uint64_t gone)
 {
 	struct list *node;
 
-	if (q->stalled == subflows)
+	if (q->stalled == subflows && q->gone == gone)
 		return;
 	q->stalled = subflows;
-	q->lost = 0;
+	q->gone = gone;
+	q->lost = q->doubted = 0;
 	list_each(node, &q->unacked)
-		if (!carried(q, datagram_of(node)))
-			q->lost++;
+		count(q, datagram_of(node));
 	q->again = &q->unacked;
 }
 

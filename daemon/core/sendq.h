@@ -4,7 +4,9 @@
  * acknowledgement.  Bytes are gathered until they are first sent: only then are
  * they a datagram with a serial.  A datagram is kept until it is acknowledged,
  * with the set of subflows that carry a copy; one that no subflow carries any
- * more, or only such as are stalled, is sent again before anything new.
+ * more, or only such as are stalled, is sent again before anything new.  Stalled
+ * ones may go on and deliver it: so of what only they carry, as much goes as there
+ * is credit for, and the oldest always.
  *
  * `edge` is the window in units of cost: how much DATA, each datagram counted
  * with WIRE_COST more than its size, the peer takes in all.
@@ -44,8 +46,12 @@ struct sendq {
 	struct list unacked;		/* sent, by serial */
 	struct list unsent;
 	struct list *again;		/* in unacked: none before it is lost */
-	uint64_t stalled;		/* subflows whose copies do not count */
-	size_t lost;			/* sent, and no copy counts */
+	uint64_t stalled;		/* subflows whose copies do not count, */
+	uint64_t gone;			/* and those of them that are no more */
+	size_t lost;			/* sent, and no copy counts, */
+	size_t doubted;			/* though a stalled one has a copy */
+	const uint64_t *credit;		/* bytes of these that may go again;
+					 * NULL: all */
 	size_t twice;			/* a second copy of them is due */
 	uint64_t next;			/* serial for the next first sending */
 	uint64_t acked;			/* all before were acknowledged */
@@ -75,14 +81,19 @@ void sendq_adopt(struct sendq *, struct datagram *, size_t len);
  * empty. */
 void sendq_take(struct sendq *, struct sendq *from);
 
-/* Is there anything that sendq_next() would return? */
+/* Is there anything to be sent? */
 bool sendq_ready(const struct sendq *, uint64_t edge);
+/* And is that something lost? */
+bool sendq_again(const struct sendq *);
+/* Does a stalled subflow, and no other, carry this one? */
+bool sendq_doubts(const struct sendq *, const struct datagram *);
 /* How large is it without a cut other than the window's? */
 size_t sendq_next_len(const struct sendq *, uint64_t edge);
 
 /* What to send next, cut to `max` bytes and to the window; something lost goes
  * first and is never cut (its size has been seen), so it may be larger than
- * `max`.  NULL: nothing, or out of memory for a cut. */
+ * `max`.  Where there is nothing else, it goes also when there was credit for it a
+ * moment ago.  NULL: nothing, or out of memory for a cut. */
 struct datagram *sendq_next(struct sendq *, uint64_t edge, size_t max);
 /* It was written to `subflow`.  Gives it its serial and cost the first time. */
 void sendq_sent(struct sendq *, struct datagram *, int subflow, uint64_t now);
@@ -104,8 +115,9 @@ int sendq_ack(struct sendq *, uint64_t next, uint64_t carries[]);
 size_t sendq_lose(struct sendq *, int subflow);
 
 /* From now on copies on these subflows, and only these, do not count: what no
- * other carries is lost, until it is sent again or they go on. */
-void sendq_stall(struct sendq *, uint64_t subflows);
+ * other carries is lost, until it is sent again or they go on.  `gone`: those of
+ * them that do not. */
+void sendq_stall(struct sendq *, uint64_t subflows, uint64_t gone);
 
 /* Nothing queued and nothing unacknowledged. */
 bool sendq_empty(const struct sendq *);

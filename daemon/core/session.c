@@ -48,6 +48,8 @@ session_new(struct session_env *env, const struct wire_open *open,
 	sendq_init(&s->out, env->proxy ? 0 : 1, env->budget);
 	reorder_init(&s->in, 1, env->budget);
 	s->out.stalled = env->stalled;
+	s->out.gone = env->gone;
+	s->out.credit = &env->doubts.credit;
 	s->edge = env->peer_window;
 	s->offered = env->initial_window;
 	s->window = env->initial_window;
@@ -227,7 +229,7 @@ why_ready(const struct session *s)
 {
 	const struct sendq *q = &s->out;
 
-	if (q->lost == 0)
+	if (!sendq_again(q))
 		return SCHED_NEW;
 	return q->unsent_bytes + q->unacked_bytes <= EXPRESS_SMALL ?
 	    SCHED_AGAIN_FIRST : SCHED_AGAIN;
@@ -403,7 +405,7 @@ session_subflow_lost(struct session *s, int subflow, uint64_t now)
 void
 session_subflows_changed(struct session *s, uint64_t now)
 {
-	sendq_stall(&s->out, s->env->stalled);
+	sendq_stall(&s->out, s->env->stalled, s->env->gone);
 	distrust(s, s->env->stalled, now);
 	if (s->twin >= 0 && (s->env->express >> s->twin & 1) == 0)
 		s->twin = -1;

@@ -48,6 +48,10 @@
 #define ASK_MIN_US UINT64_C(1000000)
 #define ASK_MAX_US UINT64_C(8000000)
 
+struct allowance {		/* reinject.h */
+	uint64_t credit, burst;	/* bytes; now and at most */
+};
+
 struct session_env {
 	bool proxy;
 	uint32_t initial_window, start_window, window_max, peer_window;
@@ -58,7 +62,8 @@ struct session_env {
 	uint64_t attached;		/* subflows, one bit each, */
 	uint64_t express, bulk;		/* and those in use */
 	uint64_t stalled;		/* those attached that are not, because
-					 * they are suspect and others are not */
+					 * they are suspect and others are not, */
+	uint64_t gone;			/* and those of lost paths */
 	struct health health[SUBFLOWS];
 	uint8_t path_of[SUBFLOWS];
 	struct paths paths;
@@ -72,8 +77,8 @@ struct session_env {
 	bool doubled_waits;		/* for that time */
 	uint32_t redundancy;		/* first bytes of a burst sent twice */
 	struct bucket redundant;	/* bytes of it, of all sessions */
-	uint64_t copy_credit;		/* bytes that may be sent again, */
-	uint64_t copy_burst;		/* at most */
+	struct allowance copies, doubts;	/* to be sent again: what is
+					 * late; what suspects carry */
 	uint64_t copy_scan;		/* when `late` is looked after */
 	bool uneven;			/* some subflows take much longer */
 	uint64_t prompt;		/* those in use that do not */

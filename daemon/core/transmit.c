@@ -233,7 +233,7 @@ is_lost(const struct sched_entry *t, const void *arg)
 	    struct session, turn);
 	const struct choice *c = arg;
 
-	return s->out.lost > 0 && (!s->env->uneven ||
+	return sendq_again(&s->out) && (!s->env->uneven ||
 	    worth_taking(s, c->subflow, c->now));
 }
 

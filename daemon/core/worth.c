@@ -107,7 +107,7 @@ backlog(const struct session *s)
 	bool more = !q->ended &&
 	    (s->read_blocked || q->unsent_bytes >= UNSENT_MAX / 2);
 
-	if (q->lost > 0)
+	if (sendq_again(q))
 		return q->lost * (uint64_t)s->env->datagram_max;
 	return more || q->unsent_bytes > window ? window : q->unsent_bytes;
 }

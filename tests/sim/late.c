@@ -12,6 +12,8 @@
 #define MBIT UINT64_C(125000)		/* bytes a second */
 #define BEGIN_US (2 * SECOND)		/* until it turns bad */
 #define TIME_US (8 * SECOND)		/* of what is sent */
+#define UNSENT (32 << 10)		/* where subflows share a path */
+#define CRAWL_RATE 4000			/* a packet now and then */
 #define SESSIONS 6			/* that write now and then */
 
 /* What waited for a second and two round trips goes elsewhere (reinject.h); to look,
@@ -41,6 +43,30 @@ add_sessions(struct scenario *sc, struct random *r, uint64_t rate)
 	}
 }
 
+/* The second path is part of the first, and only one of its subflows turns bad:
+ * its packets are lost again and again. */
+static void
+join_paths(struct scenario *sc, struct random *r)
+{
+	struct link_plan *crawls = &sc->links[random_range(r, 2, 3)];
+
+	for (size_t i = 0; i < sc->nlinks; i++) {
+		struct link_plan *l = &sc->links[i];
+
+		l->delay_us = sc->links[0].delay_us;
+		l->unsent_max = UNSENT;
+		if (i < 2)
+			continue;
+		l->path = 0;
+		l->slot++;
+		l->rate = sc->links[0].rate;
+		if (l != crawls)
+			l->slow_at_us = l->slow_rate = l->slow_loss_ppm = 0;
+	}
+	crawls->slow_rate = CRAWL_RATE;
+	crawls->slow_loss_ppm = 0;
+}
+
 void
 late_run(uint64_t seed, bool verbose, struct totals *totals)
 {
@@ -66,6 +92,9 @@ late_run(uint64_t seed, bool verbose, struct totals *totals)
 		bad.slow_loss_ppm = (uint32_t)random_range(r, 10000, 200000);
 	race_path(&sc, &good);
 	race_path(&sc, &bad);
+	bool joined = random_once_in(r, 3);
+	if (joined)
+		join_paths(&sc, r);
 	sc.timed_us = bad.slow_at_us;
 
 	struct totals one = { 0 };
@@ -80,7 +109,8 @@ late_run(uint64_t seed, bool verbose, struct totals *totals)
 	if (verbose)
 		printf("%" PRIu64 ": %s, %.1f Mbit/s %.0f ms and %.1f Mbit/s "
 		    "%.0f ms, then %.3f Mbit/s %.0f%%: late %.3f s, gap %.3f "
-		    "s, limit %.3f s\n", seed, bulk ? "bulk" : "small",
+		    "s, limit %.3f s\n", seed, joined ? "one path" :
+		    bulk ? "bulk" : "small",
 		    (double)good.rate / MBIT, (double)good.delay_us / 1e3,
 		    (double)bad.rate / MBIT, (double)bad.delay_us / 1e3,
 		    (double)bad.slow_rate / MBIT, bad.slow_loss_ppm / 1e4,
