@@ -30,6 +30,7 @@
 /* What is due but cannot leave waits for a subflow to become writable, which is
  * an event of its own; looking sooner would be spinning. */
 #define TICK_MIN_US UINT64_C(5000)
+#define RESUME_LAST_US UINT64_C(4000000)
 
 void
 trunk_change(struct trunk *t)
@@ -439,6 +440,16 @@ trunk_event(struct subflow *subflow)
 
 /* ---- begin and end ---- */
 
+/* A link that is back at the last moment is not found before the next attempt
+ * (redial.h), and then two round trips are missing. */
+static uint64_t
+resume_us(uint32_t resume_ms)
+{
+	uint64_t us = resume_ms * UINT64_C(1000);
+
+	return us + (us / 4 < RESUME_LAST_US ? us / 4 : RESUME_LAST_US);
+}
+
 struct trunk *
 trunk_new(const struct trunk_options *o)
 {
@@ -456,7 +467,7 @@ trunk_new(const struct trunk_options *o)
 	t->budget = o->group.budget;
 	t->callbacks = o->callbacks;
 	t->user = o->user;
-	t->resume_us = o->resume_ms * UINT64_C(1000);
+	t->resume_us = resume_us(o->resume_ms);
 	t->expires = clock_us() + o->first_ms * UINT64_C(1000);
 	t->host.loop = o->loop;
 	t->host.hangup = o->hangup;
@@ -505,7 +516,7 @@ void
 trunk_configure(struct trunk *t, uint32_t keepalive_s, uint32_t resume_ms)
 {
 	t->host.keepalive_s = keepalive_s;
-	t->resume_us = resume_ms * UINT64_C(1000);
+	t->resume_us = resume_us(resume_ms);
 }
 
 void

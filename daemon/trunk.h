@@ -79,7 +79,8 @@ struct trunk_options {
 	uint32_t first_ms;		/* sessions wait that for the first
 					 * subflow */
 	uint32_t resume_ms;		/* and that when all were lost, or
-					 * silent */
+					 * silent, and a quarter more, up to
+					 * 4 s */
 	const struct trunk_callbacks *callbacks;
 	void *user;
 };

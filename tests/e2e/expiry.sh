@@ -20,7 +20,7 @@ restart()	# resume-timeout
 	start_proxy
 }
 
-resume=6 away=8
+resume=6 away=10
 [ -z "${RORO_LONG-}" ] || { resume=120 away=130; }
 
 begin
@@ -47,10 +47,10 @@ carry 4
 mark clients $resume "18: the relay stands still for longer"
 kill -STOP "$(pid_of relay)"
 # Its kernel answers as ever: that nobody is there is found by asking, each 3 s.
-sleep $((resume + resume / 10 + 5))
+sleep $((resume + resume / 10 + 7))
 kill -CONT "$(pid_of relay)"
 mark servers $resume "18: the relay goes on"
-sleep $((resume + 1))
+sleep $((resume + 5))
 carried
 
 restart 0

@@ -94,7 +94,7 @@ mark servers $resume "16: the proxy is killed, the servers"
 # shellcheck disable=SC2046	# it ends with a space
 kill -KILL $(watched)
 mark anew "$(trips 2 3)" "16: the proxy is started again"
-sleep $((resume + 1))
+sleep $((resume + 5))
 carried
 # shellcheck disable=SC2046
 kill -TERM $(watched)
