@@ -156,20 +156,30 @@ static void
 check_path(struct check *c, const struct config_relay *relay,
     const struct config_path *path)
 {
+	const char *name = path->interface;
 	struct check_item *item;
+	char *word;
 
-	if (path->interface == NULL)
+	if (name == NULL)
 		return;
-	if (check_exists(&c->machine, "/sys/class/net/%s", path->interface)) {
-		check_add(&c->report, CHECK_OK, "interface", path->interface,
-		    "it is there (%s, path %s)", relay->name, path->name);
-		return;
+	if (!check_exists(&c->machine, "/sys/class/net/%s", name)) {
+		item = check_add(&c->report, CHECK_WARNING, "interface", name,
+		    "there is none of this name (%s, path %s)", relay->name,
+		    path->name);
+		check_why(item, "the path carries nothing until it is there; "
+		    "names are those of ip link");
+	} else if (!is_up(c, name)) {
+		item = check_add(&c->report, CHECK_WARNING, "interface", name,
+		    "it is down (%s, path %s)", relay->name, path->name);
+		check_why(item, "the path carries nothing until it is up");
+		word = check_quote(name);
+		check_now(item, "ip link set %s up", word);
+		free(word);
+	} else {
+		check_add(&c->report, CHECK_OK, "interface", name,
+		    "it is there, and up (%s, path %s)", relay->name,
+		    path->name);
 	}
-	item = check_add(&c->report, CHECK_WARNING, "interface",
-	    path->interface, "there is none of this name (%s, path %s)",
-	    relay->name, path->name);
-	check_why(item, "the path carries nothing until it is there; names are "
-	    "those of ip link");
 }
 
 void
@@ -264,6 +274,7 @@ check_way_back(struct check *c, const char *name,
 	struct check_item *item;
 
 	if (path->interface == NULL || relay->family != 4 ||
+	    !is_up(c, path->interface) ||
 	    !check_number(&c->machine, &index, "/sys/class/net/%s/ifindex",
 	    path->interface) || (from.family == 0 &&
 	    !address_of(c, path->interface, 4, false, &from)))

@@ -63,12 +63,21 @@ say(struct attempt *a, enum check_status status, const char *found)
 	return a->item;
 }
 
+/* What becomes of connections without this relay. */
+static const char *
+without(const struct check *c)
+{
+	if (c->config->nrelays > 1)
+		return "it carries no connections; those of other relays go on";
+	if (check_intercepts(c) && c->config->intercept.nft)
+		return "all connections go directly";
+	return "no connections are carried";
+}
+
 static void
 not_connected(struct attempt *a, int error)
 {
-	bool absent = error == -ENODEV && a->relay->npaths > 1;
-	struct check_item *item = say(a, absent ? CHECK_WARNING : CHECK_ERROR,
-	    strerror(-error));
+	struct check_item *item = say(a, CHECK_ERROR, strerror(-error));
 
 	if (error == -ECONNREFUSED)
 		check_why(item, "nobody listens there: does rorod run, with "
@@ -80,8 +89,6 @@ not_connected(struct attempt *a, int error)
 		check_why(item, "the path's interface is not there");
 	else if (error == -EADDRNOTAVAIL)
 		check_why(item, "the path's source is not an address of ours");
-	else
-		check_why(item, "all connections go directly");
 }
 
 static void
@@ -104,15 +111,16 @@ no_answer(struct attempt *a)
 /* ---- the handshake ---- */
 
 /* What is missing though it answers; NULL: nothing. */
-static const char *
-lack_of(const struct wire_answer *answer)
+static char *
+lack_of(const struct check *c, const struct wire_answer *answer)
 {
 	if (answer->features & WIRE_FEATURE_ENDING)
-		return "it was told to end: sessions that are open there may "
-		    "finish, new connections go to another relay or directly";
+		return check_format("it was told to end: sessions that are open "
+		    "there may finish, new connections go to another relay or "
+		    "directly");
 	if ((answer->features & (WIRE_FEATURE_IPV4 | WIRE_FEATURE_IPV6)) == 0)
-		return "its host has no route to the Internet; all connections "
-		    "go directly";
+		return check_format("its host has no route to the Internet; %s",
+		    without(c));
 	return NULL;
 }
 
@@ -126,7 +134,7 @@ answered(struct attempt *a, const struct wire_answer *answer)
 		[WIRE_FEATURE_IPV4 | WIRE_FEATURE_IPV6] =
 		    "it reaches IPv4 and IPv6",
 	};
-	const char *lack = lack_of(answer);
+	char *lack = lack_of(a->check, answer);
 	char *text = check_format("connected in %" PRIu32 " ms; %s%s",
 	    a->connect_ms, a->key != NULL ? "it has our key; " : "",
 	    answer->features & WIRE_FEATURE_ENDING ? "it is about to end" :
@@ -136,6 +144,7 @@ answered(struct attempt *a, const struct wire_answer *answer)
 
 	if (lack != NULL)
 		check_why(item, "%s", lack);
+	free(lack);
 	free(text);
 }
 
@@ -255,23 +264,63 @@ read_key(const struct check *c, const struct config_relay *relay)
 	return key;
 }
 
+static bool
+answers(const struct check_item *item)
+{
+	return item->status == CHECK_OK || item->status == CHECK_WARNING;
+}
+
+static void
+soften_all(struct check *c, struct check_item *const *items, size_t n,
+    const char *why)
+{
+	for (size_t i = 0; i < n; i++)
+		check_soften(&c->report, items[i], why);
+}
+
 /* Over one path, all that the relay's name has.  Where one of them answers, rorod
  * takes that one in time. */
-static void
-try_all(struct attempt *a, const struct addr *all, size_t n)
+static bool
+try_all(struct attempt *a, const struct addr *all, size_t n,
+    struct check_item **items)
 {
-	struct check_item *items[RESOLVER_MAX];
-	bool answers = false;
+	bool any = false;
 
 	for (size_t i = 0; i < n; i++) {
 		a->address = all[i];
 		try(a);
 		items[i] = a->item;
-		answers = answers || items[i]->status == CHECK_OK;
+		any = any || answers(items[i]);
 		check_way_back(a->check, a->subject, a->path, &a->address);
 	}
-	for (size_t i = 0; answers && i < n; i++)
-		check_soften(&a->check->report, items[i]);
+	if (any)
+		soften_all(a->check, items, n, "another of its addresses "
+		    "answers");
+	return any;
+}
+
+/* Over all paths: sessions go over those where it answers. */
+static void
+try_paths(struct attempt *a, const struct addr *all, size_t n)
+{
+	size_t npaths = a->relay->npaths, nitems = npaths * n;
+	struct check_item **items = check_alloc(nitems * sizeof(*items));
+	bool any = false;
+
+	for (size_t i = 0; i < npaths; i++) {
+		a->path = &a->relay->paths[i];
+		a->subject = check_format("%s, path %s", a->relay->name,
+		    a->path->name);
+		any = try_all(a, all, n, items + i * n) || any;
+		free(a->subject);
+	}
+	if (any)
+		soften_all(a->check, items, nitems, "the relay is reached over "
+		    "another path");
+	for (size_t i = 0; i < nitems; i++)
+		if (items[i]->status == CHECK_ERROR && items[i]->why == NULL)
+			check_why(items[i], "%s", without(a->check));
+	free(items);
 }
 
 static void
@@ -293,13 +342,7 @@ check_relay(struct check *c, struct ev_loop *loop,
 	key = read_key(c, relay);
 	a.key = key;
 	a.silent = relay->key_file != NULL && key == NULL;
-	for (size_t i = 0; i < relay->npaths; i++) {
-		a.path = &relay->paths[i];
-		a.subject = check_format("%s, path %s", relay->name,
-		    a.path->name);
-		try_all(&a, all, n);
-		free(a.subject);
-	}
+	try_paths(&a, all, n);
 	key_free(key);
 }
 

@@ -200,10 +200,16 @@ check_add(struct check_report *r, enum check_status status, const char *name,
 }
 
 void
-check_soften(struct check_report *r, struct check_item *item)
+check_soften(struct check_report *r, struct check_item *item, const char *why)
 {
+	char *own = item->why;
+
 	if (item->status != CHECK_ERROR)
 		return;
+	item->why = NULL;
+	check_why(item, "%s%s%s", own != NULL ? own : "",
+	    own != NULL ? "; " : "", why);
+	free(own);
 	r->count[item->status]--;
 	item->status = CHECK_WARNING;
 	r->count[item->status]++;

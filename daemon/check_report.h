@@ -58,8 +58,8 @@ struct check_item *check_add(struct check_report *, enum check_status,
     const char *name, const char *subject, const char *found, ...)
     __attribute__((format(printf, 5, 6)));
 
-/* An error is but a warning, after all. */
-void check_soften(struct check_report *, struct check_item *);
+/* An error is but a warning, after all: that is added to why it matters. */
+void check_soften(struct check_report *, struct check_item *, const char *why);
 
 /* Once for an item. */
 void check_why(struct check_item *, const char *fmt, ...)

@@ -66,6 +66,11 @@ status_is()	# exit status of the last look
 	}
 }
 
+lacks()		# text, file
+{
+	! grep -q "$1" "$2"
+}
+
 check_proxy()
 {
 	look gateway -n -c "$tmp/proxy.conf"
@@ -298,6 +303,33 @@ check_wan2()
 }
 found "answers come in by the wrong interface" check_wan2 error rp-filter wan2
 check "... and it gets through" item_is ok relay
+
+# One of two paths is down, then the only one.
+sed 's/^path "wan2*" {.*/&\npath "other" { interface = "wan" }/' \
+    "$tmp/wan2.conf" >"$tmp/two.conf"
+check_two()
+{
+	look gateway -c "$tmp/two.conf"
+}
+on gateway ip link set wan2 down
+check_two
+check "one of two paths is down" item_is warning interface wan2
+check "... the relay is not reached over it, which is no error" \
+    item_is warning relay 'path wan'
+check "... since it is over the other" item_is ok relay 'path other'
+check "... which is said" \
+    grep -q 'the relay is reached over another path' "$tmp/check.json"
+check "... and not that connections go directly" \
+    lacks 'all connections go directly' "$tmp/check.json"
+check "... so there are but warnings" status_is 1
+found "a command sets it up" check_two warning interface wan2
+on gateway ip link set wan2 down
+check_wan2
+check "the only path is down: an error" item_is error relay
+check "... and all connections go directly" \
+    grep -q 'all connections go directly' "$tmp/check.json"
+on gateway ip link set wan2 up
+on gateway ip route add "$relay4" via 10.77.4.2 dev wan2 metric 2
 sed -i 's/"wan2"/"nosuch0"/' "$tmp/wan2.conf"
 check_wan2
 check "a path's interface is not there, it may come" \
