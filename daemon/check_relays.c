@@ -115,9 +115,9 @@ static char *
 lack_of(const struct check *c, const struct wire_answer *answer)
 {
 	if (answer->features & WIRE_FEATURE_ENDING)
-		return check_format("it was told to end: sessions that are open "
-		    "there may finish, new connections go to another relay or "
-		    "directly");
+		return check_format("it was told to end: sessions that are "
+		    "open there may finish, new connections go to another relay "
+		    "or directly");
 	if ((answer->features & (WIRE_FEATURE_IPV4 | WIRE_FEATURE_IPV6)) == 0)
 		return check_format("its host has no route to the Internet; %s",
 		    without(c));
