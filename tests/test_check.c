@@ -505,7 +505,7 @@ a_small_machine_is_found_small(void **state)
 	assert_status(&c, "slow-start", 0, CHECK_WARNING);
 	check_mtu_probing(&c);
 	assert_status(&c, "mtu-probing", 0, CHECK_WARNING);
-	assert_now(&c, "mtu-probing", 0, "sysctl -w net.ipv4.tcp_mtu_probing=1");
+	assert_now(&c, "mtu-probing", 0, "sysctl -w net.ipv4.tcp_mtu_probing=2");
 	check_buffers(&c);
 	assert_status(&c, "buffers", 0, CHECK_OK);
 	assert_int_equal(check_exit_status(&c.report), 2);

@@ -130,7 +130,7 @@ on gateway ip addr add 10.77.9.1/24 dev br0
 on gateway ip link set br0 up
 on gateway sysctl -qw net.ipv4.tcp_slow_start_after_idle=0
 for host in gateway relay; do
-	on $host sysctl -qw net.ipv4.tcp_mtu_probing=1
+	on $host sysctl -qw net.ipv4.tcp_mtu_probing=2
 done
 on gateway sysctl -qw net.bridge.bridge-nf-call-iptables=0 \
     net.bridge.bridge-nf-call-ip6tables=0 2>/dev/null
@@ -186,7 +186,9 @@ found "subflows start slowly" check_proxy warning slow-start
 check "... by the setting" sysctl_is net.ipv4.tcp_slow_start_after_idle 0
 on gateway sysctl -qw net.ipv4.tcp_mtu_probing=0
 found "large packets may be swallowed" check_proxy warning mtu-probing
-check "... by the setting" sysctl_is net.ipv4.tcp_mtu_probing 1
+check "... by the setting" sysctl_is net.ipv4.tcp_mtu_probing 2
+on gateway sysctl -qw net.ipv4.tcp_mtu_probing=1
+found "... too late for so long a delay" check_proxy warning mtu-probing
 if on gateway sysctl -qw net.bridge.bridge-nf-call-iptables=1 2>/dev/null; then
 	on gateway sysctl -qw net.bridge.bridge-nf-call-ip6tables=1
 	found "br_netfilter takes from TPROXY" check_proxy error bridge br0
