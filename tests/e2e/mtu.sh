@@ -4,8 +4,8 @@
 # Links that take small packets only: 1280 bytes, 576, and one in the middle that
 # swallows what is larger without a word (ICMP is filtered somewhere).  For the
 # last the kernel has to look for itself, net.ipv4.tcp_mtu_probing = 1 at both
-# ends, or 2 where the round trip is long, as rorod(8) says; there what is under way waits for a few of TCP's
-# timeouts, and arrives.
+# ends, or 2 where the round trip is long, as rorod(8) says; there what is under
+# way waits for a few of TCP's timeouts, and arrives.
 
 . "${srcdir:-.}/tests/e2e/lib.sh"
 . "${srcdir:-.}/tests/e2e/far.sh"
