@@ -56,10 +56,10 @@ four_others()	# ports
 }
 
 # An end that nobody told about is not kept for longer than a minute.
-gone()		# what, its port
+gone()		# what, its port, seconds
 {
 	local begun=$SECONDS
-	check "$1" wait_for 60 four_others "$2"
+	check "$1" wait_for "$3" four_others "$2"
 	echo "    within $((SECONDS - begun)) s, promised: 60 s"
 }
 
@@ -100,7 +100,7 @@ victim=$(local_ports | tail -n 1)
 hush gateway
 mark cut "$(silent)" "4: one is reset at the proxy's end only"
 kill_port "$victim"
-gone "4: the relay's half is gone" "$victim"
+gone "4: the relay's half is gone" "$victim" 5
 unhush gateway
 sleep $calm
 
@@ -108,7 +108,7 @@ victim=$(local_ports | head -n 1)
 hush relay
 mark cut "$(silent)" "4: one is reset at the relay's end only"
 on relay ss -tK "sport = :$relay_port and dport = :$victim" >/dev/null
-gone "4: the proxy's half is gone" "$victim"
+gone "4: the proxy's half is gone" "$victim" 60
 unhush relay
 
 carried
