@@ -58,6 +58,15 @@ stay(struct relay_entry *e, struct config *c, struct keyring *keys,
 	relays_configure_uplinks(e);
 }
 
+/* (One of the same name elsewhere may be another relay.) */
+static bool
+is_there(const struct config_relay *new, const struct config_relay *old)
+{
+	return strcmp(new->name, old->name) == 0 &&
+	    strcmp(new->address.host, old->address.host) == 0 &&
+	    new->address.port == old->address.port;
+}
+
 /* Sessions may be left from before a path of the relay was changed: its key is
  * theirs too when it is rolled. */
 static void
@@ -67,7 +76,7 @@ take_key(struct relay_entry *e, const struct config *c, struct keyring *keys)
 		const struct key *key = keyring_relay(keys, i);
 
 		if (key == NULL || e->key == NULL ||
-		    strcmp(c->relays[i].name, relays_name(e)) != 0)
+		    !is_there(&c->relays[i], &e->config->relays[e->number]))
 			continue;
 		e->key = key;
 		relays_configure_uplinks(e);

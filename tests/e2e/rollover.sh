@@ -249,6 +249,18 @@ roll a b 6 'path "two" { express = 1 bulk = 1 }'
 mark back 5 "another key"
 check "what was there before goes on" wait_for 10 goes_on
 carried
+
+# One of the same name elsewhere is another relay, with a key of its own.
+carry 2
+mark=$(length proxy)
+relay_port=$((relay_port + 1)) proxy_key other.key
+reload proxy
+check "its sessions may end" wait_for 10 said_once proxy "$mark" \
+    "not configured any more"
+mark back 5 "another relay of that name"
+check "they go on" wait_for 10 goes_on
+check "and keep their key" said proxy "$mark" "made again" 0
+carried
 proxy_key a.key
 relay_keys a.key
 reload relay
