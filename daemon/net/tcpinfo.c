@@ -40,6 +40,8 @@ tcpinfo_facts(int fd, struct group_facts *facts)
 	struct tcp_info info;
 	socklen_t len = sizeof(info);
 	uint64_t allowed = 0;
+	/* First: when nothing waits, none of the rest is of when something did. */
+	uint32_t waiting = (uint32_t)sockopt_unacked(fd);
 
 	/* tcpi_bytes_acked: Linux 4.1; tcpi_notsent_bytes, tcpi_min_rtt: 4.6;
 	 * tcpi_delivery_rate: 4.9; tcpi_bytes_retrans: 4.19.  What a kernel
@@ -51,7 +53,7 @@ tcpinfo_facts(int fd, struct group_facts *facts)
 		.rtt_us = info.tcpi_rtt,
 		.rtt_var_us = info.tcpi_rttvar,
 		.acked_bytes = info.tcpi_bytes_acked,
-		.waiting_bytes = (uint32_t)sockopt_unacked(fd),
+		.waiting_bytes = waiting,
 		.free_bytes = free_bytes(&info),
 	};
 	if (len >= offsetof(struct tcp_info, tcpi_notsent_bytes) +
