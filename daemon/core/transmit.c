@@ -10,10 +10,10 @@
  * of a burst when its express subflow has no window for it is for bulk ones.  A
  * lane without a subflow is served by the other.  What a lost bulk subflow carried
  * an idle express one takes, too: the other bulk ones may be new, and would need
- * several round trips for all that the lost one had under way.  Second copies go when an
- * express subflow has nothing else to send, and no other session waits for one of
- * its path: what is sent twice takes nothing from what is new.  What is late goes
- * again before anything new, when it is very late, or instead of nothing
+ * several round trips for all that the lost one had under way.  Second copies go
+ * when an express subflow has nothing else to send, and no other session waits for
+ * one of its path: what is sent twice takes nothing from what is new.  What is late
+ * goes again before anything new, when it is very late, or instead of nothing
  * (reinject.h).
  */
 #include "group_private.h"
