@@ -244,6 +244,7 @@ mark=$(length relay)
 proxy_key a.key 'path "two" { express = 1 bulk = 1 }'
 reload proxy
 check "the paths are others" wait_for 20 said relay "$mark" "subflow from" 2
+sleep 0.5	# a pause there would have begun
 mark cut 5 "another key"
 roll a b 6 'path "two" { express = 1 bulk = 1 }'
 mark back 5 "another key"
