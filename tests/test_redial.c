@@ -58,6 +58,7 @@ static uint8_t paths[SLOTS];
 static struct {
 	unsigned int attempt;	/* its number; even: none */
 	bool up, heard;
+	bool silent;		/* before it was heard */
 } slots[SLOTS];
 
 static struct {
@@ -124,7 +125,7 @@ obey(const struct redial_action *a)
 		/* Who made the group has sent no record yet. */
 		for (size_t i = 0; i < nslots; i++)
 			assert_false(!redial_established(redial) &&
-			    slots[i].up);
+			    slots[i].up && !slots[i].silent);
 		if (++seen.speaking > seen.most_speaking &&
 		    !redial_established(redial))
 			seen.most_speaking = seen.speaking;
@@ -315,7 +316,8 @@ begin(unsigned int npaths, uint64_t seed_)
 	for (size_t i = 0; i < SLOTS; i++) {
 		paths[i] = i >= 4;
 		slots[i].attempt = 0;
-		slots[i].up = slots[i].heard = spoken[i] = false;
+		slots[i].up = slots[i].heard = slots[i].silent = false;
+		spoken[i] = false;
 	}
 	seen.dialing[0] = seen.dialing[1] = seen.speaking = 0;
 	road[0] = road[1] = ROAD_GOOD;
@@ -361,6 +363,37 @@ one_speaks_first_in_a_new_group(void **state)
 		assert_true(now <= 1000 * SECOND + 3 * RTT + 10 * MS);
 		assert_true(time_until(0, 4) <= 3 * RTT + 10 * MS);
 		assert_true(time_until(1, 4) <= 3 * RTT + 10 * MS);
+	}
+}
+
+/* The first one was silent, so another spoke; then it is heard after all, and what
+ * the other is told would be from before the relay knew the group. */
+static void
+what_was_asked_before_the_relay_was_heard_is_dropped(void **state)
+{
+	(void)state;
+	SEEDS(50) {
+		begin(2, s);
+		while (seen.speaking == 0)
+			run_for(10 * MS);
+		size_t first = spoken[0] ? 0 : 4;
+		while (!slots[first].up)
+			run_for(10 * MS);
+		slots[first].silent = true;
+		forget();
+		redial_silent(redial, first, true, now, chance());
+		run_for(RTT - 100 * MS);
+		assert_int_equal(seen.hellos, 1);
+		slots[first].silent = false;
+		slots[first].heard = true;
+		redial_silent(redial, first, false, now, chance());
+		forget();
+		run_for(0);
+		assert_true(seen.drops > 0);
+		assert_true(seen.speaking > 0);
+		assert_int_equal(seen.speaking, seen.hellos);
+		assert_true(time_until(0, 4) <= 4 * RTT + 10 * MS);
+		assert_true(time_until(1, 4) <= 4 * RTT + 10 * MS);
 	}
 }
 
@@ -701,6 +734,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_teardown(name, end)
 		TEST(one_speaks_first_in_a_new_group),
+		TEST(what_was_asked_before_the_relay_was_heard_is_dropped),
 		TEST(a_path_that_is_dead_at_the_start_delays_nothing),
 		TEST(a_dead_subflow_is_replaced_while_others_live),
 		TEST(back_off_grows_to_three_seconds),

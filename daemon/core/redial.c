@@ -52,6 +52,7 @@ enum attempt {
 struct slot {
 	uint8_t path;
 	enum attempt attempt;
+	bool early;			/* it spoke before the relay was heard */
 	bool up, heard, silent;
 	bool brief;			/* the last one was soon gone */
 	uint64_t heard_us;		/* first; 0: not yet */
@@ -379,13 +380,21 @@ redial_established(const struct redial *r)
 
 /* ---- orders ---- */
 
+/* The relay may have answered before it knew the group, beside a subflow that
+ * was silent then: "group not known" would be taken for a restart. */
+static bool
+is_in_doubt(const struct redial *r, const struct slot *s)
+{
+	return s->attempt == ATTEMPT_SPEAKING && s->early && r->established;
+}
+
 /* One that has not spoken can wait for the next group; it is dropped where
  * the hello was not liked, and where it is not needed any more. */
 static bool
 is_to_drop(const struct redial *r, const struct slot *s)
 {
 	return s->attempt != ATTEMPT_NONE &&
-	    (r->paths[s->path].drop || is_alive(s));
+	    (r->paths[s->path].drop || is_alive(s) || is_in_doubt(r, s));
 }
 
 /* Those that do not answer take turns with the others. */
@@ -475,6 +484,7 @@ redial_next(struct redial *r, uint64_t now, struct redial_action *action)
 		}
 		if (may_speak(r, s, now)) {
 			s->attempt = ATTEMPT_SPEAKING;
+			s->early = !r->established;
 			p->spoke_us = now;
 			action->order = REDIAL_HELLO;
 			action->timeout_ms = hello_ms(r, p);

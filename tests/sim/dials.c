@@ -184,7 +184,6 @@ hear(struct dials *d, struct dial_slot *s)
 
 	s->heard_us = s->moved_us = d->now;
 	s->asked_last = 0;
-	d->relay_group = d->group;
 	was_silent = silence_heard(&s->silence);
 	s->heard = true;
 	s->silent = false;
@@ -213,7 +212,7 @@ up(struct dials *d, struct dial_slot *s)
 	s->heard = s->silent = s->sending = false;
 	s->heard_us = s->moved_us = s->down_since = d->now;
 	s->asked_last = 0;
-	s->relay = d->restarts;
+	s->relay = s->accepted;
 	s->busy = random_once_in(&d->random, 2);
 	s->silence = (struct silence){ 0 };
 	redial_up(d->redial, dial_index(d, s));
@@ -272,11 +271,17 @@ syn_answer(struct dials *d, struct dial_slot *s, const struct happening *e)
 	redial_connected(d->redial, dial_index(d, s), (uint32_t)p->rtt_us);
 }
 
+/* What the first one that gets there is told is what is sent again, too. */
 static void
 hello(struct dials *d, struct dial_slot *s, const struct happening *e)
 {
 	const struct dial_path *p = dial_path_of(d, s);
 
+	if (passes(p) && p->road != ROAD_DEAF && !s->answered) {
+		s->answered = true;
+		s->forgotten = p->road == ROAD_BRIEF && p->forgets;
+		s->known = !s->forgotten && d->relay_group == d->group;
+	}
 	if (passes(p) && p->road != ROAD_DEAF)
 		dials_add_attempt(d, EVENT_HELLO_ANSWER, p->rtt_us, s,
 		    p->road == ROAD_REFUSED || p->road == ROAD_UNLIKED ||
@@ -293,12 +298,12 @@ hello_answer(struct dials *d, struct dial_slot *s, const struct happening *e)
 		return;
 	if (e->value)
 		dials_failed(d, s, REDIAL_UNWELCOME);
-	else if (redial_established(d->redial) &&
-	    (d->relay_group != d->group ||
-	    (p->road == ROAD_BRIEF && p->forgets)))
+	else if (redial_established(d->redial) && !s->known) {
+		rules_unknown(d, s);
 		dials_begin(d);
-	else
+	} else {
 		up(d, s);
+	}
 }
 
 static void
@@ -312,8 +317,10 @@ ping(struct dials *d, struct dial_slot *s, const struct happening *e)
 	if (p->road == ROAD_REFUSED ||
 	    (passes(p) && s->relay != d->restarts))
 		add_subflow(d, EVENT_CLOSED, p->rtt_us, s, 0);
-	else if (passes(p) && p->road != ROAD_DEAF)
+	else if (passes(p) && p->road != ROAD_DEAF) {
+		d->relay_group = d->group;
 		add_subflow(d, EVENT_PONG, p->rtt_us, s, 0);
+	}
 	add_subflow(d, EVENT_PING, e->value, s,
 	    next < RTO_MAX_US ? next : RTO_MAX_US);
 }
@@ -328,10 +335,12 @@ pong(struct dials *d, struct dial_slot *s, const struct happening *e)
 	hear(d, s);
 }
 
+/* A relay talks where something of ours came first. */
 static void
 talk(struct dials *d, struct dial_slot *s)
 {
-	if (dial_path_of(d, s)->road == ROAD_GOOD && s->relay == d->restarts)
+	if (dial_path_of(d, s)->road == ROAD_GOOD && s->heard &&
+	    s->relay == d->restarts)
 		hear(d, s);
 	add_subflow(d, EVENT_TALK, TALK_US, s, 0);
 }

@@ -46,6 +46,9 @@ struct dial_slot {
 	enum stage stage;	/* its attempt */
 	unsigned attempt;	/* and the number of that */
 	unsigned accepted;	/* restarts of the relay before it connected */
+	bool answered;		/* its hello, there, */
+	bool known, forgotten;	/* and what it says of the group; by one that
+				 * knows none */
 
 	unsigned subflow;	/* the number of its subflow */
 	bool up, heard, silent;
@@ -180,6 +183,8 @@ void rules_failed(struct dials *, const struct dial_slot *,
     enum redial_failure);
 /* A subflow is known to be gone; new: it was neither heard nor silent. */
 void rules_lost(struct dials *, struct dial_slot *, bool new);
+/* An answer says that the group is not known. */
+void rules_unknown(const struct dials *, const struct dial_slot *);
 /* Another group begins. */
 void rules_begin(struct dials *);
 /* A question is asked by silence, or it says that nothing is heard. */

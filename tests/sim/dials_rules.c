@@ -245,6 +245,14 @@ rules_lost(struct dials *d, struct dial_slot *s, bool new)
 }
 
 void
+rules_unknown(const struct dials *d, const struct dial_slot *s)
+{
+	if (d->relay_group == d->group && !s->forgotten)
+		dials_fail(d, "slot %zu takes an answer from before the relay "
+		    "knew the group for a restart", dial_index(d, s));
+}
+
+void
 rules_begin(struct dials *d)
 {
 	for (size_t i = 0; i < d->npaths; i++) {

@@ -44,6 +44,7 @@ obey(struct dials *d, const struct redial_action *a)
 		dials_say(d, "slot %zu: speaks, for %u ms", a->slot, a->timeout_ms);
 		s->attempt++;
 		s->stage = STAGE_SPEAKING;
+		s->answered = false;
 		dials_add_attempt(d, EVENT_TIMEOUT, a->timeout_ms * MS, s, 0);
 		dials_add_attempt(d, EVENT_HELLO, 0, s, 3 * dial_path_of(d, s)->rtt_us +
 		    RTO_MIN_US);
