@@ -8,8 +8,8 @@
  * memory must stay below the limit; offers may exceed it, since most are never
  * used, but the part of them that is generous is handed out only while offers
  * stay below half of the limit, each asker getting a share of what is left.  So
- * a thousand readers that stop cannot fill more than was promised, and the first
- * twenty cannot take all of it.
+ * a thousand readers that stop cannot fill more than was promised, and the
+ * first twenty cannot take all of it.
  *
  * Between BUDGET_TIGHT and BUDGET_CLOSED a session still has one datagram each
  * way.  There is room for a thousand of them in 64 MiB, so that sessions that
@@ -46,8 +46,8 @@ enum budget_level {
 };
 
 /* budget_init() makes one without a parent.  A part stays where it is in memory
- * and ends before its parent, with budget_end(), when nothing is held or offered
- * any more. */
+ * and ends before its parent, with budget_end(), when nothing is held or
+ * offered any more. */
 void budget_init(struct budget *, uint64_t limit_bytes);
 void budget_init_part(struct budget *, uint64_t limit_bytes,
     struct budget *parent);
@@ -58,9 +58,9 @@ void budget_offer(struct budget *, int64_t bytes);
 enum budget_level budget_level(const struct budget *);
 
 /* May a proxy take one more client?  It lets new ones go directly before there
- * is no room (core/gate.h), but some were on their way; and whoever fills memory
- * may do so faster than anybody looks.  They are taken up to an eighth more than
- * the limit: what is over it is soon taken from who holds most. */
+ * is no room (core/gate.h), but some were on their way; and whoever fills
+ * memory may do so faster than anybody looks.  They are taken up to an eighth
+ * more than the limit: what is over it is soon taken from who holds most. */
 bool budget_admits(const struct budget *);
 
 /* At BUDGET_OVER: is it for this budget's own sessions to go?  It is when its

@@ -126,7 +126,8 @@ struct config_peer {			/* a relay's proxy */
 	char *name;
 	unsigned int line;
 	char **key_files;		/* none without protection; else one, */
-	size_t nkey_files;		/* or two, of which either is accepted */
+	size_t nkey_files;		/* or two, of which
+					 * either is accepted */
 	struct acl *acl;
 	uint32_t max_sessions;		/* 0: half of the relay's, or all of it
 					 * where there is no other peer */
@@ -201,9 +202,9 @@ struct config *config_hold(struct config *);
 
 /* The first option, as "relay address" or "listen", that differs and that a
  * running daemon cannot change; NULL when `new` can replace `old`.  The order
- * of sections counts, except that peers and relays are known by their names: all
- * of them can change, and they can come and go (but for the relay of the base
- * protocol). */
+ * of sections counts, except that peers and relays are known by their names:
+ * all of them can change, and they can come and go (but for the relay of the
+ * base protocol). */
 const char *config_fixed_difference(const struct config *old,
     const struct config *new);
 

@@ -21,7 +21,8 @@
 #define TIB (MIB * MIB)
 
 #define SESSIONS_MAX 65536	/* numbers that a relay remembers */
-#define SUBFLOWS_MAX 1024	/* of a peer: 16 groups that have all they may */
+#define SUBFLOWS_MAX 1024	/* of a peer: 16 groups that
+				 * have all they may */
 #define NEW_SESSIONS_MAX 65536	/* a second */
 #define ROUTE_PRIORITY_MAX 32765	/* the rule for table main is 32766 */
 

@@ -49,8 +49,8 @@ store(void *field, size_t size, uint64_t value)
 	}
 }
 
-/* `result` is what units_parse() said of it: a unit that is none is answered with
- * those that there are. */
+/* `result` is what units_parse() said of it: a unit that is none is answered
+ * with those that there are. */
 static int
 bad_integer(struct config_builder *b, const struct key *k,
     const char *value, int result)

@@ -165,7 +165,8 @@ session_take(struct session *s, const struct wire_header *h,
     const uint8_t *body, int subflow, uint64_t now)
 {
 	s->heard = subflow;
-	/* Whatever the relay says about a session proves that OPEN was taken. */
+	/* Whatever the relay says about a session
+	 * proves that OPEN was taken. */
 	if (s->env->proxy && s->out.acked == 0) {
 		sendq_ack(&s->out, 1, s->env->carried);
 		list_unlink(&s->opening);
@@ -249,8 +250,8 @@ send_item(struct session *s, struct datagram *d, int subflow, uint8_t *out,
 	return put_frame(out, s, d);
 }
 
-/* The one whose turn it is: new, lost, or with a suspect subflow, which may still
- * deliver it. */
+/* The one whose turn it is: new, lost, or with a suspect subflow, which may
+ * still deliver it. */
 static size_t
 send_next(struct session *s, struct datagram *d, int subflow, uint8_t *out,
     size_t room, uint64_t now)

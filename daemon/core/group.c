@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Sessions with one peer: how they begin and end, and what time does to them.  The
- * subflows are in group_subflows.c, the frames in receive.c and transmit.c.
+ * Sessions with one peer: how they begin and end, and what time does to them.
+ * The subflows are in group_subflows.c, the frames in receive.c and transmit.c.
  */
 #include "group.h"
 

@@ -10,8 +10,8 @@
  *	subflow writable:  group_fill(), send
  *	timer:             group_tick() at group_deadline()
  *
- * After any of these, every subflow that can send is offered group_fill(), since
- * what one event brings in another subflow may have to carry.
+ * After any of these, every subflow that can send is offered group_fill(),
+ * since what one event brings in another subflow may have to carry.
  *
  * Times are microseconds of one monotonic clock, given by the caller; 0 is not
  * a time.
@@ -75,14 +75,14 @@ void group_redundancy(struct group *, uint32_t burst_bytes,
 int group_attach(struct group *, uint8_t path, uint8_t slot, uint64_t now,
     int *replaced);
 
-/* It is gone: what only it carried is sent again on others, before all else.  If
- * it was the last one of its path, a proxy tells the relay on the others, so that
- * it does not send there until TCP has found out. */
+/* It is gone: what only it carried is sent again on others, before all else.
+ * If it was the last one of its path, a proxy tells the relay on the others, so
+ * that it does not send there until TCP has found out. */
 void group_detach(struct group *, int subflow, uint64_t now);
 
-/* What is said about a path: by the proxy's operator, of which the relay is told.
- * Subflows of a backup path are kept but carry nothing of sessions while another
- * path has one. */
+/* What is said about a path: by the proxy's operator, of which the relay is
+ * told.  Subflows of a backup path are kept but carry nothing of sessions while
+ * another path has one. */
 void group_path(struct group *, uint8_t path, const struct wire_path *,
     uint64_t now);
 /* What has been said about it; and one of which something new was said since it
@@ -122,9 +122,9 @@ bool group_subflow_busy(const struct group *, int subflow);
 /* That, or datagrams came on it after its last answer: more should come. */
 bool group_subflow_expects(const struct group *, int subflow);
 
-/* What its TCP says.  One that does not move is suspect: it gets nothing new, and
- * what it alone carries goes first to the others, until it moves.  When all are,
- * none is treated so, and nothing is sent again in vain. */
+/* What its TCP says.  One that does not move is suspect: it gets nothing new,
+ * and what it alone carries goes first to the others, until it moves.  When all
+ * are, none is treated so, and nothing is sent again in vain. */
 void group_subflow_facts(struct group *, int subflow,
     const struct group_facts *, uint64_t now);
 /* Would another look say anything? */
@@ -143,8 +143,8 @@ uint64_t group_waiting(const struct group *, int subflow, uint64_t enough,
 void group_drain(struct group *);
 bool group_draining(const struct group *);
 
-/* Relay: what it answered to this subflow (-1: to any) is not true any more; the
- * peer is told. */
+/* Relay: what it answered to this subflow (-1: to any) is not true any more;
+ * the peer is told. */
 void group_tell_features(struct group *, int subflow, uint32_t features);
 /* Proxy: was it told so?  Once for each time. */
 bool group_take_features(struct group *, uint32_t *features);
@@ -165,10 +165,10 @@ uint64_t group_deadline(const struct group *);
 int group_open(struct group *, const struct wire_open *open, uint64_t now,
     struct session **session);
 
-/* Take over a session of another group with the same budget, of which nothing was
- * sent (session_is_sent()), with all that was read for it.  *session is ours
- * until released; `s` is nothing any more and has to be released now.  0 or as
- * above, but that the budget is not asked: then nothing has changed. */
+/* Take over a session of another group with the same budget, of which nothing
+ * was sent (session_is_sent()), with all that was read for it.  *session is
+ * ours until released; `s` is nothing any more and has to be released now.  0
+ * or as above, but that the budget is not asked: then nothing has changed. */
 int group_adopt(struct group *, struct session *s, uint64_t now,
     struct session **session);
 
@@ -177,7 +177,8 @@ int group_adopt(struct group *, struct session *s, uint64_t now,
  * given once until something changes again.  NULL: no more. */
 struct session *group_ready(struct group *);
 
-/* Every session ends as if the peer had reset it with `code`; nothing is sent. */
+/* Every session ends as if the peer had reset it with `code`;
+ * nothing is sent. */
 void group_reset_all(struct group *, uint8_t code, uint64_t now);
 
 /* At BUDGET_OVER: reset (5) the session that holds most for a local side that

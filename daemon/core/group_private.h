@@ -45,7 +45,8 @@ struct group {
 
 	struct numbers numbers;
 	uint32_t next_number;		/* proxy */
-	bool number_wanted;		/* a session waits for OPENs before it */
+	bool number_wanted;		/* a session waits for
+					 * OPENs before it */
 
 	struct stray strays[STRAYS];
 	size_t nstrays;
@@ -80,8 +81,8 @@ path_set_first(const struct path_set *set)
 	return -1;
 }
 
-/* The session whose second copy is next on a subflow; NULL: none is due, or what is
- * new goes first. */
+/* The session whose second copy is next on a subflow; NULL: none is due, or
+ * what is new goes first. */
 struct session *group_doubled_next(const struct group *, int subflow,
     uint64_t now);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The subflows of a group: which there are, how each of them and its path fares,
- * and which are in use.
+ * The subflows of a group: which there are, how each of them and its path
+ * fares, and which are in use.
  */
 #include "group.h"
 
@@ -63,8 +63,8 @@ doubtful(struct group *g, uint64_t suspect)
 	return doubtful;
 }
 
-/* Which are in use: none that is suspect, doubtful or said to be lost, none of a
- * backup path, and no bulk one of a poor path, while there are others. */
+/* Which are in use: none that is suspect, doubtful or said to be lost, none of
+ * a backup path, and no bulk one of a poor path, while there are others. */
 void
 group_choose_subflows(struct group *g, uint64_t now)
 {
@@ -99,7 +99,8 @@ group_choose_subflows(struct group *g, uint64_t now)
 	uint64_t used = all & ~suspect;
 	if ((used & ~backup) != 0)
 		used &= ~backup;
-	/* What a poor one delivers is late, but a keystroke may be sooner there. */
+	/* What a poor one delivers is late,
+	 * but a keystroke may be sooner there. */
 	if ((used & bulk & ~poor) != 0)
 		used &= ~(bulk & poor);
 	lost &= suspect;
@@ -149,8 +150,8 @@ group_attach(struct group *g, uint8_t path, uint8_t slot, uint64_t now,
 	return free_one;
 }
 
-/* Proxy: a path has lost its last subflow, which the relay may not see: the link
- * may have lost its last words. */
+/* Proxy: a path has lost its last subflow, which the relay may not see: the
+ * link may have lost its last words. */
 static void
 tell_lost(struct group *g, uint8_t path)
 {
@@ -310,8 +311,8 @@ compare_paths(struct group *g, uint64_t now)
 		group_choose_subflows(g, now);
 }
 
-/* Look at a subflow, and count for its path what its TCP has done since the last
- * time. */
+/* Look at a subflow, and count for its path what its TCP has done since the
+ * last time. */
 static void
 look_at(struct session_env *e, int subflow, const struct group_facts *facts,
     uint64_t now)

@@ -9,9 +9,9 @@
 #define LATE_MAX_US SECOND	/* what takes longer is no habit */
 #define PACKETS 10		/* of a datagram */
 #define REPAIRS_MAX 3		/* round trips */
-#define AHEAD_US (SECOND / 8)	/* of what it sends: in slow start acknowledgements
-				 * that let out twice as much come in bursts, and
-				 * looks are 20 ms apart */
+#define AHEAD_US (SECOND / 8)	/* of what it sends: in slow start
+				 * acknowledgements that let out twice as much
+				 * come in bursts, and looks are 20 ms apart */
 #define STILL_US (SECOND / 5)	/* and a round trip: two looks */
 
 void
@@ -133,9 +133,9 @@ health_late(struct health *h, uint64_t us, uint64_t now)
 }
 
 /*
- * A datagram is about ten packets, each of which may be lost, and again when it is
- * sent again, each time for a round trip: that many of them for a few in a hundred,
- * and for a fifth about two.
+ * A datagram is about ten packets, each of which may be lost, and again when it
+ * is sent again, each time for a round trip: that many of them for a few in a
+ * hundred, and for a fifth about two.
  */
 static uint64_t
 repair_us(const struct health *h)
@@ -147,8 +147,8 @@ repair_us(const struct health *h)
 	return way_us(h) * permille / 1000;
 }
 
-/* How long it has stood still beyond what is usual, and made others wait, and what
- * losses cost. */
+/* How long it has stood still beyond what is usual, and made others wait, and
+ * what losses cost. */
 static uint64_t
 trouble_us(const struct health *h, uint64_t now)
 {

@@ -15,8 +15,9 @@ struct metrics {
 	uint64_t sent_datagrams, sent_bytes;	/* of DATA, first copies */
 	uint64_t resent_datagrams, resent_bytes; /* further copies */
 	uint64_t doubled_bytes;		/* of these, twice at once */
-	uint64_t reinjected_datagrams, reinjected_bytes; /* and of these, because
-					 * the first copy was late or slow */
+	uint64_t reinjected_datagrams, reinjected_bytes; /* and of these,
+					 * because the first copy was late or
+					 * slow */
 	uint64_t received_datagrams, received_bytes;
 	uint64_t duplicate_datagrams;
 	uint64_t early_datagrams;	/* arrived before their turn */

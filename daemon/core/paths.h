@@ -4,11 +4,11 @@
  * that could carry a burst does.
  *
  * A burst is never striped, so the question is only where its last byte arrives
- * first: that is the delay, and the time that the burst takes at the rate of the
- * path, as far as that is known.  Several paths may be about as good: each then
- * gets its share by weight.  How long a subflow takes is measured (health.h), and
- * the past says little about the next burst, so a path within a quarter of the
- * best one is as good.
+ * first: that is the delay, and the time that the burst takes at the rate of
+ * the path, as far as that is known.  Several paths may be about as good: each
+ * then gets its share by weight.  How long a subflow takes is measured
+ * (health.h), and the past says little about the next burst, so a path within a
+ * quarter of the best one is as good.
  */
 #ifndef CORE_PATHS_H
 #define CORE_PATHS_H
@@ -59,7 +59,8 @@ struct paths_subflow {
 	uint64_t delay_us;	/* until a byte given to it now arrives; 0: not
 				 * known */
 	uint64_t rate_bytes_s;	/* of its path, as measured; 0: not known */
-	uint64_t carried_bytes;	/* not yet acknowledged, and what waits for it */
+	uint64_t carried_bytes;	/* not yet acknowledged,
+				 * and what waits for it */
 };
 
 /* The subflow for so many bytes, of one of these, `n` of them, in any order; -1

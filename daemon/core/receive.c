@@ -56,9 +56,9 @@ take_open(struct group *g, const struct wire_header *h, const uint8_t *body,
 		e->metrics.sessions_refused++;
 		refused = WIRE_CODE_RESOURCES;
 	}
-	/* One that is refused is remembered until its RESET is answered; more of
-	 * those than there may be sessions, or than there is memory for, cannot
-	 * be. */
+	/* One that is refused is remembered until its RESET is answered; more
+	 * of those than there may be sessions, or than there is memory for,
+	 * cannot be. */
 	if (refused != 0 &&
 	    (e->numbers_in_use >= 2 * (size_t)g->max_sessions ||
 	    budget_level(e->budget) >= BUDGET_OVER)) {

@@ -12,9 +12,9 @@
  * Back-off.  With the path alive it is the slot's: 250 ms, doubled up to 2 s.
  * A probe that ended without an answer has waited long enough, so the next one
  * begins at once; one that failed at once begins up to a second after the one
- * before.  A relay that takes connections and does not answer the hello (another
- * key, or it is full) is asked less often, and so is a slot whose subflows are
- * soon gone, heard or not.  Times are drawn from between half
+ * before.  A relay that takes connections and does not answer the hello
+ * (another key, or it is full) is asked less often, and so is a slot whose
+ * subflows are soon gone, heard or not.  Times are drawn from between half
  * of them and one and a half, or up to the limit that is promised, so that many
  * proxies that lose one relay do not come back all at once.
  *
@@ -22,8 +22,8 @@
  * and a round trip, 3 s at most, leave no long pause between two of them.  Only
  * a path whose round trip takes most of that gets more.  Before a round trip is
  * known the time is doubled twice if there is no answer.  A relay that has not
- * been heard in this group has 10 s to answer a hello, if no other path waits for
- * that.
+ * been heard in this group has 10 s to answer a hello, if no other path waits
+ * for that.
  */
 #include "redial.h"
 

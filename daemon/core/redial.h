@@ -37,9 +37,9 @@
 
 struct redial;
 
-/* A slot for each of `paths`, the numbers of their paths (below 256).  An attempt
- * ends after `timeout_ms` at the latest.  NULL: out of memory; redial_free()
- * accepts NULL. */
+/* A slot for each of `paths`, the numbers of their paths (below 256).  An
+ * attempt ends after `timeout_ms` at the latest.  NULL: out of memory;
+ * redial_free() accepts NULL. */
 struct redial *redial_new(const uint8_t *paths, size_t slots,
     uint32_t timeout_ms);
 void redial_free(struct redial *);
@@ -57,8 +57,8 @@ void redial_begin(struct redial *, uint64_t now, uint16_t chance);
 void redial_connected(struct redial *, size_t slot, uint32_t rtt_us);
 
 enum redial_failure {
-	REDIAL_REFUSED,		/* by the relay's machine, or because it is about
-				 * to end */
+	REDIAL_REFUSED,		/* by the relay's machine, or because it is
+				 * about to end */
 	REDIAL_SILENT,		/* no answer, or the network has no way */
 	REDIAL_LOCAL,		/* this machine has no way */
 	REDIAL_UNWELCOME,	/* connected, but its hello was not answered
@@ -106,8 +106,8 @@ struct redial_action {
 	uint32_t timeout_ms;
 };
 
-/* What is to be done now, one thing each time; false: nothing.  The order counts
- * as carried out. */
+/* What is to be done now, one thing each time; false: nothing.  The order
+ * counts as carried out. */
 bool redial_next(struct redial *, uint64_t now, struct redial_action *);
 /* When there is something to do if no fact changes, or REDIAL_NEVER. */
 uint64_t redial_deadline(const struct redial *, uint64_t now);

@@ -3,24 +3,28 @@
  * Late is what TCP's own fast retransmission does not explain.  That takes one
  * round trip more, so with 2.25 round trips (and what waited before it, and the
  * time that an ACK may take) we do not race with it while the subflow has other
- * things to send.  One that would be idle begins after 1.25 round trips.  (Linux'
- * MPTCP waits for an empty queue; see also TLP's two round trips, RFC 8985.)
+ * things to send.  One that would be idle begins after 1.25 round trips.
+ * (Linux' MPTCP waits for an empty queue; see also TLP's two round trips, RFC
+ * 8985.)
  *
  * A subflow is in order: what it was given after the head cannot have arrived
- * before it.  So of what lies behind a late head, that which was sent on the same
- * subflow, and only there, waits as well, and is sent again with it when its own
- * time has come.  Nothing is known of what went elsewhere: it may have arrived.
+ * before it.  So of what lies behind a late head, that which was sent on the
+ * same subflow, and only there, waits as well, and is sent again with it when
+ * its own time has come.  Nothing is known of what went elsewhere: it may have
+ * arrived.
  *
  * Nobody waits for a head as long as its session has something to send and the
- * window for it: the whole is done no sooner, and what goes twice is missing there.
- * It is late when less is left of the window than is under way, or when that is all.
+ * window for it: the whole is done no sooner, and what goes twice is missing
+ * there.  It is late when less is left of the window than is under way, or when
+ * that is all.
  *
- * Subflows of one path share its link.  A copy on another of them takes from what
- * is new and from TCP's own retransmission, which is under way, and with it goes
- * a round trip's worth of what waits behind the head.  So it is made at the end only,
- * when the session may send nothing new, and none waits to; a subflow that is dead is
- * suspect soon.  If it is the window that keeps it from that, the rest has yet to go
- * over the same link, so then no other subflow of the path may have anything to send.
+ * Subflows of one path share its link.  A copy on another of them takes from
+ * what is new and from TCP's own retransmission, which is under way, and with
+ * it goes a round trip's worth of what waits behind the head.  So it is made at
+ * the end only, when the session may send nothing new, and none waits to; a
+ * subflow that is dead is suspect soon.  If it is the window that keeps it from
+ * that, the rest has yet to go over the same link, so then no other subflow of
+ * the path may have anything to send.
  */
 #include "reinject.h"
 
@@ -99,9 +103,9 @@ is_overdue(const struct session_env *env, const struct datagram *d,
 	    now >= d->copied_us + limit_us(env, d->on);
 }
 
-/* May it go on another subflow of a path?  Only if there is nothing new, or if it
- * has waited for so long: what TCP says of one whose packets are lost again and
- * again, and which moves too often to be suspect, is of old times. */
+/* May it go on another subflow of a path?  Only if there is nothing new, or if
+ * it has waited for so long: what TCP says of one whose packets are lost again
+ * and again, and which moves too often to be suspect, is of old times. */
 static bool
 may_race(const struct session_env *env, const struct session *s,
     const struct datagram *d, int subflow, bool idle, uint64_t now)
@@ -162,9 +166,9 @@ reinject_sent(struct session_env *env, struct datagram *d, int subflow,
 	earn(&env->doubts, d->len / REINJECT_SHARE);
 }
 
-/* What is no more than a burst on a fast link takes a slow one half a minute.  The
- * subflows of a path share its link, and each may have had it for itself when it
- * was measured. */
+/* What is no more than a burst on a fast link takes a slow one half a minute.
+ * The subflows of a path share its link, and each may have had it for itself
+ * when it was measured. */
 void
 reinject_compare(struct session_env *env)
 {
@@ -188,8 +192,8 @@ reinject_compare(struct session_env *env)
 	widen(&env->copies, bytes < REINJECT_BURST ? bytes : REINJECT_BURST);
 }
 
-/* Has its last copy arrived, as far as TCP knows?  Then only its acknowledgement
- * is missing. */
+/* Has its last copy arrived, as far as TCP knows?  Then only its
+ * acknowledgement is missing. */
 static bool
 has_arrived(const struct session_env *env, const struct datagram *d)
 {
@@ -232,7 +236,7 @@ reinject_scan(struct session_env *env, uint64_t now)
 
 		session_move(s, now);
 		if (s->out.doubted > 0 && !s->turn.awake)
-			session_schedule(s, now);	/* there may be credit */
+			session_schedule(s, now); /* there may be credit */
 
 		if (head != NULL && head->due_us > now &&
 		    head->due_us < env->copy_scan)

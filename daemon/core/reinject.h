@@ -7,18 +7,18 @@
  *    acknowledgement should have been here for some time, and what else waits
  *    behind it on the same subflow;
  *  - a tail: the session may send nothing new (it has nothing, or no window),
- *    and another subflow would deliver earlier what is still under way.  (With a
- *    shut window this is the opportunistic retransmission of Raiciu et al., "How
- *    Hard Can It Be?", NSDI 2012.)
+ *    and another subflow would deliver earlier what is still under way.  (With
+ *    a shut window this is the opportunistic retransmission of Raiciu et al.,
+ *    "How Hard Can It Be?", NSDI 2012.)
  *
- * Bytes sent twice so are a share of those sent once, and a burst.  The oldest of
- * a session that has waited for a second and two round trips goes beyond that, once
- * to each other path, or where nothing else is to be sent.
+ * Bytes sent twice so are a share of those sent once, and a burst.  The oldest
+ * of a session that has waited for a second and two round trips goes beyond
+ * that, once to each other path, or where nothing else is to be sent.
  *
  * What suspect subflows carry, which may go on any time, goes again as well
- * (sendq.h), with an allowance of its own: as large a share, and at once what the
- * paths carry in half a second or a round trip.  The oldest of a session always
- * does, and all that a dead one carried.
+ * (sendq.h), with an allowance of its own: as large a share, and at once what
+ * the paths carry in half a second or a round trip.  The oldest of a session
+ * always does, and all that a dead one carried.
  *
  * For the group, its sessions and their frames only.
  */

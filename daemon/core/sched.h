@@ -3,16 +3,16 @@
  * Whose turn is it?  Deficit round robin (Shreedhar and Varghese, 1996) with
  * new and sparse entries first, as in FQ-CoDel (RFC 8290, section 4.1): an
  * entry that wakes goes ahead until it has used one quantum, then takes turns.
- * What it sends first goes before the rest of such quanta, so that a request does
- * not wait for a hundred uploads that have just begun.  One that falls asleep
- * keeps its turn until that comes, and what is left of its quantum for waking
- * again before that, so that writing little keeps it ahead and waking often does
- * not.
+ * What it sends first goes before the rest of such quanta, so that a request
+ * does not wait for a hundred uploads that have just begun.  One that falls
+ * asleep keeps its turn until that comes, and what is left of its quantum for
+ * waking again before that, so that writing little keeps it ahead and waking
+ * often does not.
  *
  * Entries with something to send again go before all others, one after another
- * and those with little first, but for that only: then each is where it would be
- * without.  So is one that moves to another queue: when a subflow dies, all would
- * be new there, and those with little to send behind those with much.
+ * and those with little first, but for that only: then each is where it would
+ * be without.  So is one that moves to another queue: when a subflow dies, all
+ * would be new there, and those with little to send behind those with much.
  */
 #ifndef CORE_SCHED_H
 #define CORE_SCHED_H
@@ -38,7 +38,8 @@ struct sched_entry {
 	bool again;		/* in that list, wherever it belongs else */
 	bool begun;		/* in that list, unless again */
 	bool in_turns;		/* else ahead of them */
-	bool moving;		/* in none, but awake and to be woken elsewhere */
+	bool moving;		/* in none, but awake and to be
+				 * woken elsewhere */
 };
 
 enum sched_why {

@@ -4,9 +4,9 @@
  * acknowledgement.  Bytes are gathered until they are first sent: only then are
  * they a datagram with a serial.  A datagram is kept until it is acknowledged,
  * with the set of subflows that carry a copy; one that no subflow carries any
- * more, or only such as are stalled, is sent again before anything new.  Stalled
- * ones may go on and deliver it: so of what only they carry, as much goes as there
- * is credit for, and the oldest always.
+ * more, or only such as are stalled, is sent again before anything new.
+ * Stalled ones may go on and deliver it: so of what only they carry, as much
+ * goes as there is credit for, and the oldest always.
  *
  * `edge` is the window in units of cost: how much DATA, each datagram counted
  * with WIRE_COST more than its size, the peer takes in all.
@@ -25,7 +25,8 @@
 struct datagram {
 	struct list node;
 	uint64_t serial;	/* once sent */
-	uint64_t cost_end;	/* once sent: cost of all DATA up to and with it */
+	uint64_t cost_end;	/* once sent: cost of all DATA
+				 * up to and with it */
 	uint64_t copies;	/* subflows that carry it, one bit each */
 	uint64_t sent_us;	/* first sent; 0: never */
 	uint64_t copied_us;	/* last sent */
@@ -46,7 +47,8 @@ struct sendq {
 	struct list unacked;		/* sent, by serial */
 	struct list unsent;
 	struct list *again;		/* in unacked: none before it is lost */
-	uint64_t stalled;		/* subflows whose copies do not count, */
+	uint64_t stalled;		/* subflows whose copies
+					 * do not count, */
 	uint64_t gone;			/* and those of them that are no more */
 	size_t lost;			/* sent, and no copy counts, */
 	size_t doubted;			/* though a stalled one has a copy */
@@ -77,8 +79,8 @@ int sendq_append(struct sendq *, const uint8_t *, size_t len);
  * filled. */
 void sendq_adopt(struct sendq *, struct datagram *, size_t len);
 
-/* All of another queue of the same budget, of which nothing was sent; this one is
- * empty. */
+/* All of another queue of the same budget, of which nothing was sent; this one
+ * is empty. */
 void sendq_take(struct sendq *, struct sendq *from);
 
 /* Is there anything to be sent? */
@@ -92,8 +94,8 @@ size_t sendq_next_len(const struct sendq *, uint64_t edge);
 
 /* What to send next, cut to `max` bytes and to the window; something lost goes
  * first and is never cut (its size has been seen), so it may be larger than
- * `max`.  Where there is nothing else, it goes also when there was credit for it a
- * moment ago.  NULL: nothing, or out of memory for a cut. */
+ * `max`.  Where there is nothing else, it goes also when there was credit for
+ * it a moment ago.  NULL: nothing, or out of memory for a cut. */
 struct datagram *sendq_next(struct sendq *, uint64_t edge, size_t max);
 /* It was written to `subflow`.  Gives it its serial and cost the first time. */
 void sendq_sent(struct sendq *, struct datagram *, int subflow, uint64_t now);
@@ -103,20 +105,21 @@ void sendq_sent(struct sendq *, struct datagram *, int subflow, uint64_t now);
 void sendq_twice(struct sendq *, struct datagram *);
 /* That is to be `subflow`: what it already carries is not due any more. */
 void sendq_second_on(struct sendq *, int subflow);
-/* The last of them; NULL: none.  A lost packet stops a subflow from there on, so
- * two that go in opposite order have it all unless they are stopped early. */
+/* The last of them; NULL: none.  A lost packet stops a subflow from there on,
+ * so two that go in opposite order have it all unless they are stopped
+ * early. */
 struct datagram *sendq_second(struct sendq *);
 
-/* Everything before `next` was taken.  `carries[i]` is lowered by the bytes that
- * subflow i carried of it.  -EPROTO: it was not sent. */
+/* Everything before `next` was taken.  `carries[i]` is lowered by the bytes
+ * that subflow i carried of it.  -EPROTO: it was not sent. */
 int sendq_ack(struct sendq *, uint64_t next, uint64_t carries[]);
 
 /* A subflow is gone.  Returns how many datagrams are to be sent again. */
 size_t sendq_lose(struct sendq *, int subflow);
 
 /* From now on copies on these subflows, and only these, do not count: what no
- * other carries is lost, until it is sent again or they go on.  `gone`: those of
- * them that do not. */
+ * other carries is lost, until it is sent again or they go on.  `gone`: those
+ * of them that do not. */
 void sendq_stall(struct sendq *, uint64_t subflows, uint64_t gone);
 
 /* Nothing queued and nothing unacknowledged. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * One session: where it stands in the lists of its group, and how it ends.  What
- * its local side gives and takes is in session_local.c, its frames in exchange.c.
+ * One session: where it stands in the lists of its group, and how it ends.
+ * What its local side gives and takes is in session_local.c, its frames in
+ * exchange.c.
  *
  * The two directions are independent facts, not states: `read_ended` and what
  * the send queue still has; the peer's FIN and what is still to be taken.  What
@@ -146,10 +147,10 @@ best_express(const struct session *s, uint64_t set, uint64_t now)
 /*
  * The first bytes of a burst and what an interactive session writes go express,
  * a burst on one subflow: its completion is that of its last datagram, and with
- * several subflows that is the worst of several (performance.md, section 0).  One
- * that has become very slow keeps what it was given, but the rest moves.  So does
- * what the window of one keeps waiting that is new, for a round trip at least:
- * several have more of it.
+ * several subflows that is the worst of several (performance.md, section 0).
+ * One that has become very slow keeps what it was given, but the rest moves.
+ * So does what the window of one keeps waiting that is new, for a round trip at
+ * least: several have more of it.
  */
 static bool
 is_full(const struct session_env *env, int subflow)

@@ -62,7 +62,8 @@ struct session_env {
 	uint64_t attached;		/* subflows, one bit each, */
 	uint64_t express, bulk;		/* and those in use */
 	uint64_t stalled;		/* those attached that are not, because
-					 * they are suspect and others are not, */
+					 * they are suspect and others are
+					 * not, */
 	uint64_t gone;			/* and those of lost paths */
 	struct health health[SUBFLOWS];
 	uint8_t path_of[SUBFLOWS];
@@ -84,7 +85,8 @@ struct session_env {
 	uint64_t prompt;		/* those in use that do not */
 	uint64_t timely;		/* express ones that do not deliver very
 					 * much later than the best */
-	uint64_t soonest_us;		/* least delay of all in use; 0: not known */
+	uint64_t soonest_us;		/* least delay of all in use;
+					 * 0: not known */
 	uint64_t longest_us, shortest_us;	/* round trip, of any of them */
 	struct list all, ready, acks_now, acks_later, controls, busy, late,
 	    tails, opening, dead;
@@ -133,7 +135,8 @@ struct session {
 	/* From the peer. */
 	struct reorder in;
 	uint64_t offered;	/* cost that we said we take in all */
-	uint32_t window;	/* what we want to offer beyond what was taken */
+	uint32_t window;	/* what we want to offer
+				 * beyond what was taken */
 	bool fin_seen;
 	uint64_t fin_serial;
 	uint64_t bytes_in;
@@ -161,8 +164,8 @@ struct session *session_new(struct session_env *, const struct wire_open *,
 void session_free(struct session *);
 /* Put it where its state belongs: turns and busy. */
 void session_schedule(struct session *, uint64_t now);
-/* What waits for an express subflow that has become very slow, or is full, is for
- * another. */
+/* What waits for an express subflow that has become very slow, or is full, is
+ * for another. */
 void session_move(struct session *, uint64_t now);
 void session_make_ready(struct session *);
 void session_owe_ack(struct session *, bool at_once, uint64_t now);

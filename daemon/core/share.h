@@ -2,12 +2,13 @@
 /*
  * What each path of a group brings, beside the others, and how much it loses.
  *
- * A session is in order: whatever a path carries, the others wait for.  One that
- * brings a twentieth of what they bring saves a twentieth of the time at best, and
- * each packet that it loses, or is slow with, may cost more.  So one that brings
- * less than a tenth while it has as much to send as it takes is poor: it gets no
- * bulk for a while, then is tried again.  (Raiciu et al., NSDI 2012, halve the
- * window of such a one; what TCP does with its window is not ours to say.)
+ * A session is in order: whatever a path carries, the others wait for.  One
+ * that brings a twentieth of what they bring saves a twentieth of the time at
+ * best, and each packet that it loses, or is slow with, may cost more.  So one
+ * that brings less than a tenth while it has as much to send as it takes is
+ * poor: it gets no bulk for a while, then is tried again.  (Raiciu et al., NSDI
+ * 2012, halve the window of such a one; what TCP does with its window is not
+ * ours to say.)
  *
  * Times are microseconds of one monotonic clock.  For the group only.
  */
@@ -17,7 +18,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define SHARE_LEAST 10			/* poor: less than one part of so many, */
+#define SHARE_LEAST 10			/* poor: less than one
+					 * part of so many, */
 #define SHARE_WINDOWS 3			/* in so many windows in a row, none of
 					 * which brings half as much again as
 					 * any before, */
@@ -50,8 +52,8 @@ void share_add(struct share *, uint64_t acked, uint64_t sent, uint64_t again,
 unsigned int share_lost_permille(const struct share *, uint64_t now);
 
 /* Look, a few times a second: has it more to send than it takes (or, if it is
- * poor, have the others)?  `all` is what TCP acknowledged on all paths since the
- * group began.  True if it has become poor, or is so no more. */
+ * poor, have the others)?  `all` is what TCP acknowledged on all paths since
+ * the group began.  True if it has become poor, or is so no more. */
 bool share_look(struct share *, bool loaded, uint64_t all, uint64_t rtt_us,
     uint64_t now);
 bool share_is_poor(const struct share *);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Is there still somebody at the other end of a subflow?  TCP knows only while it
- * has something to send, and takes its time; a NAT may have forgotten a subflow
- * that is idle.  So one that was not heard for a while is asked (PING), soon if
- * there is a reason to expect something, and if nothing at all comes after the
- * question it is silent, and in the end dead.
+ * Is there still somebody at the other end of a subflow?  TCP knows only while
+ * it has something to send, and takes its time; a NAT may have forgotten a
+ * subflow that is idle.  So one that was not heard for a while is asked (PING),
+ * soon if there is a reason to expect something, and if nothing at all comes
+ * after the question it is silent, and in the end dead.
  *
  * Times are microseconds of one monotonic clock; 0 is not a time.
  */
@@ -14,7 +14,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define SILENCE_IDLE_US UINT64_C(15000000)	/* NATs forget sooner or later */
+#define SILENCE_IDLE_US UINT64_C(15000000)	/* NATs forget
+						 * sooner or later */
 #define SILENCE_DEAD_US UINT64_C(30000000)	/* after a question */
 
 struct silence {
@@ -29,7 +30,8 @@ struct silence_facts {
 	uint64_t heard_us;	/* when the last bytes came */
 	bool expects;		/* more should: it carries something that is not
 				 * acknowledged, or was in the middle of it */
-	uint64_t moved_us;	/* when its TCP last saw anything acknowledged */
+	uint64_t moved_us;	/* when its TCP last saw
+				 * anything acknowledged */
 	uint64_t rtt_us;	/* 0: not known */
 	uint64_t beside_us;	/* the first question on another subflow that
 				 * has no answer yet; 0: none */

@@ -5,22 +5,23 @@
  * A subflow that can send calls group_fill(), and what is most urgent goes
  * first: answers (PONG, RESET 7, ACK, RESET), which are state and not a queue,
  * then datagrams, one turn of one session at a time.  Each express subflow has
- * turns of its own, so that a burst is not striped; bulk subflows share one set.
- * Each takes what its TCP can send soon (late binding, health_room()): what is left
- * of a burst when its express subflow has no window for it is for bulk ones.  A
- * lane without a subflow is served by the other.  What a lost bulk subflow carried
- * an idle express one takes, too: the other bulk ones may be new, and would need
- * several round trips for all that the lost one had under way.  Second copies go
- * when an express subflow has nothing else to send, and no other session waits for
- * one of its path: what is sent twice takes nothing from what is new.  What is late
- * goes again before anything new, when it is very late, or instead of nothing
- * (reinject.h).
+ * turns of its own, so that a burst is not striped; bulk subflows share one
+ * set.  Each takes what its TCP can send soon (late binding, health_room()):
+ * what is left of a burst when its express subflow has no window for it is for
+ * bulk ones.  A lane without a subflow is served by the other.  What a lost
+ * bulk subflow carried an idle express one takes, too: the other bulk ones may
+ * be new, and would need several round trips for all that the lost one had
+ * under way.  Second copies go when an express subflow has nothing else to
+ * send, and no other session waits for one of its path: what is sent twice
+ * takes nothing from what is new.  What is late goes again before anything new,
+ * when it is very late, or instead of nothing (reinject.h).
  */
 #include "group_private.h"
 #include "worth.h"
 
-#define CUT_BEHIND 1024		/* bytes of answers; behind more, a datagram that
-				 * does not fit waits instead of being cut */
+#define CUT_BEHIND 1024		/* bytes of answers; behind more, a datagram
+				 * that does not fit waits instead of being
+				 * cut */
 #define COPY_ROOM (2 * WIRE_HEADER + WIRE_OPEN_MAX)
 #define CUT_OTHERS 4096		/* largest express datagram while others wait */
 #define CUT_LEAST 4096		/* not to less, for want of room in its TCP */
@@ -58,7 +59,8 @@ fill_answers(struct group *g, int subflow, struct room *r, uint64_t now)
 
 	if (f->pong_due && left(r) >= WIRE_CONTROL_MAX) {
 		f->pong_due = false;
-		wrote(g, subflow, r, wire_put_ping(at(r), true, f->pong_opaque));
+		wrote(g, subflow, r,
+		    wire_put_ping(at(r), true, f->pong_opaque));
 	}
 	if (f->ping_due && left(r) >= WIRE_CONTROL_MAX) {
 		f->ping_due = false;
@@ -95,9 +97,9 @@ fill_answers(struct group *g, int subflow, struct room *r, uint64_t now)
 }
 
 /* ACKs go where the session was last heard, or over an express subflow of that
- * path, where nothing is queued before them: that path lives.  When it is a long
- * one, they go where they arrive sooner.  Who asks gets one where it asked as well:
- * other subflows may swallow whatever they are given. */
+ * path, where nothing is queued before them: that path lives.  When it is a
+ * long one, they go where they arrive sooner.  Who asks gets one where it asked
+ * as well: other subflows may swallow whatever they are given. */
 static bool
 may_carry_ack(const struct group *g, const struct session *s, int subflow)
 {
@@ -128,8 +130,8 @@ fill_acks(struct group *g, int subflow, struct room *r, uint64_t now)
 	}
 }
 
-/* It goes where it arrives soon.  What this subflow swallowed, another may carry;
- * one that is not in use only what all those have swallowed. */
+/* It goes where it arrives soon.  What this subflow swallowed, another may
+ * carry; one that is not in use only what all those have swallowed. */
 static bool
 may_carry_control(const struct group *g, const struct session *s, int subflow)
 {

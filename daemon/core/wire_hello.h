@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * The bytes by which a subflow of the extended protocol is established, and the
- * length of its records; otherwise as wire.h, whose rules hold.  What they prove
- * is handshake.h.
+ * length of its records; otherwise as wire.h, whose rules hold.  What they
+ * prove is handshake.h.
  *
- * The payloads may be followed by bytes that an older end does not know: `length`
- * says how long they are, the rest is skipped.
+ * The payloads may be followed by bytes that an older end does not know:
+ * `length` says how long they are, the rest is skipped.
  */
 #ifndef CORE_WIRE_HELLO_H
 #define CORE_WIRE_HELLO_H
@@ -34,8 +34,8 @@ enum wire_protection {
 
 #define WIRE_FEATURE_IPV4 0x1u	/* the relay reaches IPv4 */
 #define WIRE_FEATURE_IPV6 0x2u
-#define WIRE_FEATURE_ENDING 0x4u	/* of an answer: it is about to end, and takes
-				 * no new group */
+#define WIRE_FEATURE_ENDING 0x4u	/* of an answer: it is about to end,
+				 * and takes no new group */
 
 /* What stands in the clear before message 1; `length` is that of message 1. */
 struct wire_prologue {

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Should a bulk subflow that can send take what a session has next, or would the
- * session be better off without it (protocol.md 2.5)?
+ * Should a bulk subflow that can send take what a session has next, or would
+ * the session be better off without it (protocol.md 2.5)?
  *
  * What a slow one is given now arrives late.  Meanwhile faster ones deliver so
- * many bytes.  If the session has, or may send, no more than those, then the slow
- * one only makes it wait: for its last bytes (Lim et al., "ECF", CoNEXT 2017), or
- * for its window (Ferlin et al., "BLEST", IFIP Networking 2016).  With more behind
- * it, every subflow helps.
+ * many bytes.  If the session has, or may send, no more than those, then the
+ * slow one only makes it wait: for its last bytes (Lim et al., "ECF", CoNEXT
+ * 2017), or for its window (Ferlin et al., "BLEST", IFIP Networking 2016).
+ * With more behind it, every subflow helps.
  *
  * For the group and its sessions only.
  */
@@ -26,17 +26,17 @@ bool worth_uneven(const struct session_env *, uint64_t now);
 /* Those that deliver about as early as the best: answers go there. */
 uint64_t worth_prompt(const struct session_env *, uint64_t now);
 
-/* The express subflows in use where what is given now does not wait for very much
- * longer than on the best of them: a rate may drop to a hundredth, and TCP goes
- * on, so the subflow is not suspect, with a queue for a minute.  There is one if
- * any is in use. */
+/* The express subflows in use where what is given now does not wait for very
+ * much longer than on the best of them: a rate may drop to a hundredth, and TCP
+ * goes on, so the subflow is not suspect, with a queue for a minute.  There is
+ * one if any is in use. */
 uint64_t worth_timely(const struct session_env *, uint64_t now);
 
 /* Until what is given to the best of those in use arrives; 0: not known. */
 uint64_t worth_soonest_us(const struct session_env *, uint64_t now);
 
-/* Does a session, other than that one (NULL: any), wait for an express subflow of
- * this one's path?  Then what goes there twice takes from what goes once. */
+/* Does a session, other than that one (NULL: any), wait for an express subflow
+ * of this one's path?  Then what goes there twice takes from what goes once. */
 bool worth_others_wait(const struct session_env *, int subflow,
     const struct session *);
 
