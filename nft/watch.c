@@ -103,7 +103,8 @@ watch_tables_open(void)
 }
 
 /* Of what all messages about tables and what is in them have as their first
- * attribute, and with the same number: NFTA_TABLE_NAME, NFTA_CHAIN_TABLE, ... */
+ * attribute, and with the same number: NFTA_TABLE_NAME, NFTA_CHAIN_TABLE,
+ * ... */
 static bool
 is_ours(const struct nlmsghdr *h)
 {

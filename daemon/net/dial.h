@@ -13,10 +13,11 @@
 
 struct dial;
 
-/* Once, never from inside dial_start().  `fd` >= 0: connected, yours (it may have
- * been reset since, if there is something to read from it before).  Otherwise -1
- * and `error` is -errno (-ECONNREFUSED, -EHOSTUNREACH, -ETIMEDOUT at the
- * deadline, ...).  The dial is over and must not be cancelled any more. */
+/* Once, never from inside dial_start().  `fd` >= 0: connected, yours (it may
+ * have been reset since, if there is something to read from it before).
+ * Otherwise -1 and `error` is -errno (-ECONNREFUSED, -EHOSTUNREACH, -ETIMEDOUT
+ * at the deadline, ...).  The dial is over and must not be cancelled any
+ * more. */
 typedef void dial_done(void *user, int fd, int error);
 
 struct dial_options {

@@ -17,11 +17,11 @@ struct ifaces;
 struct ifaces *ifaces_look(void);
 void ifaces_free(struct ifaces *);
 
-/* Why nothing can be sent to somebody of `family` (0: not known) over `interface`
- * (NULL: any) from `source` (family 0: any), a literal for the log; NULL: it
- * can.  Without a source the interface needs an address of its own, or the kernel
- * would take that of another one; but for point-to-point links, where that is
- * what is meant.  A source may be on any interface. */
+/* Why nothing can be sent to somebody of `family` (0: not known) over
+ * `interface` (NULL: any) from `source` (family 0: any), a literal for the log;
+ * NULL: it can.  Without a source the interface needs an address of its own, or
+ * the kernel would take that of another one; but for point-to-point links,
+ * where that is what is meant.  A source may be on any interface. */
 const char *ifaces_missing(const struct ifaces *, const char *interface,
     const struct addr *source, uint8_t family);
 

@@ -42,11 +42,11 @@ void listener_save_syn(struct listener *, bool save);
 /* Stop accepting until resumed; connections wait in the backlog. */
 void listener_pause(struct listener *, bool pause);
 
-/* This process is about to end: from now on one other, of the same user, may listen
- * at the same address, and then has all new connections (at another one that
- * includes it, or is included, those that the kernel gives it).  false, and that
- * is logged: one more is about to end there already, or no other can be told, so
- * free this one.
+/* This process is about to end: from now on one other, of the same user, may
+ * listen at the same address, and then has all new connections (at another one
+ * that includes it, or is included, those that the kernel gives it).  false,
+ * and that is logged: one more is about to end there already, or no other can
+ * be told, so free this one.
  * Did this one find such another? */
 bool listener_share(struct listener *);
 bool listener_succeeds(const struct listener *);

@@ -54,7 +54,8 @@ write_stderr(const char *line, size_t len)
 
 	/* Under systemd stderr is a socket, where a reader that hangs must
 	 * not stop us.  Its file flags are shared with others: leave them.  A
-	 * pipe is writable while it has a page of room, which a line fits in. */
+	 * pipe is writable while it has a page of room, which a line fits
+	 * in. */
 	n = send(STDERR_FILENO, line, len, MSG_DONTWAIT | MSG_NOSIGNAL);
 	if (n == -1 && errno == ENOTSOCK && poll(&to, 1, 0) == 1)
 		n = write(STDERR_FILENO, line, len);

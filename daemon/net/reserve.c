@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The reserve is an allocation that nobody uses.  It is given back when the loop
- * gets nothing, and made again as soon as there is memory.  The loop allocates
- * seldom, by doubling its tables, and never more than a few dozen bytes for each
- * descriptor.
+ * The reserve is an allocation that nobody uses.  It is given back when the
+ * loop gets nothing, and made again as soon as there is memory.  The loop
+ * allocates seldom, by doubling its tables, and never more than a few dozen
+ * bytes for each descriptor.
  */
 #include "net/reserve.h"
 

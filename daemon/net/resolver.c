@@ -28,7 +28,8 @@ struct answer {
 	struct addr addrs[RESOLVER_MAX];
 };
 
-static_assert(sizeof(struct answer) <= PIPE_BUF, "a pipe takes it in one piece");
+static_assert(sizeof(struct answer) <= PIPE_BUF,
+    "a pipe takes it in one piece");
 
 struct question {			/* the thread's */
 	int fd;				/* to answer to */

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Buffers.  A subflow can fill its share of the link only if its windows hold
- * the bandwidth-delay product.  To recover from a loss without a pause they have
- * to hold twice that: while one half waits for the retransmission, the other
- * comes in.  With much loss the retransmission is lost as well: with 3 % on
- * 20 Mbit/s and 600 ms twice the product gave 12, four times 14 Mbit/s.
+ * the bandwidth-delay product.  To recover from a loss without a pause they
+ * have to hold twice that: while one half waits for the retransmission, the
+ * other comes in.  With much loss the retransmission is lost as well: with 3 %
+ * on 20 Mbit/s and 600 ms twice the product gave 12, four times 14 Mbit/s.
  * `buffer_bytes` is this window.
  *
  * The kernel doubles what it is given, as it counts whole socket buffers and
@@ -18,8 +18,8 @@
  * A buffer that we set is not tuned by the kernel any more, so one that is too
  * small is worse than none: without rate and delay there is none.  And the rate
  * is that of our direction: what comes from the other end of a link of 2 Mbit/s
- * up and 20 down needs ten times as much (measured: 9 instead of 16 Mbit/s).  So
- * the receive buffer is never smaller than what the kernel would tune it to.
+ * up and 20 down needs ten times as much (measured: 9 instead of 16 Mbit/s).
+ * So the receive buffer is never smaller than what the kernel would tune it to.
  */
 #include "net/sockopt.h"
 
@@ -45,8 +45,8 @@
 #define KEEPALIVE_INTERVAL_MAX_S 15
 #define KEEPALIVE_PROBES 4
 
-/* Connection tracking forgets a connection of which one direction has ended after
- * 60 s of silence (nf_conntrack_tcp_timeout_close_wait), and one that was
+/* Connection tracking forgets a connection of which one direction has ended
+ * after 60 s of silence (nf_conntrack_tcp_timeout_close_wait), and one that was
  * redirected is lost with it: its client hears nothing more, not even a reset.
  * One question may be lost. */
 #define HALF_CLOSED_S 25
@@ -293,9 +293,9 @@ sockopt_unsent(int fd)
 }
 
 /* Would BBR be given back to a socket that gave it up?  Tried each time, since
- * the operator can change what is allowed, and on a socket of its own, since one
- * that already has it is never refused it.  After the first refusal we do not
- * ask again. */
+ * the operator can change what is allowed, and on a socket of its own, since
+ * one that already has it is never refused it.  After the first refusal we do
+ * not ask again. */
 static bool
 may_choose_bbr(void)
 {

@@ -53,7 +53,8 @@ size_t sockopt_unsent(int fd);
 bool sockopt_restart_congestion(int fd, bool in_recovery);
 
 /* Client and server legs: TCP_NODELAY, keepalive after `idle_s` (0: off) and
- * then four times as far apart, at most 15 s.  TCP_USER_TIMEOUT is left alone. */
+ * then four times as far apart, at most 15 s.  TCP_USER_TIMEOUT is left
+ * alone. */
 void sockopt_leg(int fd, uint32_t keepalive_s);
 
 /* One direction of a leg has ended: ask each 25 s at least, so that connection

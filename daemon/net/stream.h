@@ -5,10 +5,10 @@
  * and no opinion on when to read: its owner derives interest from room and
  * data after each event and says so with stream_want(), nowhere else.
  *
- * A stream is armed to reset: as long as stream_disarm() was not called, closing
- * it (or the death of the process) sends RST and never a clean FIN, so a cut is
- * never taken for an end (SO_LINGER {1, 0}, ecosystem finding: a killed process
- * otherwise closes cleanly).
+ * A stream is armed to reset: as long as stream_disarm() was not called,
+ * closing it (or the death of the process) sends RST and never a clean FIN, so
+ * a cut is never taken for an end (SO_LINGER {1, 0}, ecosystem finding: a
+ * killed process otherwise closes cleanly).
  */
 #ifndef NET_STREAM_H
 #define NET_STREAM_H

@@ -67,8 +67,8 @@ struct subflow *subflow_proxy(struct ev_loop *, int fd,
 struct subflow *subflow_relay(struct ev_loop *, int fd,
     const struct subflow_options *);
 
-/* Relay, from on_key or on_hello: the rooms of its options again, since only now
- * one may know whose it is. */
+/* Relay, from on_key or on_hello: the rooms of its options again, since only
+ * now one may know whose it is. */
 void subflow_set_room(struct subflow *, size_t out_bytes, size_t in_bytes);
 
 /* Write while fill() gives bytes and the kernel takes them; derives interest

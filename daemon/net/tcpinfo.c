@@ -40,7 +40,8 @@ tcpinfo_facts(int fd, struct group_facts *facts)
 	struct tcp_info info;
 	socklen_t len = sizeof(info);
 	uint64_t allowed = 0;
-	/* First: when nothing waits, none of the rest is of when something did. */
+	/* First: when nothing waits, none of the rest
+	 * is of when something did. */
 	uint32_t waiting = (uint32_t)sockopt_unacked(fd);
 
 	/* tcpi_bytes_acked: Linux 4.1; tcpi_notsent_bytes, tcpi_min_rtt: 4.6;
