@@ -147,7 +147,8 @@ tell_bypass(struct answers *a, struct json_object *o, const struct gateway *g)
 		put_element_text(p, array, addr_prefix_format(prefix, text));
 	array = put_array(p, o, "configured");
 	for (size_t i = 0; i < c->nbypass; i++)
-		put_element_text(p, array, addr_prefix_format(&c->bypass[i], text));
+		put_element_text(p, array,
+		    addr_prefix_format(&c->bypass[i], text));
 }
 
 /* The list that an operator sees has these as well. */

@@ -109,8 +109,8 @@ static void
 tell_nothing(struct put *p, struct json_object *relay)
 {
 	static const char *const names[] = {
-		"up", "state", "since_s", "aside_s", "sessions", "subflows", "again",
-		"families", "paths",
+		"up", "state", "since_s", "aside_s", "sessions", "subflows",
+		"again", "families", "paths",
 	};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)

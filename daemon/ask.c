@@ -290,7 +290,8 @@ print_path(struct json_object *path)
 	putchar('\n');
 }
 
-/* The parts may be none; of the rest, subflows died or packets were given up. */
+/* The parts may be none; of the rest,
+ * subflows died or packets were given up. */
 static void
 print_again(struct json_object *again)
 {

@@ -53,7 +53,8 @@ struct base_proxy {
 	struct list clients;
 	uint32_t nclients;
 	bool draining;
-	bool answers;			/* it was connected to at the last try */
+	bool answers;			/* it was connected to at
+					 * the last try */
 	ev_timer idle;
 };
 
@@ -281,8 +282,8 @@ make_session(struct client *c, int fd)
 		.hangup = p->options.hangup,
 		.budget = &p->options.quota->budget,
 		.traffic = &p->options.quota->traffic,
-		.limit_bytes = quota_window_max(&p->options.quota->budget, config,
-		    s->rate_bps, s->delay_ms),
+		.limit_bytes = quota_window_max(&p->options.quota->budget,
+		    config, s->rate_bps, s->delay_ms),
 		.proxy = true,
 		.keepalive_s = config->keepalive_s,
 		.peer = c->addr,

@@ -50,8 +50,8 @@ int base_session_joinable(const struct base_session *);
 /* It joins: takes `fd`, over which the numbers have gone.  Only after
  * base_session_joinable() has said 0. */
 void base_session_join(struct base_session *, int fd);
-/* As base_session_join(), from on_break: false if it may not, then `fd` is still
- * the caller's. */
+/* As base_session_join(), from on_break: false if it may not, then `fd` is
+ * still the caller's. */
 bool base_session_rescue(struct base_session *, int fd);
 /* No other will. */
 void base_session_settle(struct base_session *);

@@ -68,8 +68,8 @@ parse(int n, char *const arguments[], struct options *o)
 	return optind == n + 1;
 }
 
-/* What the daemon says of itself, the caller's.  NULL: nothing; *hangs: it takes
- * a request and does not answer. */
+/* What the daemon says of itself, the caller's.  NULL: nothing; *hangs: it
+ * takes a request and does not answer. */
 static char *
 ask(const struct check *c, bool *hangs)
 {

@@ -30,8 +30,8 @@ void attr_copy(char *into, size_t size, const struct nlattr *);
 /* The same of one that is looked for. */
 void attr_name(char *into, size_t size, struct netlink_cursor, uint16_t type);
 
-/* The bytes of data (NFTA_DATA_VALUE), at most `size`; how many there are, 0: no
- * such. */
+/* The bytes of data (NFTA_DATA_VALUE), at most `size`; how many there are, 0:
+ * no such. */
 size_t attr_data(uint8_t *into, size_t size, struct netlink_cursor,
     uint16_t type);
 

@@ -151,7 +151,8 @@ check_trusted(struct check *c, const char *name)
 	check_why(item, "names are those of ip link");
 }
 
-/* It may come and go: whether there is another path, check_relays() finds out. */
+/* It may come and go: whether there is another path,
+ * check_relays() finds out. */
 static void
 check_path(struct check *c, const struct config_relay *relay,
     const struct config_path *path)

@@ -116,8 +116,8 @@ lack_of(const struct check *c, const struct wire_answer *answer)
 {
 	if (answer->features & WIRE_FEATURE_ENDING)
 		return check_format("it was told to end: sessions that are "
-		    "open there may finish, new connections go to another relay "
-		    "or directly");
+		    "open there may finish, new connections go to another "
+		    "relay or directly");
 	if ((answer->features & (WIRE_FEATURE_IPV4 | WIRE_FEATURE_IPV6)) == 0)
 		return check_format("its host has no route to the Internet; %s",
 		    without(c));
@@ -278,8 +278,8 @@ soften_all(struct check *c, struct check_item *const *items, size_t n,
 		check_soften(&c->report, items[i], why);
 }
 
-/* Over one path, all that the relay's name has.  Where one of them answers, rorod
- * takes that one in time. */
+/* Over one path, all that the relay's name has.  Where one of them answers,
+ * rorod takes that one in time. */
 static bool
 try_all(struct attempt *a, const struct addr *all, size_t n,
     struct check_item **items)

@@ -68,7 +68,8 @@ read_policies(struct policies *p)
 	while (check_next_route(&cursor, &route)) {
 		if (!route.local || !route.everything)
 			continue;
-		p->locals = check_grow(p->locals, p->nlocals + 1, sizeof(route));
+		p->locals = check_grow(p->locals, p->nlocals + 1,
+		    sizeof(route));
 		p->locals[p->nlocals++] = route;
 	}
 	known = rules.bytes != NULL && routes.bytes != NULL;
@@ -175,8 +176,8 @@ check_precedence(const struct policies *p, const char *name)
 	subject = check_format("%s%s%s", name, name[0] != '\0' ? ", " : "",
 	    family_text(p));
 	item = check_add(&p->check->report, CHECK_WARNING, "routing", subject,
-	    "a rule with priority %" PRIu32 " comes before that for what TPROXY "
-	    "has marked", one->priority);
+	    "a rule with priority %" PRIu32 " comes before that for what "
+	    "TPROXY has marked", one->priority);
 	check_why(item, "connections that it leads elsewhere would be lost, so "
 	    "%s is not intercepted while it is there%s", family_text(p),
 	    p->check->config->intercept.route ?

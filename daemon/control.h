@@ -34,15 +34,16 @@ struct control_options {
 	char *(*on_request)(void *user, const struct request *,
 	    const char *wrong);
 	void *user;
-	/* Is the daemon that gives this answer to "status" about to end, so that
-	 * we may have its socket? */
+	/* Is the daemon that gives this answer to "status" about to end, so
+	 * that we may have its socket? */
 	bool (*gives_way)(const char *answer);
 };
 
 /* Makes the directory and sees whether the socket may be ours: one on which
- * nobody listens may, and that of a daemon that is about to end, which is asked.
- * NULL with one sentence in the `size` bytes at `error`.  control_free() removes
- * the socket if it may, and accepts NULL; not from inside on_request(). */
+ * nobody listens may, and that of a daemon that is about to end, which is
+ * asked.  NULL with one sentence in the `size` bytes at `error`.
+ * control_free() removes the socket if it may, and accepts NULL; not from
+ * inside on_request(). */
 struct control *control_new(const struct control_options *, char *error,
     size_t size);
 

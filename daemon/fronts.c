@@ -3,8 +3,8 @@
  * With TPROXY a client's destination is the local address of its connection, as
  * if it were ours; what conntrack would say to SO_ORIGINAL_DST is not asked,
  * since it may know nothing, or something else.  With REDIRECT it is the other
- * way round.  Either way, who asks for one of our listeners was not intercepted,
- * or would be for ever.
+ * way round.  Either way, who asks for one of our listeners was not
+ * intercepted, or would be for ever.
  *
  * A client that cannot be served is reset, never closed: a clean end would say
  * that the server had nothing to say.

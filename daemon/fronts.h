@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The listeners of a proxy: clients come to them, and each is asked where it was
- * going.
+ * The listeners of a proxy: clients come to them, and each is asked where it
+ * was going.
  */
 #ifndef FRONTS_H
 #define FRONTS_H
@@ -25,8 +25,8 @@ struct fronts_options {
 	void *user;
 };
 
-/* All that the configuration has.  NULL with one sentence in the `size` bytes at
- * `error`.  fronts_free() accepts NULL; not from inside on_client(). */
+/* All that the configuration has.  NULL with one sentence in the `size` bytes
+ * at `error`.  fronts_free() accepts NULL; not from inside on_client(). */
 struct fronts *fronts_new(const struct fronts_options *, char *error,
     size_t size);
 void fronts_free(struct fronts *);

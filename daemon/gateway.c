@@ -330,7 +330,8 @@ start(struct gateway *g, const struct gateway_options *o, char *error,
 		return false;
 	}
 	/* Routing first: a packet that has a socket and no route is lost. */
-	if (has_routing(g) && (g->routing = routing_new(&(struct routing_options){
+	if (has_routing(g) &&
+	    (g->routing = routing_new(&(struct routing_options){
 	    .loop = o->loop, .config = o->config, .on_rules = on_rules,
 	    .user = g }, error, size)) == NULL)
 		return false;

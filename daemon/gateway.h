@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * What catches connections for a proxy: the nftables rules, TPROXY's routing,
- * and when they are in force.  New connections are caught as long as this daemon
- * turns its loop and the gate (core/gate.h) is open; else they go directly.
+ * and when they are in force.  New connections are caught as long as this
+ * daemon turns its loop and the gate (core/gate.h) is open; else they go
+ * directly.
  *
  * Blocking: each change is one netlink transaction, which the kernel answers
  * while it is asked, some hundred microseconds.

@@ -37,9 +37,9 @@ struct greet_options {
 struct greet *greet_start(int fd, const struct greet_options *);
 /* Close it without a word to anybody.  NULL is accepted. */
 void greet_cancel(struct greet *);
-/* End it now, without on_word; not with `extended`.  If the word is there, it is
- * read, and the descriptor, which is returned, is the caller's again.  -1: it
- * was closed.  NULL is accepted. */
+/* End it now, without on_word; not with `extended`.  If the word is there, it
+ * is read, and the descriptor, which is returned, is the caller's again.  -1:
+ * it was closed.  NULL is accepted. */
 int greet_take(struct greet *, uint32_t *word);
 
 /* Send a word, the first thing on a connection.  0, or -errno. */

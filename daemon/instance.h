@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * One rorod with rules of its own in each network namespace.  The kernel says so
- * where tables have owners; for where they do not, and before anything of the
- * other one is touched, there is a name: of an abstract unix socket, which belongs
- * to a network namespace, to nobody twice, and is free when its process is gone,
- * however that happens (unix(7)).
+ * One rorod with rules of its own in each network namespace.  The kernel says
+ * so where tables have owners; for where they do not, and before anything of
+ * the other one is touched, there is a name: of an abstract unix socket, which
+ * belongs to a network namespace, to nobody twice, and is free when its process
+ * is gone, however that happens (unix(7)).
  *
  * Anybody may take such a name.  It counts only for who is root or the user
  * that we are.

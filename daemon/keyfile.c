@@ -28,7 +28,8 @@ static_assert(sodium_base64_ENCODED_LEN(SECURE_KEY, BASE64) == LINE_LEN + 1,
 static struct key *
 key_alloc(void)
 {
-	/* Locking may fail (RLIMIT_MEMLOCK), which sodium_malloc() lets pass. */
+	/* Locking may fail (RLIMIT_MEMLOCK),
+	 * which sodium_malloc() lets pass. */
 	return sodium_malloc(sizeof(struct key));
 }
 

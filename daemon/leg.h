@@ -60,9 +60,9 @@ void leg_join(struct leg *, int fd);
 /* The session may have changed (group_ready()). */
 void leg_update(struct leg *);
 
-/* Nothing of its session was sent yet (session_is_sent()): go on in another group,
- * with its host.  Its owner stays the same.  0, or as group_adopt(): nothing has
- * changed. */
+/* Nothing of its session was sent yet (session_is_sent()): go on in another
+ * group, with its host.  Its owner stays the same.  0, or as group_adopt():
+ * nothing has changed. */
 int leg_move(struct leg *, struct leg_host *, struct group *);
 
 /* End it now: RST to the local end, RESET with `code` to the other. */

@@ -41,8 +41,8 @@ take(struct lookup *l, const struct addr *a)
 		    l->options.name, addr_format(a, new));
 	else
 		log_info("%s \"%s\": it is looked for at %s, and not at %s any "
-		    "more", l->options.kind, l->options.name, addr_format(a, new),
-		    addr_format(&l->address, old));
+		    "more", l->options.kind, l->options.name,
+		    addr_format(a, new), addr_format(&l->address, old));
 	l->address = *a;
 	l->since_us = clock_us();
 	l->answered = false;
@@ -70,8 +70,8 @@ complain(struct lookup *l, int error)
 	static struct log_limit limit = { .burst = 10 };
 
 	log_limited(&limit, error == l->error ? LOG_LEVEL_DEBUG :
-	    LOG_LEVEL_WARN, "%s \"%s\": %s: %s%s", l->options.kind, l->options.name,
-	    l->options.endpoint->host, gai_strerror(error),
+	    LOG_LEVEL_WARN, "%s \"%s\": %s: %s%s", l->options.kind,
+	    l->options.name, l->options.endpoint->host, gai_strerror(error),
 	    l->address.family != 0 ? "; the old address stays" : "");
 	l->error = error;
 }

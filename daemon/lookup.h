@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Where something is, a relay mostly.  Its name is looked up at start, on reload
- * and again and again while it does not answer, and the loop goes on meanwhile.
+ * Where something is, a relay mostly.  Its name is looked up at start, on
+ * reload and again and again while it does not answer, and the loop goes on
+ * meanwhile.
  *
  * Of a name's addresses one is used, and kept as long as the name has it and
  * there is an answer there; when there is none, the next one's turn comes.

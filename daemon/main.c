@@ -438,7 +438,8 @@ main(int argc, char *argv[])
 		usage(stderr);
 		return 2;
 	}
-	/* Chooses the code that is quickest here; core/secure.h counts on it. */
+	/* Chooses the code that is quickest here;
+	 * core/secure.h counts on it. */
 	if (sodium_init() < 0) {
 		fprintf(stderr, "rorod: libsodium does not start\n");
 		return 1;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Says when links, addresses, routes or rules of this machine have changed: soon
- * after it, but not more often than twice a second, and every few seconds for
- * routes, which on a router may change all the time.  Where the kernel would not
- * say it, every ten seconds is as good as a change.
+ * Says when links, addresses, routes or rules of this machine have changed:
+ * soon after it, but not more often than twice a second, and every few seconds
+ * for routes, which on a router may change all the time.  Where the kernel
+ * would not say it, every ten seconds is as good as a change.
  */
 #ifndef NOTICE_H
 #define NOTICE_H

@@ -4,8 +4,9 @@
  *
  * What is unacknowledged says nothing: it has left.  What waits in our queues
  * and in the socket does, beyond the few segments of a keystroke or an ACK,
- * which leave soon even with the share of an idle one.  A subflow stays busy for
- * a moment after that, so that shares do not change with each acknowledgement.
+ * which leave soon even with the share of an idle one.  A subflow stays busy
+ * for a moment after that, so that shares do not change with each
+ * acknowledgement.
  *
  * Restarting BBR.  BBR knows the rate of a path by what it has measured in the
  * last rounds.  A subflow that carries short objects only measures too little
@@ -29,7 +30,8 @@
 
 #define ITEMS 64
 #define BURST_BYTES (4 * 1448)		/* as good as nothing, */
-#define BURST_PART 4			/* if it leaves in so much of a second */
+#define BURST_PART 4			/* if it leaves in so
+					 * much of a second */
 #define EXPRESS_HOLD_US 20000
 #define BULK_HOLD_US 200000
 #define RESTART_US 3000000		/* well before BBR's ten seconds */

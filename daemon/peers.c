@@ -57,8 +57,8 @@ find(const struct peers *ps, const char *name)
 	return NULL;
 }
 
-/* 0: no limit of its own.  Where there are others, nobody may keep them from all
- * that there is. */
+/* 0: no limit of its own.  Where there are others, nobody may keep them from
+ * all that there is. */
 static uint64_t
 memory_of(const struct peers *ps, const struct config_peer *c)
 {

@@ -27,8 +27,8 @@
 struct peers;
 struct peer;
 
-/* `memory` and `traffic` are those of the process and outlive them.  NULL if out
- * of memory; peers_free() accepts NULL. */
+/* `memory` and `traffic` are those of the process and outlive them.  NULL if
+ * out of memory; peers_free() accepts NULL. */
 struct peers *peers_new(struct budget *memory, struct traffic *traffic);
 void peers_free(struct peers *);
 
@@ -55,8 +55,8 @@ struct repeats *peer_repeats(struct peer *);
 /* Most sessions that it may have at a time, where the relay has `all`. */
 uint32_t peer_max_sessions(const struct peer *, uint32_t all);
 
-/* One more, where the relay has `all`.  NULL: it counts from now on, until it is
- * dropped.  Else it is too many, and this is the option that says so. */
+/* One more, where the relay has `all`.  NULL: it counts from now on, until it
+ * is dropped.  Else it is too many, and this is the option that says so. */
 const char *peer_take_session(struct peer *, uint32_t all, uint64_t now);
 void peer_drop_session(struct peer *);
 

@@ -30,11 +30,11 @@ void privs_free(struct privs *);
 
 /*
  * Be that user, and keep no capability but CAP_NET_ADMIN, that only with
- * `net_admin` and if it was there.  Nothing gives any back: bounding and ambient
- * set are cleared and no_new_privs is set.  Nobody else can look into the
- * process, and it leaves no core dump.  What was not there before is no error.
- * 0, or -errno with one sentence at `error`; then some of it may be done.  Not
- * with several threads.
+ * `net_admin` and if it was there.  Nothing gives any back: bounding and
+ * ambient set are cleared and no_new_privs is set.  Nobody else can look into
+ * the process, and it leaves no core dump.  What was not there before is no
+ * error.  0, or -errno with one sentence at `error`; then some of it may be
+ * done.  Not with several threads.
  */
 int privs_drop(const struct privs *, bool net_admin, char *error, size_t size);
 

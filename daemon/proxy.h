@@ -31,8 +31,8 @@ struct proxy_status {
 	const struct quota *quota;
 	uint32_t sessions, max_sessions;	/* now */
 	uint64_t sessions_taken, sessions_refused;	/* since start */
-	/* Of the extended protocol; with the other nothing is known of the relay
-	 * but what becomes of sessions, and `extended` is false. */
+	/* Of the extended protocol; with the other nothing is known of the
+	 * relay but what becomes of sessions, and `extended` is false. */
 	bool extended;
 };
 void proxy_status(struct proxy *, struct proxy_status *);

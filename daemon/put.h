@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Values put into a JSON document.  An object of json-c owns what is put into it.
- * When memory runs out a value is missing, and `failed` says so: such a document
- * is not to be given to anybody.  An object or an array may then be NULL.
+ * Values put into a JSON document.  An object of json-c owns what is put into
+ * it.  When memory runs out a value is missing, and `failed` says so: such a
+ * document is not to be given to anybody.  An object or an array may then be
+ * NULL.
  */
 #ifndef PUT_H
 #define PUT_H

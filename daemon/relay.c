@@ -274,8 +274,8 @@ close_listeners(struct relay *r)
 	r->nlisteners = 0;
 }
 
-/* Where another one that is about to end listens still, it stays the only one: a
- * third is to have the place of a second. */
+/* Where another one that is about to end listens still, it stays the only one:
+ * a third is to have the place of a second. */
 static void
 share_listeners(struct relay *r)
 {

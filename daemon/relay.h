@@ -23,7 +23,8 @@ struct relay *relay_start(struct ev_loop *, const struct config *,
     const struct keyring *, char *error, size_t size);
 
 /* Take another configuration, which differs only in what can change. */
-void relay_reload(struct relay *, const struct config *, const struct keyring *);
+void relay_reload(struct relay *, const struct config *,
+    const struct keyring *);
 
 struct relay_status {
 	const struct quota *quota;

@@ -15,7 +15,7 @@
 #define TICK_S 1.
 #define DOUBT_US UINT64_C(3000000)
 
-#define PAUSE_US UINT64_C(1000000)	/* between the beginnings of two uplinks */
+#define PAUSE_US UINT64_C(1000000) /* between the beginnings of two uplinks */
 
 static_assert(CONFIG_RELAYS_MAX <= CHOICE_MAX, "each can be chosen");
 
@@ -141,8 +141,8 @@ on_idle(void *user, struct uplink *u)
 		r->options.on_idle(r->options.user);
 }
 
-/* Where sessions only finish, their group is at the old address alone: an uplink
- * that has one keeps it. */
+/* Where sessions only finish, their group is at the old address alone: an
+ * uplink that has one keeps it. */
 static void
 configure_uplink(struct relay_entry *e, struct uplink *u)
 {
@@ -279,8 +279,8 @@ on_tick(struct ev_loop *loop, ev_timer *w, int revents)
 		look_at_retired(list_object(node, struct relay_entry, list));
 }
 
-/* Silent for so short a time that it may as well be the link, and no other would
- * carry the sessions better than we do when that is back. */
+/* Silent for so short a time that it may as well be the link, and no other
+ * would carry the sessions better than we do when that is back. */
 static bool
 is_doubtful(const struct relay_entry *e, uint64_t now)
 {

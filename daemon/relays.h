@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The relays of a proxy that speak the extended protocol: where each is, whether
- * it answers, and its uplink; which of them a new session is given to
+ * The relays of a proxy that speak the extended protocol: where each is,
+ * whether it answers, and its uplink; which of them a new session is given to
  * (core/choice.h).
  *
  * When a relay is about to end, its uplink retires: sessions that are open may
  * finish there, and a new uplink in its place finds the relay's successor.  A
- * relay that a reload removes is kept as long as it has sessions, and so is what
- * it was before when it is another one afterwards.
+ * relay that a reload removes is kept as long as it has sessions, and so is
+ * what it was before when it is another one afterwards.
  * Sessions of a relay that is lost wait there for it.
  */
 #ifndef RELAYS_H
@@ -47,8 +47,8 @@ struct relays_options {
 struct relays *relays_new(const struct relays_options *);
 void relays_free(struct relays *);
 
-/* Another configuration.  0, or -ENOMEM: nothing has changed.  The addresses may
- * be others (on_addresses() is not called). */
+/* Another configuration.  0, or -ENOMEM: nothing has changed.  The addresses
+ * may be others (on_addresses() is not called). */
 int relays_configure(struct relays *, struct config *, struct keyring *);
 
 /* Carry the client `fd` through one of them; as uplink_open(), but for
@@ -62,12 +62,12 @@ int relays_open(struct relays *, const struct wire_open *, int fd,
 size_t relays_addresses(const struct relays *, struct addr *);
 
 /* Look whether they answer.  false: none does.  `*families` is what those that
- * take more sessions reach together (gate.h); `*full`: none of them does.  To be
- * called about once a second (it is also done inside). */
+ * take more sessions reach together (gate.h); `*full`: none of them does.  To
+ * be called about once a second (it is also done inside). */
 bool relays_look(struct relays *, unsigned *families, bool *full);
 
-/* How many there are, those included that are not configured any more; they come
- * after the others. */
+/* How many there are, those included that are not configured any more; they
+ * come after the others. */
 size_t relays_count(const struct relays *);
 
 struct relays_status {

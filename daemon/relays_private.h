@@ -17,7 +17,8 @@ struct relay_entry {
 	struct relays *relays;
 	struct config *config;		/* it is relays[number] in there */
 	size_t number;
-	struct keyring *keys;		/* (held, as config is, when it is gone) */
+	struct keyring *keys;		/* (held, as config is,
+					 * when it is gone) */
 	const struct key *key;		/* one of these; NULL: it needs none */
 	bool gone;			/* it is not configured any more */
 	struct lookup *lookup;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * A relay is shown by the uplink that has subflows, as somebody sees it who looks
- * at its links: that of new sessions, or while the relay is about to end, the one
- * where the others finish.  What was carried is the sum of all that it ever had.
+ * A relay is shown by the uplink that has subflows, as somebody sees it who
+ * looks at its links: that of new sessions, or while the relay is about to end,
+ * the one where the others finish.  What was carried is the sum of all that it
+ * ever had.
  */
 #include "relays_private.h"
 

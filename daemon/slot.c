@@ -86,8 +86,8 @@ failure_of(int error)
 	}
 }
 
-/* One that is about to end and does not know an established group is not the one
- * that has it: that one may have freed its place, and its sessions wait. */
+/* One that is about to end and does not know an established group is not the
+ * one that has it: that one may have freed its place, and its sessions wait. */
 static enum redial_failure
 failure_of_answer(const struct slots *s, const struct wire_answer *answer)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * When to dial, and who speaks first, is decided by core/redial; here its orders
- * are carried out.
+ * When to dial, and who speaks first, is decided by core/redial; here its
+ * orders are carried out.
  *
  * A slot has two ends, since one that is silent is kept until its replacement
  * has come up.
@@ -22,7 +22,7 @@
 #include "net/subflow.h"
 #include "slots_private.h"
 
-#define RENEW_S 1.		/* a subflow's time to become as fast as before */
+#define RENEW_S 1.	/* a subflow's time to become as fast as before */
 
 static void
 carry_out(struct slots *s, const struct redial_action *action)

@@ -48,8 +48,8 @@ void slots_free(struct slots *);
 
 /* Another configuration, with the same relay (config_same_relay()), which may
  * have another number there, perhaps at another address: what is not connected
- * yet is dialed there, at once.  If the key is another one, the subflows are made
- * anew, one after another. */
+ * yet is dialed there, at once.  If the key is another one, the subflows are
+ * made anew, one after another. */
 void slots_configure(struct slots *, const struct config *, size_t relay,
     const struct key *, struct addr);
 

@@ -8,8 +8,8 @@
  * starts meanwhile would need as many attempts as everybody else: minutes.  Of
  * those that are there, one has to go that has said nothing worth an answer,
  * from the source that has most of them, at random.  An honest proxy's hello
- * comes right behind its connection, so it is among those for a moment only, and
- * one of few from where it is.
+ * comes right behind its connection, so it is among those for a moment only,
+ * and one of few from where it is.
  */
 #ifndef STRANGERS_H
 #define STRANGERS_H

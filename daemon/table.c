@@ -58,7 +58,8 @@ make_room(struct table *t, size_t n)
 	return 0;
 }
 
-/* `built` is what a function of ruleset.h returned.  0, or -errno with *text. */
+/* `built` is what a function of ruleset.h returned.
+ * 0, or -errno with *text. */
 static int
 commit(struct table *t, struct batch *b, int built,
     struct transact_failure *failure)

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Our table (nft/ruleset.h) in the kernel while a proxy runs.  It intercepts
- * nothing but what table_beat() says, for TABLE_ALIVE_MS, so a daemon that hangs
- * lets go after that.
+ * nothing but what table_beat() says, for TABLE_ALIVE_MS, so a daemon that
+ * hangs lets go after that.
  *
  * It should be there as long as we are.  Owned by our socket it is; where it
  * cannot be, somebody may remove it (a firewall that is loaded again), and the
- * keeper is anybody's.  When the kernel says that it happened, they are put back
- * at once: without them, packets of connections that we have go to servers,
- * which reset.  What the kernel did not say the next heartbeat finds out.
+ * keeper is anybody's.  When the kernel says that it happened, they are put
+ * back at once: without them, packets of connections that we have go to
+ * servers, which reset.  What the kernel did not say the next heartbeat finds
+ * out.
  *
  * Blocking, as gateway.h.
  */

@@ -235,7 +235,8 @@ trunk_attach(struct trunk *t, struct trunk_subflow *f)
 	t->subflows[number] = f;
 	t->up++;
 	group_path_rate(t->group, f->path, f->rate_bps / 8);
-	trunk_look_at_one(t, f, now);	/* the first window may be a large one */
+	trunk_look_at_one(t, f, now);	/* the first window may be
+					 * a large one */
 	if (!t->proxy) {	/* it was heard, or would not be up */
 		f->heard = true;
 		t->alive++;

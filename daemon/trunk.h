@@ -87,8 +87,9 @@ struct trunk_options {
 
 /* NULL if out of memory. */
 struct trunk *trunk_new(const struct trunk_options *);
-/* All legs are reset, subflows closed; the peer resets its ends when it hears of
- * a RESET that still got out, or when no subflow comes back.  NULL is accepted. */
+/* All legs are reset, subflows closed; the peer resets its ends when it hears
+ * of a RESET that still got out, or when no subflow comes back.  NULL is
+ * accepted. */
 void trunk_free(struct trunk *);
 
 struct group *trunk_group(struct trunk *);
@@ -111,8 +112,8 @@ int trunk_attach(struct trunk *, struct trunk_subflow *);
 /* It was closed.  Harmless when it is not attached. */
 void trunk_detach(struct trunk_subflow *);
 
-/* Another rate of its path, our way, bit/s; 0: not known.  One that is not attached
- * has it from then on. */
+/* Another rate of its path, our way, bit/s; 0: not known.  One that is not
+ * attached has it from then on. */
 void trunk_rate(struct trunk_subflow *, uint64_t rate_bps);
 
 /* Proxy: what is said about a path (core/group.h). */
@@ -143,9 +144,9 @@ bool trunk_waits(const struct trunk *);
 void trunk_tell_features(struct trunk *, const struct trunk_subflow *,
     uint32_t features);
 
-/* Is there a subflow, and nothing that says that the peer is not there: a question
- * that had no answer for as long as core/silence.h says, and nothing came on any
- * subflow since it was asked? */
+/* Is there a subflow, and nothing that says that the peer is not there: a
+ * question that had no answer for as long as core/silence.h says, and nothing
+ * came on any subflow since it was asked? */
 bool trunk_answers(const struct trunk *);
 /* Ask on one subflow of each path in use, another each time, at most once in
  * `every_us`.  (On one path alone, a link that breaks beside another one would

@@ -47,8 +47,8 @@ void trunk_look_at_one(struct trunk *, const struct trunk_subflow *,
 void trunk_look_at_tcp(struct trunk *);
 bool trunk_has_to_look(const struct trunk *);
 
-/* Ask who was not heard for long, and close who stays silent for too long.  When
- * there is something of that to do. */
+/* Ask who was not heard for long, and close who stays silent for too long.
+ * When there is something of that to do. */
 void trunk_look_after(struct trunk *, uint64_t now);
 uint64_t trunk_silence_deadline(const struct trunk *);
 

@@ -119,8 +119,8 @@ renew(struct uplink *u)
 	return true;
 }
 
-/* They cannot go on.  Where a relay is about to end nothing more is to come: the
- * next group is another uplink's. */
+/* They cannot go on.  Where a relay is about to end nothing more is to come:
+ * the next group is another uplink's. */
 static void
 lose_sessions(struct uplink *u, const char *why, size_t sessions)
 {

@@ -54,9 +54,9 @@ enum uplink_answer {
 	UPLINK_SILENT,		/* nothing is heard on any of them */
 	UPLINK_ANSWERS,
 };
-/* Is there a subflow, and has the relay answered lately?  To be called about once
- * a second, since the relay is asked in here, every three; then one that has
- * gone without a word is known within 7 s, or 4 s and four round trips. */
+/* Is there a subflow, and has the relay answered lately?  To be called about
+ * once a second, since the relay is asked in here, every three; then one that
+ * has gone without a word is known within 7 s, or 4 s and four round trips. */
 enum uplink_answer uplink_answers(struct uplink *);
 /* Which families it reaches, by its latest word: WIRE_FEATURE_IPV4,
  * WIRE_FEATURE_IPV6. */
@@ -87,15 +87,15 @@ struct uplink_path {
 /* Of the relay's paths[path]. */
 void uplink_path(const struct uplink *, size_t path, struct uplink_path *);
 
-/* Carry the client `fd`.  0: it was taken, and on_gone(user, code) is called once
- * when it has ended (leg.h), not from in here.  Otherwise it is still the
+/* Carry the client `fd`.  0: it was taken, and on_gone(user, code) is called
+ * once when it has ended (leg.h), not from in here.  Otherwise it is still the
  * caller's: -ENETUNREACH (no subflow, and none for long), -EAGAIN (too many
  * sessions, or memory), -ENOMEM, -ENOSPC (open it through another uplink). */
 int uplink_open(struct uplink *, const struct wire_open *, int fd,
     void (*on_gone)(void *user, uint8_t code), void *user);
 
-/* Sessions of which nothing was sent yet go on in the uplink that `where` names;
- * NULL: they stay, as they do when it does not take them. */
+/* Sessions of which nothing was sent yet go on in the uplink that `where`
+ * names; NULL: they stay, as they do when it does not take them. */
 void uplink_move(struct uplink *, struct uplink *(*where)(void *user,
     const struct wire_open *), void *user);
 
