@@ -771,7 +771,8 @@ main(void)
 		cmocka_unit_test(ports_of_rules_hold_for_the_embedded_ipv4),
 		cmocka_unit_test(
 		    permit_of_the_embedding_prefix_speaks_for_the_ipv4_in_it),
-		cmocka_unit_test(own_address_is_opened_by_a_prefix_that_holds_it),
+		cmocka_unit_test(
+		    own_address_is_opened_by_a_prefix_that_holds_it),
 		cmocka_unit_test(loopback_is_opened_by_its_range_alone),
 		cmocka_unit_test(rules_that_make_no_sense_are_refused),
 		cmocka_unit_test(there_may_be_many_rules),

@@ -505,7 +505,8 @@ a_small_machine_is_found_small(void **state)
 	assert_status(&c, "slow-start", 0, CHECK_WARNING);
 	check_mtu_probing(&c);
 	assert_status(&c, "mtu-probing", 0, CHECK_WARNING);
-	assert_now(&c, "mtu-probing", 0, "sysctl -w net.ipv4.tcp_mtu_probing=2");
+	assert_now(&c, "mtu-probing", 0,
+	    "sysctl -w net.ipv4.tcp_mtu_probing=2");
 	check_buffers(&c);
 	assert_status(&c, "buffers", 0, CHECK_OK);
 	assert_int_equal(check_exit_status(&c.report), 2);
@@ -652,7 +653,8 @@ make_process(const char *root, const char *name, const char *state,
 static void
 the_daemon_is_known_by_its_file_or_its_listener(void **state)
 {
-	static const char sleeps[] = "7 (rorod) S 1", zombie[] = "7 (rorod) Z 1";
+	static const char sleeps[] = "7 (rorod) S 1",
+	    zombie[] = "7 (rorod) Z 1";
 	static const struct {
 		const char *name;
 		const char *stat;

@@ -183,7 +183,8 @@ option_given_twice_is_an_error(void **state)
 	    "test.conf:2: listen: given twice, first on line 1");
 	refused(RELAY "peer cpe { rate = 1Mbit\nrate = 2Mbit }\n",
 	    "test.conf:5: peer rate: given twice, first on line 4");
-	refused("intercept { listen = [::]:1 }\nintercept { listen = [::]:2 }\n",
+	refused("intercept { listen = [::]:1 }\n"
+	    "intercept { listen = [::]:2 }\n",
 	    "test.conf:2: intercept: given twice, first on line 1");
 	refused("forward a { listen = [::]:1 }\nforward a { }\n",
 	    "test.conf:2: expected a name of its own, found 'a' again");
@@ -202,7 +203,8 @@ missing_value_does_not_take_the_next_word(void **state)
 		    "test.conf:1: expected a value for interface, found "
 		    "source =" },
 		{ "log = intercept { listen = [::]:1 }\n",
-		    "test.conf:1: expected a value for log, found intercept {" },
+		    "test.conf:1: expected a value for log, found "
+		    "intercept {" },
 		{ "peer a { rate = permit(any, any) }\n",
 		    "test.conf:1: expected a value for rate, found permit (" },
 		{ "peer a { rate = }\n",

@@ -869,8 +869,8 @@ error_says_where_what_was_expected_and_what_was_found(void **state)
 		    "test.conf:1: connect-timeout: expected a time from 100ms "
 		    "to 10min, such as 600ms or 30s, found '0'" },
 		{ "grace = 10\n",
-		    "test.conf:1: grace: expected a time from 0 to 1h, in ms, s, "
-		    "min or h, found '10'" },
+		    "test.conf:1: grace: expected a time from 0 to 1h, in ms, "
+		    "s, min or h, found '10'" },
 		{ "keepalive = 1500ms\n",
 		    "test.conf:1: keepalive: expected a time from 1s to 9h, or "
 		    "0, in whole seconds, such as 600ms or 30s, "
@@ -1187,8 +1187,8 @@ options_that_do_not_go_together_are_refused(void **state)
 		    "role = proxy, found none" },
 		{ "role = proxy\nrelay a {\naddress = a:1\nprotection = none\n"
 		    "}\n",
-		    "test.conf: expected a section intercept { ... } or forward "
-		    "\"NAME\" { ... } with role = proxy, found none" },
+		    "test.conf: expected a section intercept { ... } or "
+		    "forward \"NAME\" { ... } with role = proxy, found none" },
 		{ "role = relay\n",
 		    "test.conf: expected the option listen with role = relay, "
 		    "found none" },

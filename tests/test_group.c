@@ -463,7 +463,7 @@ an_abort_is_repeated_until_it_is_answered(void **state)
 	settle(f);
 	session_abort(p, WIRE_CODE_OK, f->now);
 	session_release(p, f->now);
-	assert_true(says(f, PROXY, WIRE_RESET, 1, WIRE_CODE_OK));	/* lost */
+	assert_true(says(f, PROXY, WIRE_RESET, 1, WIRE_CODE_OK)); /* lost */
 	assert_false(says(f, PROXY, WIRE_RESET, 1, -1));
 	f->now += 2000 * MS;
 	group_tick(f->g[PROXY], f->now);
@@ -1139,8 +1139,8 @@ the_first_copy_s_subflow_may_die(void **state)
 	session_release(r, f->now);
 }
 
-/* The second copy is due on a subflow that is gone: it may go elsewhere, or not,
- * but nothing waits for it. */
+/* The second copy is due on a subflow that is gone: it may go elsewhere, or
+ * not, but nothing waits for it. */
 static void
 the_second_copy_s_subflow_may_die(void **state)
 {
@@ -1759,8 +1759,8 @@ what_a_lost_bulk_subflow_carried_an_express_one_takes_too(void **state)
 	session_release(p, f->now);
 }
 
-/* Each takes a first window and no more; what of a burst is left over is for all,
- * and what is new to say waits for one that takes it. */
+/* Each takes a first window and no more; what of a burst is left over is for
+ * all, and what is new to say waits for one that takes it. */
 static void
 a_new_subflow_is_given_its_first_window(void **state)
 {

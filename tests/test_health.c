@@ -240,7 +240,8 @@ main(void)
 		cmocka_unit_test(what_waits_and_does_not_move_is_suspect),
 		cmocka_unit_test(a_long_way_takes_patience),
 		cmocka_unit_test(what_has_nothing_to_do_is_never_suspect),
-		cmocka_unit_test(there_is_something_to_see_until_all_has_arrived),
+		cmocka_unit_test(
+		    there_is_something_to_see_until_all_has_arrived),
 		cmocka_unit_test(the_delay_is_the_way_and_the_queue),
 		cmocka_unit_test(between_looks_it_is_given_more_and_delivers),
 		cmocka_unit_test(it_is_given_what_leaves_soon),

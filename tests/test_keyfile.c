@@ -24,8 +24,8 @@
 
 /* Bytes 1 to 32. */
 #define LINE "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA="
-#define NO_KEY ": expected a key (44 characters, as roroctl keygen makes it), " \
-	"found none"
+#define NO_KEY ": expected a key (44 characters, as roroctl keygen makes " \
+	"it), found none"
 
 static char dir[64], path[96], error[256];
 

@@ -218,7 +218,8 @@ one_key_for_two_peers_is_an_error(void **state)
 	put("b", 2);
 	put("c", 1);
 	snprintf(why, sizeof(why), "test.conf:4: peer key-file: expected a key "
-	    "of its own for each peer, found in %s/c that of peer \"one\"", dir);
+	    "of its own for each peer, found in %s/c that of peer \"one\"",
+	    dir);
 	refused(RELAY "peer one { key-file = { \"@/a\", \"@/b\" } }\n"
 	    "peer two { key-file = \"@/c\" }\n", NULL, why);
 	/* For one it is just one key. */
@@ -234,7 +235,8 @@ one_key_for_two_relays_is_none(void **state)
 {
 	(void)state;
 	put("a", 1);
-	struct keyring *r = loaded("role = proxy\nintercept { interfaces = a }\n"
+	struct keyring *r = loaded("role = proxy\n"
+	    "intercept { interfaces = a }\n"
 	    "relay one { address = \"192.0.2.1:1\" key-file = \"@/a\" }\n"
 	    "relay two { address = \"192.0.2.2:1\" key-file = \"@/a\" }\n",
 	    NULL);

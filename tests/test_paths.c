@@ -66,7 +66,8 @@ burst_goes_where_it_arrives_first(void **state)
 
 /* Which of a path of 20 Mbit/s and one of 1 Mbit/s has most of 100 bursts? */
 static int
-rather(uint64_t burst_bytes, uint64_t fast_us, uint64_t slow_us, bool configured)
+rather(uint64_t burst_bytes, uint64_t fast_us, uint64_t slow_us,
+    bool configured)
 {
 	const uint64_t rates[] = { 2500000, 125000 };
 	struct paths_subflow f[] = {

@@ -127,7 +127,8 @@ a_session_too_many_does_not_use_up_the_rate(void **state)
 	peers_configure(f->peers, &f->config, NOW);
 	assert_null(peer_take_session(a, 100, NOW));
 	for (int i = 0; i < 10; i++)
-		assert_string_equal(peer_take_session(a, 100, NOW), "max-sessions");
+		assert_string_equal(peer_take_session(a, 100, NOW),
+		    "max-sessions");
 	peer_drop_session(a);
 	assert_null(peer_take_session(a, 100, NOW));
 	peer_drop_session(a);

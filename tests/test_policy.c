@@ -138,8 +138,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(only_what_comes_before_ours_is_in_the_way,
-		    begin),
+		cmocka_unit_test_setup(
+		    only_what_comes_before_ours_is_in_the_way, begin),
 		cmocka_unit_test_setup(of_equal_priorities_the_older_wins,
 		    begin),
 		cmocka_unit_test_setup(what_is_for_others_is_not_in_the_way,

@@ -79,7 +79,7 @@ a_new_one_goes_ahead_of_the_backlogged(void **state)
 	assert_int_equal(send_next(100), 3);
 	assert_int_equal(send_next(100), 3);
 	assert_int_equal(send_next(SCHED_QUANTUM), 3);
-	assert_int_not_equal(send_next(100), 3);	/* its quantum is used */
+	assert_int_not_equal(send_next(100), 3); /* its quantum is used */
 }
 
 static void

@@ -35,7 +35,8 @@ tear_down(void **state)
 	return 0;
 }
 
-/* So long it brings `mine` of `all` bytes a second.  How often was there news? */
+/* So long it brings `mine` of `all` bytes a second.
+ * How often was there news? */
 static unsigned int
 pass(struct fixture *f, uint64_t us, bool loaded, uint64_t mine, uint64_t all)
 {

@@ -10,17 +10,20 @@
  *	FAIL_SEED=N		of that and of FAIL_SHORT
  *	FAIL_SHORT=N		what is read from or written to a socket is 1 to
  *				N bytes at a time
- *	FAIL_EINTR_US=N		a signal every N microseconds, without SA_RESTART
- *	FAIL_MALLOC_NTH=N	the N-th allocation fails, counted from the first
- *				epoll_create1() on (libconfuse cannot do without),
+ *	FAIL_EINTR_US=N		a signal every N microseconds, without
+ *				SA_RESTART
+ *	FAIL_MALLOC_NTH=N	the N-th allocation fails, counted from the
+ *				first epoll_create1() on (libconfuse cannot do
+ *				without),
  *	FAIL_MALLOC_RUN=N	and those behind it: N in all (1)
  *	FAIL_COUNT_FILE=NAME	gets the number of allocations and of failures
  *				when the process exits
  *	FAIL_CLOCK_FILE=NAME	the wall clock is ahead by the seconds in there
  *	FAIL_STUCK_FILE=NAME	the event loop is stuck while there is this file
  *
- * An error is one that can be met: SO_LINGER, say, cannot fail.  A call that has
- * an effect even if it fails (connect() with EINTR, close()) has it here, too.
+ * An error is one that can be met: SO_LINGER, say, cannot fail.  A call that
+ * has an effect even if it fails (connect() with EINTR, close()) has it here,
+ * too.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>

@@ -120,12 +120,13 @@ dials_failed(struct dials *d, struct dial_slot *s, enum redial_failure why)
 		"refused", "silent", "local", "unwelcome", "dropped",
 	};
 
-	dials_say(d, "slot %zu: attempt %u failed: %s", dial_index(d, s), s->attempt,
-	    names[why]);
+	dials_say(d, "slot %zu: attempt %u failed: %s", dial_index(d, s),
+	    s->attempt, names[why]);
 	s->stage = STAGE_NONE;
 	s->attempt++;
 	rules_failed(d, s, why);
-	redial_failed(d->redial, dial_index(d, s), why, d->now, dials_chance(d));
+	redial_failed(d->redial, dial_index(d, s), why, d->now,
+	    dials_chance(d));
 }
 
 void
@@ -328,8 +329,8 @@ ping(struct dials *d, struct dial_slot *s, const struct happening *e)
 static void
 pong(struct dials *d, struct dial_slot *s, const struct happening *e)
 {
-	if (!passes(dial_path_of(d, s)) || !s->sending || e->chain != s->chain ||
-	    s->relay != d->restarts)
+	if (!passes(dial_path_of(d, s)) || !s->sending ||
+	    e->chain != s->chain || s->relay != d->restarts)
 		return;
 	s->sending = false;
 	hear(d, s);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The world of `sim --redial`: dials.c makes things happen, redial.c carries orders
- * out, and dials_rules.c knows what was promised.
+ * The world of `sim --redial`: dials.c makes things happen, redial.c carries
+ * orders out, and dials_rules.c knows what was promised.
  */
 #ifndef SIM_DIALS_H
 #define SIM_DIALS_H
@@ -22,7 +22,8 @@
 #define DIAL_EVENTS 1024
 
 #define MS UINT64_C(1000)
-#define SYN_US SECOND			/* sent again after that, then twice it */
+#define SYN_US SECOND			/* sent again after that,
+					 * then twice it */
 #define RTO_MIN_US (200 * MS)
 
 /* What becomes of what is sent there. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What redial.h, silence.h and protocol.md 2.5 promise, kept account of from what
- * happens alone.
+ * What redial.h, silence.h and protocol.md 2.5 promise, kept account of from
+ * what happens alone.
  */
 #include "dials.h"
 

@@ -16,13 +16,14 @@
 #define CRAWL_RATE 4000			/* a packet now and then */
 #define SESSIONS 6			/* that write now and then */
 
-/* What waited for a second and two round trips goes elsewhere (reinject.h); to look,
- * and to be there, takes two more.  Twice that is a failure: the good path may have
- * a queue. */
+/* What waited for a second and two round trips goes elsewhere (reinject.h); to
+ * look, and to be there, takes two more.  Twice that is a failure: the good
+ * path may have a queue. */
 #define LIMIT_US (SECOND + 200 * MS)
 #define TRIPS 4
 
-/* Sessions that write small pieces; all together need a part of the good path. */
+/* Sessions that write small pieces;
+ * all together need a part of the good path. */
 static void
 add_sessions(struct scenario *sc, struct random *r, uint64_t rate)
 {

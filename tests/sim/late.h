@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Nobody waits for long beside a path that turns bad while it is in use: its rate
- * drops to little, it loses packets, and still moves, so it is not suspect.
+ * Nobody waits for long beside a path that turns bad while it is in use: its
+ * rate drops to little, it loses packets, and still moves, so it is not
+ * suspect.
  */
 #ifndef SIM_LATE_H
 #define SIM_LATE_H

@@ -98,8 +98,8 @@ set_events(struct world *w, struct link *l, int side)
 	}
 }
 
-/* What a loss costs: TCP sends the packet again a round trip later, perhaps more
- * than once, and keeps what comes after it so long. */
+/* What a loss costs: TCP sends the packet again a round trip later, perhaps
+ * more than once, and keeps what comes after it so long. */
 static uint64_t
 lost_us(struct world *w, const struct link *l, size_t len)
 {

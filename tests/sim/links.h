@@ -14,8 +14,8 @@
  * one it replaces.  A stalled link stands still in both directions and then
  * goes on; nobody is told.
  *
- * What TCP knows the ends look at now and then: how much of what was written has
- * arrived, a way later, and the round trip.
+ * What TCP knows the ends look at now and then: how much of what was written
+ * has arrived, a way later, and the round trip.
  */
 #ifndef SIM_LINKS_H
 #define SIM_LINKS_H

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * A path is an express and a bulk subflow of its rate and delay.  The same
- * transfer is made over the best one alone and then over all of them.  (The links
- * of a path do not share its rate: a session sends on one lane at a time.)  On a
- * single path that loses packets little goes twice, since all of it takes from
- * the same link; and a path that brings next to nothing is soon left alone.
+ * transfer is made over the best one alone and then over all of them.  (The
+ * links of a path do not share its rate: a session sends on one lane at a
+ * time.)  On a single path that loses packets little goes twice, since all of
+ * it takes from the same link; and a path that brings next to nothing is soon
+ * left alone.
  */
 #include "race.h"
 
@@ -122,8 +123,8 @@ check_twice(uint64_t bytes, uint64_t most, uint64_t seed)
 	_exit(1);
 }
 
-/* What comes late is TCP's business, but for the last round trips, and for what was
- * lost so often that its subflow is suspect. */
+/* What comes late is TCP's business, but for the last round trips, and for what
+ * was lost so often that its subflow is suspect. */
 static void
 check_one(const struct link_plan *path, uint32_t bytes, uint64_t seed,
     bool verbose, struct totals *totals)
@@ -146,8 +147,8 @@ check_one(const struct link_plan *path, uint32_t bytes, uint64_t seed,
 	check_twice(t.resent_bytes, most, seed);
 }
 
-/* Many small uploads over two express subflows of one path: all of it together is
- * bulk, so next to nothing goes twice. */
+/* Many small uploads over two express subflows of one path: all of it together
+ * is bulk, so next to nothing goes twice. */
 static void
 check_crowd(const struct link_plan *path, uint64_t seed, bool verbose,
     struct totals *totals)

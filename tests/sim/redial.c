@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What the slots of a proxy do with orders, and when they look for silence, over
- * roads whose weather changes.
+ * What the slots of a proxy do with orders, and when they look for silence,
+ * over roads whose weather changes.
  */
 #include "redial.h"
 
@@ -25,7 +25,8 @@ dial(struct dials *d, struct dial_slot *s, uint32_t timeout_ms)
 		dials_failed(d, s, REDIAL_LOCAL);
 		return;
 	}
-	dials_say(d, "slot %zu: dials, for %u ms", dial_index(d, s), timeout_ms);
+	dials_say(d, "slot %zu: dials, for %u ms", dial_index(d, s),
+	    timeout_ms);
 	dials_add_attempt(d, EVENT_TIMEOUT, timeout_ms * MS, s, 0);
 	dials_add_attempt(d, EVENT_SYN, 0, s, SYN_US);
 }
@@ -41,13 +42,14 @@ obey(struct dials *d, const struct redial_action *a)
 		dial(d, s, a->timeout_ms);
 		break;
 	case REDIAL_HELLO:
-		dials_say(d, "slot %zu: speaks, for %u ms", a->slot, a->timeout_ms);
+		dials_say(d, "slot %zu: speaks, for %u ms", a->slot,
+		    a->timeout_ms);
 		s->attempt++;
 		s->stage = STAGE_SPEAKING;
 		s->answered = false;
 		dials_add_attempt(d, EVENT_TIMEOUT, a->timeout_ms * MS, s, 0);
-		dials_add_attempt(d, EVENT_HELLO, 0, s, 3 * dial_path_of(d, s)->rtt_us +
-		    RTO_MIN_US);
+		dials_add_attempt(d, EVENT_HELLO, 0, s,
+		    3 * dial_path_of(d, s)->rtt_us + RTO_MIN_US);
 		break;
 	case REDIAL_DROP:
 		dials_say(d, "slot %zu: drops", a->slot);
@@ -239,8 +241,9 @@ make_events(struct dials *d)
 		at = random_log(r, SECOND, 60 * SECOND);
 	}
 	for (uint64_t n = random_range(r, 1, 16); n > 0; n--) {
-		dials_add(d, EVENT_WEATHER, at, random_once_in(r, 2) ? DIAL_PATHS :
-		    random_range(r, 0, d->npaths - 1), draw_road(r));
+		dials_add(d, EVENT_WEATHER, at, random_once_in(r, 2) ?
+		    DIAL_PATHS : random_range(r, 0, d->npaths - 1),
+		    draw_road(r));
 		at += random_log(r, 10 * MS, 60 * SECOND);
 	}
 	for (uint64_t n = random_range(r, 0, 4); n > 0; n--) {

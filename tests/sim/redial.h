@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The policies of core/redial and core/silence against a network and a relay that
- * behave as a seed says: roads that are silent, refuse, or have no way, relays
- * that do not answer a hello or do not like it, that close a subflow before they
- * are heard or soon after, restarts, and a daemon that stands still for a while.
+ * The policies of core/redial and core/silence against a network and a relay
+ * that behave as a seed says: roads that are silent, refuse, or have no way,
+ * relays that do not answer a hello or do not like it, that close a subflow
+ * before they are heard or soon after, restarts, and a daemon that stands still
+ * for a while.
  */
 #ifndef SIM_REDIAL_H
 #define SIM_REDIAL_H

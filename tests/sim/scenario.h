@@ -103,12 +103,14 @@ struct scenario {
 	uint64_t reload_us;		/* and from then on; 0: never */
 	uint64_t path_rates[SIM_PATHS];	/* the proxy's own; 0: not known */
 	bool newer[SIDES];		/* says what the other does not know */
-	bool older[SIDES];		/* knows only what must not be skipped */
+	bool older[SIDES];		/* knows only what must
+					 * not be skipped */
 	uint64_t timer_late_us;		/* timers run up to this late */
 	uint32_t chunk_max;		/* of what is handed to group_take() */
 	bool stingy;			/* sometimes little room to fill */
-	uint64_t timed_us;		/* from then on: how late a piece is, and
-					 * how long nothing comes; 0: never */
+	uint64_t timed_us;		/* from then on: how late a piece is,
+					 * and how long nothing comes; 0:
+					 * never */
 };
 
 void scenario_make(struct scenario *, uint64_t seed);

@@ -218,7 +218,8 @@ run(const struct options *o)
 
 static const char usage[] =
     "usage: sim [--seed N | --seeds FIRST-LAST | --count N] [--step N]\n"
-    "           [--jobs N] [--verbose] [--lanes | --race | --late | --redial]\n";
+    "           [--jobs N] [--verbose] "
+    "[--lanes | --race | --late | --redial]\n";
 
 static uint64_t
 number(const char *text, char end, const char **rest)

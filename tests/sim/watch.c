@@ -208,8 +208,8 @@ sent_item(struct watch *w, struct stream *s, int side, const struct frame *f)
 }
 
 /*
- * A window that was shut is opened when the local side takes something, not when
- * the peer asks what keeps it waiting.
+ * A window that was shut is opened when the local side takes something, not
+ * when the peer asks what keeps it waiting.
  */
 static void
 check_asked(const struct watch *w, const struct stream *s, int side,
