@@ -366,8 +366,8 @@ one_speaks_first_in_a_new_group(void **state)
 	}
 }
 
-/* The first one was silent, so another spoke; then it is heard after all, and what
- * the other is told would be from before the relay knew the group. */
+/* The first one was silent, so another spoke; then it is heard after all, and
+ * what the other is told would be from before the relay knew the group. */
 static void
 what_was_asked_before_the_relay_was_heard_is_dropped(void **state)
 {

@@ -52,7 +52,8 @@ enum attempt {
 struct slot {
 	uint8_t path;
 	enum attempt attempt;
-	bool early;			/* it spoke before the relay was heard */
+	bool early;			/* it spoke before the
+					 * relay was heard */
 	bool up, heard, silent;
 	bool brief;			/* the last one was soon gone */
 	uint64_t heard_us;		/* first; 0: not yet */

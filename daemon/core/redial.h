@@ -16,9 +16,9 @@
  *
  * A relay knows a group after its first record, so in a new group one slot of
  * all paths speaks first.  Every path dials, and whoever is connected first
- * leads: a path that is dead at the start delays nothing.  If the relay is heard
- * on a subflow that was silent, whoever spoke meanwhile is dropped and dials
- * again: "group not known", said before, is no restart.
+ * leads: a path that is dead at the start delays nothing.  If the relay is
+ * heard on a subflow that was silent, whoever spoke meanwhile is dropped and
+ * dials again: "group not known", said before, is no restart.
  *
  * Times are microseconds of one monotonic clock; 0 is not a time.  `chance` is
  * any 16 random bits.
