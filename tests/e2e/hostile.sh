@@ -27,7 +27,7 @@ KEY=$tmp/mallory.key OTHER_KEY=$tmp/proxy.key
 export KEY OTHER_KEY
 relay_config <<-END
 	memory-limit = 32MiB
-	resume-timeout = 3s
+	resume-timeout = 2s
 	peer "mallory" {
 		key-file = "$KEY"
 		max-sessions = $SESSIONS
