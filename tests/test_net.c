@@ -646,24 +646,34 @@ the_latest_of_a_row_of_successors_has_the_connections(void **state)
 	listen_end(old);
 }
 
+/* A socket of that kind has the name of one of its notices, before it does. */
+static int
+take_name(const struct listener *l, const char *notice, int type)
+{
+	struct sockaddr_un name = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
+	int n = snprintf(name.sun_path + 1, sizeof(name.sun_path) - 1,
+	    "ro-ro-tcp %s at 127.0.0.1:%u", notice,
+	    (unsigned)listener_address(l)->port);
+
+	assert_int_equal(bind(fd, (struct sockaddr *)&name, (socklen_t)
+	    (offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)n)), 0);
+	return fd;
+}
+
 /* A user who is not ours cannot keep us from it. */
 static void
 a_stranger_who_has_a_successors_name_keeps_nobody_out(void **state)
 {
-	struct sockaddr_un name = { .sun_family = AF_UNIX };
 	const char *step;
-	int error, n, fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int error, fd;
 	struct listener *old = listen_on("127.0.0.1:0", &error, &step), *new;
 
 	(void)state;
 	if (geteuid() != 0)
 		skip();
 	assert_non_null(old);
-	n = snprintf(name.sun_path + 1, sizeof(name.sun_path) - 1,
-	    "ro-ro-tcp follows at 127.0.0.1:%u",
-	    (unsigned)listener_address(old)->port);
-	assert_int_equal(bind(fd, (struct sockaddr *)&name, (socklen_t)
-	    (offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)n)), 0);
+	fd = take_name(old, "follows", SOCK_STREAM);
 	assert_int_equal(seteuid(65534), 0);
 	assert_int_equal(listen(fd, 1), 0);
 	assert_int_equal(seteuid(0), 0);
@@ -678,18 +688,13 @@ a_stranger_who_has_a_successors_name_keeps_nobody_out(void **state)
 static void
 whoever_has_the_name_of_its_notice_closes_no_listener(void **state)
 {
-	struct sockaddr_un name = { .sun_family = AF_UNIX };
 	const char *step;
-	int error, n, fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int error, fd;
 	struct listener *old = listen_on("127.0.0.1:0", &error, &step), *new;
 
 	(void)state;
 	assert_non_null(old);
-	n = snprintf(name.sun_path + 1, sizeof(name.sun_path) - 1,
-	    "ro-ro-tcp ends at 127.0.0.1:%u",
-	    (unsigned)listener_address(old)->port);
-	assert_int_equal(bind(fd, (struct sockaddr *)&name, (socklen_t)
-	    (offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)n)), 0);
+	fd = take_name(old, "ends", SOCK_DGRAM);
 	assert_null(next_at(old, "127.0.0.1"));
 	assert_true(listener_share(old));
 	new = next_at(old, "127.0.0.1");
