@@ -29,11 +29,6 @@
  * close the subflow, so after each of them the phase is looked at again; the
  * memory stays until the reaper comes.
  *
- * Late binding: fill() is asked only when the socket has taken all that there
- * was, and not again after it refused some until it is writable, so what a slow
- * subflow has been given is never more than the room of the transform.  As many
- * records as fit into that leave in one write.
- *
  * The stream stays armed to reset.  Frames have their own acknowledgements and
  * ends, so FIN and RST say the same about a subflow: it is gone.
  */
@@ -42,26 +37,17 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "core/handshake.h"
-#include "core/secure.h"
-#include "core/transform.h"
+#include "net/carrier.h"
+#include "net/hello.h"
 #include "net/reap.h"
 #include "net/stream.h"
 
 #define HANDSHAKE_MS 10000
 #define OUT_BYTES (64u << 10)
 #define IN_BYTES (256u << 10)
-/* TCP begins with about 14 KB and waits for a round trip: none of that is to be
- * part of a record that the other end cannot open before the next.  The first
- * record, for which it waits to believe us, is in one packet. */
-#define YOUNG_BYTES (14u << 10)
-#define YOUNG_RECORD 1200
-#define READ_BYTES (256u << 10)	/* of one event, so that others come too */
 
 static const char no_relay[] =
     "closed in the handshake: wrong key, not a relay, its limits, or it ends";
@@ -83,32 +69,20 @@ struct subflow {
 	struct addr peer;
 	bool proxy;
 	enum phase phase;
-	struct handshake handshake;	/* wiped with the transform's making */
-	struct transform *transform;	/* NULL before */
-
-	bool blocked;		/* the socket took less than we had */
+	struct hello hello;		/* before frames; */
+	struct carrier carrier;		/* these, started at the first */
 	bool news;		/* the owner is owed on_event() */
-	bool spoken;		/* a record was sent, or frames, */
-	uint64_t given;		/* with so many bytes */
 	int error;		/* REFUSED, FAILED: for on_closed() */
 	const char *why;
-
-	/* Our hello or answer, as far as it is not written. */
-	uint8_t ours[HANDSHAKE_HELLO];
-	size_t ours_start, ours_end;
-	/* What the other end has sent of its own. */
-	uint8_t theirs[WIRE_ANSWER_LENGTH + WIRE_HELLO_MAX];
-	size_t theirs_len;
 };
-
-static_assert(HANDSHAKE_ANSWER <= HANDSHAKE_HELLO,
-    "an answer fits into `ours`");
 
 static void
 step(struct subflow *sf, enum phase next)
 {
 	assert(next > sf->phase);
 	sf->phase = next;
+	if (next > PHASE_UP)
+		carrier_stop(&sf->carrier);
 }
 
 static const struct subflow_callbacks *
@@ -124,7 +98,7 @@ free_entry(struct reap_entry *entry)
 {
 	struct subflow *sf = (struct subflow *)entry;	/* its first member */
 
-	transform_free(sf->transform);
+	carrier_free(&sf->carrier);
 	free(sf);
 }
 
@@ -134,7 +108,7 @@ subflow_close(struct subflow *sf)
 	if (sf == NULL || sf->phase == PHASE_DEAD)
 		return;
 	step(sf, PHASE_DEAD);
-	handshake_wipe(&sf->handshake);
+	hello_wipe(&sf->hello);
 	ev_timer_stop(sf->stream.loop, &sf->timer);
 	stream_close(&sf->stream);
 	reap_later(&sf->reap, free_entry);
@@ -184,66 +158,58 @@ refuse(struct subflow *sf, int error, const char *why)
 {
 	sf->error = error;
 	sf->why = why;
-	handshake_wipe(&sf->handshake);
-	transform_free(sf->transform);
-	sf->transform = NULL;
+	hello_wipe(&sf->hello);
+	carrier_free(&sf->carrier);
 	step(sf, PHASE_REFUSED);
+}
+
+/* What a carrier came across. */
+static void
+judge(struct subflow *sf, enum carrier_result result)
+{
+	int error = sf->carrier.error;
+
+	switch (result) {
+	case CARRIER_OK:
+		break;
+	case CARRIER_OVER:
+		fail_connection(sf, error);
+		break;
+	case CARRIER_FORGED:
+		if (sf->phase == PHASE_UP)
+			fail(sf, error, "bad record");
+		else
+			refuse(sf, error, "bad record");
+		break;
+	case CARRIER_WRONG:
+		fail(sf, error, "protocol error");
+		break;
+	}
 }
 
 /* ---- writing ---- */
 
-/* How many of these bytes the socket took. */
-static size_t
-write_bytes(struct subflow *sf, const uint8_t *bytes, size_t len)
+static void
+write_hello(struct subflow *sf)
 {
-	/* A span is for reading too; writing leaves its bytes alone. */
-	struct span span = { (uint8_t *)(uintptr_t)bytes, len };
-	ssize_t n = stream_write(&sf->stream, &span, 1);
+	int error = hello_write(&sf->hello, &sf->stream);
 
-	if (n < 0 && n != -EAGAIN)
-		fail_connection(sf, (int)n);
-	if (n < 0)
-		n = 0;
-	sf->blocked = (size_t)n < len;
-	return (size_t)n;
-}
-
-/* Is nothing left to write? */
-static bool
-flush(struct subflow *sf)
-{
-	const uint8_t *bytes;
-	size_t len;
-
-	if (sf->ours_start < sf->ours_end)
-		sf->ours_start += write_bytes(sf, sf->ours + sf->ours_start,
-		    sf->ours_end - sf->ours_start);
-	if (sf->ours_start < sf->ours_end)
-		return false;
-	if (sf->phase != PHASE_UP)
-		return true;
-	if ((len = transform_out_peek(sf->transform, &bytes)) == 0)
-		return true;
-	transform_out_consume(sf->transform, write_bytes(sf, bytes, len));
-	return transform_out_peek(sf->transform, &bytes) == 0;
+	if (error != 0 && error != -EAGAIN)
+		fail_connection(sf, error);
 }
 
 static bool
 wants_to_read(const struct subflow *sf)
 {
 	return sf->phase < PHASE_REFUSED ||
-	    (sf->phase == PHASE_REFUSED && sf->theirs_len < WIRE_HELLO_MAX);
+	    (sf->phase == PHASE_REFUSED && !hello_is_full(&sf->hello));
 }
 
 static bool
 wants_to_write(const struct subflow *sf)
 {
-	const uint8_t *bytes;
-
-	if (sf->phase >= PHASE_REFUSED)
-		return false;
-	return sf->ours_start < sf->ours_end || (sf->phase == PHASE_UP &&
-	    transform_out_peek(sf->transform, &bytes) > 0);
+	return sf->phase < PHASE_REFUSED && (!hello_is_written(&sf->hello) ||
+	    carrier_pending(&sf->carrier) > 0);
 }
 
 static void
@@ -252,41 +218,13 @@ update(struct subflow *sf)
 	stream_want(&sf->stream, wants_to_read(sf), wants_to_write(sf));
 }
 
-/* Put frames into the transform until there are no more, or no room.  false:
- * there were none. */
-static bool
-gather(struct subflow *sf)
-{
-	bool any = false;
-	size_t room, enough, n;
-
-	while (sf->phase == PHASE_UP) {
-		uint8_t *out = transform_out_room(sf->transform, &room,
-		    &enough);
-
-		if (room == 0)
-			break;
-		if (sf->given < YOUNG_BYTES && enough > YOUNG_RECORD)
-			enough = YOUNG_RECORD;
-		n = owner(sf)->fill(sf, out, enough);
-		/* One that is larger?  It is not for the first record. */
-		if (n == 0 && enough < room && sf->spoken)
-			n = owner(sf)->fill(sf, out, room);
-		if (n == 0 && sf->spoken)
-			break;
-		transform_out_commit(sf->transform, n);
-		sf->given += n;
-		sf->spoken = any = true;
-	}
-	return any;
-}
-
 void
 subflow_pump(struct subflow *sf)
 {
-	while (sf->phase == PHASE_UP && !sf->blocked && flush(sf) &&
-	    gather(sf))
-		continue;
+	if (sf->phase == PHASE_UP)
+		write_hello(sf);
+	if (sf->phase == PHASE_UP && hello_is_written(&sf->hello))
+		judge(sf, carrier_pump(&sf->carrier));
 	update(sf);
 }
 
@@ -304,228 +242,150 @@ come_up(struct subflow *sf, const struct wire_answer *answer)
 	return sf->phase == PHASE_UP;
 }
 
-/* What came is not what the other end sealed. */
 static void
-bad_record(struct subflow *sf)
+on_heard(void *user)
 {
-	if (sf->phase == PHASE_UP)
-		fail(sf, -EBADMSG, "bad record");
-	else
-		refuse(sf, -EBADMSG, "bad record");
+	struct subflow *sf = user;
+
+	if (sf->phase == PHASE_PROVING)
+		(void)come_up(sf, NULL);
 }
 
-/* Give the owner the frames that are here. */
-static void
-deliver(struct subflow *sf)
+static int
+take_frames(void *user, const uint8_t *bytes, size_t len)
 {
-	const uint8_t *bytes;
-	size_t len, room;
-	int used;
+	struct subflow *sf = user;
+	int used = owner(sf)->take(sf, bytes, len);
 
-	for (;;) {
-		if (transform_in_peek(sf->transform, &bytes, &len) != 0) {
-			bad_record(sf);
-			return;
-		}
-		if (sf->phase == PHASE_PROVING &&
-		    transform_heard(sf->transform) && !come_up(sf, NULL))
-			return;
-		if (len == 0)
-			return;
-		used = owner(sf)->take(sf, bytes, len);
-		if (sf->phase != PHASE_UP)
-			return;
+	if (sf->phase == PHASE_UP)
 		sf->news = true;
-		if (used <= 0)
-			break;
-		transform_in_consume(sf->transform, (size_t)used);
-	}
-	if (used == 0) {	/* part of a frame: can the rest come? */
-		transform_in_room(sf->transform, &room);
-		if (room > 0)
-			return;
-		used = -EPROTO;
-	}
-	fail(sf, used, "protocol error");
+	return used;
+}
+
+static size_t
+fill_frames(void *user, uint8_t *bytes, size_t len)
+{
+	struct subflow *sf = user;
+
+	return owner(sf)->fill(sf, bytes, len);
 }
 
 /* Relay: the first bytes after the answer decide whether it stays. */
 static bool
-has_transform(struct subflow *sf)
+has_carrier(struct subflow *sf)
 {
-	if (sf->transform == NULL)
-		sf->transform = handshake_transform(&sf->handshake,
-		    sf->options.out_bytes, sf->options.in_bytes);
-	return sf->transform != NULL;
+	static const struct carrier_callbacks callbacks = {
+		.on_heard = on_heard,
+		.take = take_frames,
+		.fill = fill_frames,
+	};
+	struct transform *transform;
+
+	if (carrier_is_started(&sf->carrier))
+		return true;
+	transform = hello_transform(&sf->hello, sf->options.out_bytes,
+	    sf->options.in_bytes);
+	if (transform == NULL)
+		return false;
+	carrier_start(&sf->carrier, transform, &sf->stream, &callbacks, sf);
+	return true;
 }
 
 /* The bytes behind the hello or the answer are frames already. */
 static void
-commit_rest(struct subflow *sf, const uint8_t *bytes)
+carry_rest(struct subflow *sf)
 {
-	size_t len = (size_t)(sf->theirs + sf->theirs_len - bytes), room;
-	uint8_t *in;
+	const uint8_t *bytes;
+	size_t len = hello_rest(&sf->hello, &bytes);
 
 	if (len == 0)
 		return;
-	if (!has_transform(sf)) {
+	if (has_carrier(sf))
+		judge(sf, carrier_put(&sf->carrier, bytes, len));
+	else
 		refuse(sf, -ENOMEM, "out of memory");
-		return;
-	}
-	in = transform_in_room(sf->transform, &room);
-	assert(len <= room);	/* a whole frame at least */
-	memcpy(in, bytes, len);
-	transform_in_commit(sf->transform, len);
-	deliver(sf);
 }
 
 static void
 read_frames(struct subflow *sf)
 {
-	struct span span;
-	ssize_t n;
-
-	if (!has_transform(sf)) {
+	if (has_carrier(sf))
+		judge(sf, carrier_read(&sf->carrier));
+	else
 		refuse(sf, -ENOMEM, "out of memory");
-		return;
-	}
-	for (size_t total = 0; total < READ_BYTES; total += (size_t)n) {
-		span.base = transform_in_room(sf->transform, &span.len);
-		assert(span.len > 0);	/* deliver() has seen to it */
-		n = stream_read(&sf->stream, &span, 1);
-		if (n == -EAGAIN)
-			return;
-		if (n <= 0) {
-			fail_connection(sf, (int)n);
-			return;
-		}
-		transform_in_commit(sf->transform, (size_t)n);
-		deliver(sf);
-		if (sf->phase > PHASE_UP || (size_t)n < span.len)
-			return;
-	}
 }
 
-/* A secret for this handshake; 0 or -errno. */
-static int
-draw(uint8_t secret[static SECURE_SECRET])
-{
-	ssize_t n = getrandom(secret, SECURE_SECRET, 0);
-
-	return n == SECURE_SECRET ? 0 : n < 0 ? -errno : -EIO;
-}
-
-/* Relay: what stands in a whole message 1, of which we hold the key.  false: it
- * was refused. */
+/* A callback that has closed the subflow has said no. */
 static bool
-open_hello(struct subflow *sf, struct cursor *in, const uint8_t *key,
-    struct wire_hello *hello)
+ask_key(void *user, const uint8_t id[static WIRE_KEY_ID], const uint8_t **key)
 {
-	uint8_t secret[SECURE_SECRET];
-	enum handshake_result result;
-	int error = key != NULL ? draw(secret) : 0;
+	struct subflow *sf = user;
 
-	if (error != 0) {
-		refuse(sf, error, "getrandom");
-		return false;
-	}
-	result = handshake_hello(&sf->handshake, in, key, secret, hello);
-	secure_wipe(secret, sizeof(secret));
-	if (result == HANDSHAKE_FORGED)
-		refuse(sf, -EBADMSG, "hello does not verify");
-	else if (result != HANDSHAKE_OK)
-		refuse(sf, -EPROTO, "bad hello");
-	return result == HANDSHAKE_OK;
+	return owner(sf)->on_key(sf, id, key) && sf->phase == PHASE_GREETING;
+}
+
+static bool
+ask_hello(void *user, const struct wire_hello *hello,
+    struct wire_answer *answer)
+{
+	struct subflow *sf = user;
+
+	return owner(sf)->on_hello(sf, hello, answer) &&
+	    sf->phase == PHASE_GREETING;
 }
 
 /* Relay: is the hello whole, and do we like it? */
 static void
 take_hello(struct subflow *sf)
 {
-	struct cursor in = { sf->theirs, sf->theirs + sf->theirs_len };
-	uint8_t id[WIRE_KEY_ID];
-	const uint8_t *key = NULL;
-	struct wire_hello hello;
-	struct wire_answer answer = { 0 };
-	enum handshake_result result = handshake_prologue(&sf->handshake, &in,
-	    id);
-	bool good;
-	int n;
+	static const struct hello_callbacks callbacks = {
+		.on_key = ask_key,
+		.on_hello = ask_hello,
+	};
+	const char *why;
+	int error = hello_take_hello(&sf->hello, &callbacks, sf, &why);
 
-	if (result == HANDSHAKE_MORE)
+	if (error == -EAGAIN || sf->phase != PHASE_GREETING)
 		return;
-	if (result != HANDSHAKE_OK) {
-		refuse(sf, -EPROTO, "bad hello");
-		return;
-	}
-	good = owner(sf)->on_key(sf, id, &key);
-	if (sf->phase != PHASE_GREETING)
-		return;
-	if (!good) {
-		refuse(sf, -ENOKEY, "unknown key");
+	if (error != 0) {
+		refuse(sf, error, why);
 		return;
 	}
-	if (!open_hello(sf, &in, key, &hello))
-		return;
-	good = owner(sf)->on_hello(sf, &hello, &answer);
-	if (sf->phase != PHASE_GREETING)
-		return;
-	if (!good) {
-		refuse(sf, -EACCES, "hello refused");
-		return;
-	}
-	n = handshake_accept(&sf->handshake, &answer, sf->ours);
-	if (n < 0) {
-		refuse(sf, n, "hello does not verify");
-		return;
-	}
-	sf->ours_end = (size_t)n;
 	step(sf, PHASE_PROVING);
-	flush(sf);
+	write_hello(sf);
 	if (sf->phase == PHASE_PROVING)
-		commit_rest(sf, in.pos);
+		carry_rest(sf);
 }
 
 /* Proxy: is the answer whole, and is it one? */
 static void
 take_answer(struct subflow *sf)
 {
-	struct cursor in = { sf->theirs, sf->theirs + sf->theirs_len };
 	struct wire_answer answer;
-	enum handshake_result result = handshake_answer(&sf->handshake, &in,
-	    &answer);
+	int error = hello_take_answer(&sf->hello, &answer);
 
-	if (result == HANDSHAKE_MORE)
+	if (error == -EAGAIN)
 		return;
-	if (result != HANDSHAKE_OK)
-		fail(sf, result == HANDSHAKE_FORGED ? -EBADMSG : -EPROTO,
-		    no_relay);
-	else if (!has_transform(sf))
+	if (error != 0)
+		fail(sf, error, no_relay);
+	else if (!has_carrier(sf))
 		fail(sf, -ENOMEM, "out of memory");
 	else if (come_up(sf, &answer))
-		commit_rest(sf, in.pos);
+		carry_rest(sf);
 }
 
 static void
 read_greeting(struct subflow *sf)
 {
-	size_t max = sf->proxy ? sizeof(sf->theirs) : WIRE_HELLO_MAX;
-	struct span span = { sf->theirs + sf->theirs_len,
-		max - sf->theirs_len };
-	ssize_t n = stream_read(&sf->stream, &span, 1);
+	ssize_t n = hello_read(&sf->hello, &sf->stream);
 
 	if (n == -EAGAIN)
 		return;
-	if (n <= 0) {
+	if (n <= 0)
 		fail_connection(sf, (int)n);
-		return;
-	}
-	sf->theirs_len += (size_t)n;
-	if (sf->phase == PHASE_REFUSED)
-		return;
-	if (sf->proxy)
+	else if (sf->proxy)
 		take_answer(sf);
-	else
+	else if (sf->phase == PHASE_GREETING)
 		take_hello(sf);
 }
 
@@ -537,7 +397,7 @@ on_stream(struct stream *stream, int revents)
 	struct subflow *sf = stream->user;
 
 	if (revents & EV_WRITE) {
-		sf->blocked = false;
+		carrier_unblock(&sf->carrier);
 		sf->news = sf->phase == PHASE_UP;
 	}
 	if (revents & EV_READ) {
@@ -552,7 +412,7 @@ on_stream(struct stream *stream, int revents)
 		owner(sf)->on_event(sf);
 	}
 	if (sf->phase < PHASE_UP)
-		flush(sf);
+		write_hello(sf);
 	if (sf->phase == PHASE_FAILED)
 		finish(sf);
 	else if (sf->phase != PHASE_DEAD)
@@ -614,20 +474,16 @@ subflow_proxy(struct ev_loop *loop, int fd, const struct subflow_options *o,
     const struct wire_hello *hello, const uint8_t *key)
 {
 	struct subflow *sf = subflow_new(loop, fd, o, true);
-	uint8_t secret[SECURE_SECRET];
 	int error;
 
 	if (sf == NULL)
 		return NULL;
-	error = key != NULL ? draw(secret) : 0;
+	error = hello_begin(&sf->hello, hello, key);
 	if (error != 0) {
 		fail(sf, error, "getrandom");
 		return sf;
 	}
-	sf->ours_end = handshake_begin(&sf->handshake, hello, key, secret,
-	    sf->ours);
-	secure_wipe(secret, sizeof(secret));
-	flush(sf);
+	write_hello(sf);
 	update(sf);
 	return sf;
 }
@@ -645,10 +501,7 @@ subflow_relay(struct ev_loop *loop, int fd, const struct subflow_options *o)
 size_t
 subflow_pending(const struct subflow *sf)
 {
-	const uint8_t *bytes;
-
-	return sf->phase == PHASE_UP ?
-	    transform_out_peek(sf->transform, &bytes) : 0;
+	return sf->phase == PHASE_UP ? carrier_pending(&sf->carrier) : 0;
 }
 
 void *
