@@ -9,7 +9,8 @@
 #    (getenv() is in stdlib.h), so its objects are asked what they need from
 #    outside.  They are compiled here, plainly: sanitizers, coverage, fortify
 #    and LTO would add or hide symbols.
-# 3. The checks themselves work: what they must refuse is refused.
+# 3. A line has 80 columns, where a tab goes on to the next multiple of 8.
+# 4. The checks themselves work: what they must refuse is refused.
 
 srcdir=${srcdir:-.}
 daemon=$srcdir/daemon
@@ -212,6 +213,28 @@ check_symbols()
 	return $bad
 }
 
+# check_width FILE...: in columns, not bytes, in any locale: of a character of
+# more bytes than one, those after the first have their highest bits 10.
+check_width()
+{
+	LC_ALL=C awk '
+	{
+		gsub(/[\200-\277]/, "")
+		columns = 0
+		n = split($0, part, "\t")
+		for (i = 1; i <= n; i++) {
+			columns += length(part[i])
+			if (i < n)
+				columns += 8 - columns % 8
+		}
+		if (columns > 80) {
+			print FILENAME ":" FNR ": " columns " columns, of 80"
+			bad = 1
+		}
+	}
+	END { exit bad }' "$@"
+}
+
 status=0
 
 # ---- 1. includes ----
@@ -253,7 +276,12 @@ for object in "$tmp"/core/*.o; do
 	check_symbols "$object" "core/${name%.o}.c" || status=1
 done
 
-# ---- 3. the checks ----
+# ---- 3. width ----
+
+check_width "$daemon"/*.[ch] "$daemon"/*/*.[ch] "$srcdir"/nft/*.[ch] ||
+    status=1
+
+# ---- 4. the checks ----
 
 mkdir "$tmp/probe"
 probe()
@@ -321,5 +349,25 @@ refused hidden 'HEADER' <<'END'
 #define HEADER <ev.h>
 #include HEADER
 END
+
+# Nine tabs are 72 columns, and another begins wherever one ends.
+{
+	printf '\t\t\t\t\t\t\t\t\t12345678\n'
+	printf '1234567\t\t\t\t\t\t\t\t\t12345678\n'
+	printf '\t\t\t\t\t\t\t\t\t1234567►\n'
+} >"$tmp/probe/narrow.c"
+{
+	echo
+	printf '\t\t\t\t\t\t\t\t\t123456789\n'
+} >"$tmp/probe/wide.c"
+if ! check_width "$tmp/probe/narrow.c" >"$tmp/said"; then
+	echo "layers.sh itself: 80 columns are refused: $(cat "$tmp/said")"
+	status=1
+fi
+if check_width "$tmp/probe/wide.c" >"$tmp/said" ||
+    ! grep -q 'wide\.c:2: 81 columns' "$tmp/said"; then
+	echo "layers.sh itself: does not see 81 columns in line 2"
+	status=1
+fi
 
 exit $status
