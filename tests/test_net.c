@@ -646,19 +646,66 @@ the_latest_of_a_row_of_successors_has_the_connections(void **state)
 	listen_end(old);
 }
 
+static socklen_t
+notice_name(const struct listener *l, const char *notice,
+    struct sockaddr_un *name)
+{
+	int n;
+
+	*name = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	n = snprintf(name->sun_path + 1, sizeof(name->sun_path) - 1,
+	    "ro-ro-tcp %s at 127.0.0.1:%u", notice,
+	    (unsigned)listener_address(l)->port);
+	return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 +
+	    (size_t)n);
+}
+
 /* A socket of that kind has the name of one of its notices, before it does. */
 static int
 take_name(const struct listener *l, const char *notice, int type)
 {
-	struct sockaddr_un name = { .sun_family = AF_UNIX };
+	struct sockaddr_un name;
+	socklen_t len = notice_name(l, notice, &name);
 	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
-	int n = snprintf(name.sun_path + 1, sizeof(name.sun_path) - 1,
-	    "ro-ro-tcp %s at 127.0.0.1:%u", notice,
-	    (unsigned)listener_address(l)->port);
 
-	assert_int_equal(bind(fd, (struct sockaddr *)&name, (socklen_t)
-	    (offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)n)), 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&name, len), 0);
 	return fd;
+}
+
+/* Somebody asks who follows there until nobody else can. */
+static void
+ask_until_it_is_full(const struct listener *l)
+{
+	struct sockaddr_un name;
+	socklen_t len = notice_name(l, "follows", &name);
+	int result;
+
+	do {
+		int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+
+		result = connect(fd, (struct sockaddr *)&name, len);
+		assert_true(result == 0 || errno == EAGAIN);
+		close(fd);
+	} while (result == 0);
+}
+
+static void
+asking_much_about_a_successor_makes_no_place_for_another(void **state)
+{
+	const char *step;
+	int error, none = 0;
+	struct listener *old = listen_on("127.0.0.1:0", &error, &step), *new;
+
+	(void)state;
+	assert_non_null(old);
+	assert_true(listener_share(old));
+	new = next_at(old, "127.0.0.1");
+	assert_non_null(new);
+	ask_until_it_is_full(old);
+	assert_false(run_for(0.03, &none, 1));
+	assert_null(next_at(old, "127.0.0.1"));
+	listener_free(old);
+	listen_end(new);
 }
 
 /* A user who is not ours cannot keep us from it. */
@@ -678,6 +725,10 @@ a_stranger_who_has_a_successors_name_keeps_nobody_out(void **state)
 	assert_int_equal(listen(fd, 1), 0);
 	assert_int_equal(seteuid(0), 0);
 	assert_true(listener_share(old));
+	new = next_at(old, "127.0.0.1");
+	assert_non_null(new);
+	listener_free(new);
+	ask_until_it_is_full(old);
 	new = next_at(old, "127.0.0.1");
 	assert_non_null(new);
 	listener_free(old);
@@ -1293,6 +1344,7 @@ main(void)
 		TEST(a_second_one_that_ends_is_closed_while_the_first_is_there),
 		TEST(a_place_has_one_successor_at_a_time),
 		TEST(the_latest_of_a_row_of_successors_has_the_connections),
+		TEST(asking_much_about_a_successor_makes_no_place_for_another),
 		TEST(a_stranger_who_has_a_successors_name_keeps_nobody_out),
 		TEST(whoever_has_the_name_of_its_notice_closes_no_listener),
 		TEST(without_descriptors_nobody_is_said_to_end),

@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -32,6 +33,7 @@ enum notice { NOTICE_PLACE, NOTICE_PORT, NOTICE_SUCCESSOR, NOTICES };
 #define BATCH 64		/* accepted in one event; others wait too */
 #define BACK_OFF_MIN_S 0.1
 #define BACK_OFF_MAX_S 1.
+#define ASK_MS 500		/* for room in the backlog of a notice */
 
 struct listener {
 	struct reap_entry reap;
@@ -42,6 +44,7 @@ struct listener {
 	bool paused;		/* by the owner */
 	bool succeeds;		/* one that is about to end */
 	int notices[NOTICES];	/* what others are told; -1: nothing */
+	ev_io asked;		/* whose notice of a successor it is */
 	char interface[IFNAMSIZ];	/* empty: any */
 	double back_off_s;	/* the next pause of our own */
 	struct addr address;
@@ -58,6 +61,10 @@ update(struct listener *l)
 		ev_io_start(l->loop, &l->io);
 	else if (!want)
 		ev_io_stop(l->loop, &l->io);
+	if (l->notices[NOTICE_SUCCESSOR] == -1 || ev_is_active(&l->timer))
+		ev_io_stop(l->loop, &l->asked);
+	else if (!ev_is_active(&l->asked))
+		ev_io_start(l->loop, &l->asked);
 }
 
 static void
@@ -170,7 +177,7 @@ name_notice(const struct listener *l, enum notice which,
 }
 
 /* With `give`, ours; else is there somebody's?  -1 with errno.  A stream says
- * whose it is. */
+ * whose it is, where its backlog has room: EAGAIN, it had none for ASK_MS. */
 static int
 notice_socket(const struct listener *l, enum notice which, bool give)
 {
@@ -178,9 +185,13 @@ notice_socket(const struct listener *l, enum notice which, bool give)
 	struct sockaddr_un name;
 	socklen_t len = name_notice(l, which, &name);
 	const struct sockaddr *sa = (const struct sockaddr *)&name;
-	int error, fd = socket(AF_UNIX, (stream ? SOCK_STREAM | SOCK_NONBLOCK :
-	    SOCK_DGRAM) | SOCK_CLOEXEC, 0);
+	const struct timeval patience = { .tv_usec = ASK_MS * 1000 };
+	int error, fd = socket(AF_UNIX, (stream ? SOCK_STREAM : SOCK_DGRAM) |
+	    (give ? SOCK_NONBLOCK : 0) | SOCK_CLOEXEC, 0);
 
+	if (fd != -1 && !give)
+		(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience,
+		    sizeof(patience));
 	if (fd == -1 || (give ? bind(fd, sa, len) == 0 &&
 	    (!stream || listen(fd, SOMAXCONN) == 0) :
 	    connect(fd, sa, len) == 0))
@@ -201,7 +212,31 @@ ends_there(const struct listener *l, enum notice which)
 	return fd != -1;
 }
 
-/* Nobody of our user follows there yet.  (Other users cannot keep us out.) */
+/* Others ask by connecting.  Who is not taken from the backlog stays in it,
+ * even after leaving, and when it is full nobody hears any more whose it is. */
+static void
+on_asked(struct ev_loop *loop, ev_io *w, int revents)
+{
+	struct listener *l = w->data;
+
+	(void)loop;
+	(void)revents;
+	for (int i = 0; i < BATCH; i++) {
+		int fd = accept4(w->fd, NULL, NULL, SOCK_CLOEXEC);
+
+		if (fd != -1)
+			close(fd);
+		else if (errno == EAGAIN)
+			return;
+		else if (!concerns_one(errno)) {
+			back_off(l, errno);
+			return;
+		}
+	}
+}
+
+/* Nobody of our user follows there yet.  (Other users cannot keep us out, also
+ * not with a backlog that they leave full: ours, on_asked() empties.) */
 static bool
 is_vacant(struct listener *l)
 {
@@ -252,6 +287,8 @@ prefer(struct listener *l)
 static void
 close_notice(struct listener *l, enum notice which)
 {
+	if (which == NOTICE_SUCCESSOR)
+		ev_io_stop(l->loop, &l->asked);
 	if (l->notices[which] != -1)
 		close(l->notices[which]);
 	l->notices[which] = -1;
@@ -388,7 +425,8 @@ listener_new(struct ev_loop *loop, const struct listener_options *o,
 	*error = 0;
 	ev_io_init(&l->io, on_readable, l->fd, EV_READ);
 	ev_init(&l->timer, on_timer);
-	l->io.data = l->timer.data = l;
+	ev_io_init(&l->asked, on_asked, l->notices[NOTICE_SUCCESSOR], EV_READ);
+	l->io.data = l->timer.data = l->asked.data = l;
 	update(l);
 	return l;
 }
