@@ -25,6 +25,7 @@ import selectors
 import socket
 import struct
 import sys
+import threading
 import time
 
 from cryptography.exceptions import InvalidTag
@@ -318,9 +319,15 @@ class Subflow:
         self.sock, self.records = sock, records
         self.hello, self.answer = hello, answer
         self.waiting = collections.deque()
+        self.sending = threading.Lock()
 
     def send(self, *frames):
-        """As few records as there can be; no frame makes an empty one."""
+        """As few records as there can be; no frame makes an empty one.  They
+        are whole, and in the order of their counts, whoever else sends."""
+        with self.sending:
+            self.send_all(frames)
+
+    def send_all(self, frames):
         record, size, out = [], 0, []
         for frame in frames:
             packed = frame if isinstance(frame, bytes) else pack(frame)

@@ -515,7 +515,7 @@ def floods(relay):
             try:                # the proxy may close one of an old group
                 relay.up()[-1].send(*frames)
                 return True
-            except OSError:
+            except (x.Closed, OSError):
                 return False
 
         with Cost() as cost:
