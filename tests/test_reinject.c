@@ -317,6 +317,46 @@ what_has_waited_for_long_goes_on_its_own_path_too(void **state)
 	assert_int_equal(group_metrics(f->g)->reinjected_bytes, PIECE);
 }
 
+/* Of a slow link. */
+static void
+slow_facts(struct fixture *f, int subflow, uint32_t waiting)
+{
+	const struct group_facts facts = {
+		.rtt_us = TRIP, .rtt_min_us = TRIP, .rate_bytes_s = 20000,
+		.acked_bytes = f->now, .waiting_bytes = waiting,
+		.free_bytes = 1 << 20,
+	};
+
+	group_subflow_facts(f->g, subflow, &facts, f->now);
+}
+
+static void
+unless_all_of_its_path_is_slow(void **state)
+{
+	struct fixture *f = *state;
+	int third = beside(f);
+	struct session *s = begin(f), *other = begin(f);
+
+	slow_facts(f, third, 0);
+	for (int i = 0; i < 10; i++) {
+		give(f, other, PIECE);
+		assert_int_equal(fill(f, 0, PIECE + 1000), 1);
+	}
+	give(f, s, PIECE);
+	assert_int_equal(fill(f, 0, 20000), 1);
+	slow_facts(f, 0, 11 * PIECE);
+	give(f, other, 20000);
+	/* It moves as fast as the other could: no sooner would it be there. */
+	pass(f, 1300 * MS);
+	slow_facts(f, 0, 11 * PIECE - 26000);
+	assert_int_equal(fill(f, third, PIECE + 1000), 1);
+	assert_int_equal(group_metrics(f->g)->reinjected_bytes, 0);
+	/* It has moved, but hardly. */
+	slow_facts(f, 0, 11 * PIECE - 1000);
+	assert_int_equal(fill(f, third, PIECE + 1000), 1);
+	assert_true(group_metrics(f->g)->reinjected_bytes > 0);
+}
+
 static void
 what_has_other_things_to_send_waits_a_round_trip_more(void **state)
 {
@@ -559,6 +599,7 @@ main(void)
 		T(with_the_window_shut_not_on_a_path_that_has_something_to_send),
 		T(what_is_last_goes_again_whatever_else_its_path_sends),
 		T(what_has_waited_for_long_goes_on_its_own_path_too),
+		T(unless_all_of_its_path_is_slow),
 		T(nothing_goes_twice_while_the_window_is_wide),
 		T(nor_while_a_session_waits_for_another_express_subflow_of_it),
 		T(what_has_other_things_to_send_waits_a_round_trip_more),

@@ -39,6 +39,7 @@
 					 * worth a copy */
 #define BURST_US UINT64_C(500000)	/* of their rates, or a round trip */
 #define SECOND_US UINT64_C(1000000)
+#define CRAWL_SHARE 4			/* of what the others deliver */
 #define SESSIONS 32			/* looked at in one turn */
 #define STEPS 256			/* items of each */
 
@@ -103,9 +104,37 @@ is_overdue(const struct session_env *env, const struct datagram *d,
 	    now >= d->copied_us + limit_us(env, d->on);
 }
 
+/* How far the subflow that carries it has come, of given_bytes. */
+static uint64_t
+come_to(const struct health *h)
+{
+	return h->looked_bytes > h->facts.waiting_bytes ?
+	    h->looked_bytes - h->facts.waiting_bytes : 0;
+}
+
+/* Has that moved much less, since it was given this one, than others of its
+ * path deliver?  (What TCP says of its own rate is of old times.)  If not, the
+ * link is slow, and a copy takes from it what the first one needs. */
+static bool
+crawls(const struct session_env *env, const struct datagram *d, uint64_t now)
+{
+	uint64_t come = come_to(&env->health[d->on]), most = 0;
+	uint64_t moved = come > d->from ? come - d->from : 0;
+
+	for (uint64_t m = env->express | env->bulk; m != 0; m &= m - 1) {
+		int i = __builtin_ctzll(m);
+		uint64_t rate = env->health[i].facts.rate_bytes_s;
+
+		if (i != d->on && env->path_of[i] == env->path_of[d->on] &&
+		    rate > most)
+			most = rate;
+	}
+	return moved < most * (now - d->copied_us) / SECOND_US / CRAWL_SHARE;
+}
+
 /* May it go on another subflow of a path?  Only if there is nothing new, or if
- * it has waited for so long: what TCP says of one whose packets are lost again
- * and again, and which moves too often to be suspect, is of old times. */
+ * it has waited for so long, and not for all of the path: packets may be lost
+ * again and again, and move too often for their subflow to be suspect. */
 static bool
 may_race(const struct session_env *env, const struct session *s,
     const struct datagram *d, int subflow, bool idle, uint64_t now)
@@ -114,7 +143,7 @@ may_race(const struct session_env *env, const struct session *s,
 	    (idle && list_linked(&s->tail) &&
 	    !worth_others_wait(env, subflow, NULL) &&
 	    (s->out.unsent_bytes == 0 || !is_loaded(env, d, subflow))) ||
-	    is_overdue(env, d, now);
+	    (is_overdue(env, d, now) && crawls(env, d, now));
 }
 
 static void
@@ -151,6 +180,7 @@ reinject_sent(struct session_env *env, struct datagram *d, int subflow,
 
 	d->on = (int8_t)subflow;
 	d->copied_us = now;
+	d->from = come_to(h);
 	d->position = h->given_bytes + d->len;
 	if (delay == 0 || h->facts.rate_bytes_s == 0)
 		d->due_us = now + UNKNOWN_US + 3 * trip;

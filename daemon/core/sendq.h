@@ -32,7 +32,8 @@ struct datagram {
 	uint64_t copied_us;	/* last sent */
 	uint64_t due_us;	/* the acknowledgement of the last copy, as it
 				 * looked when that was sent, */
-	uint64_t position;	/* which is up to here in its subflow, */
+	uint64_t from;		/* the subflow had come to here, */
+	uint64_t position;	/* and it is up to here in that, */
 	uint32_t off, len;	/* its bytes are data[off .. off + len) */
 	uint32_t room;		/* allocated */
 	int8_t on;		/* and that is this one; */
