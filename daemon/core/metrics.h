@@ -18,6 +18,8 @@ struct metrics {
 	uint64_t reinjected_datagrams, reinjected_bytes; /* and of these,
 					 * because the first copy was late or
 					 * slow */
+	uint64_t suspect_bytes;		/* and of these, because those that
+					 * carried it were suspect */
 	uint64_t received_datagrams, received_bytes;
 	uint64_t duplicate_datagrams;
 	uint64_t early_datagrams;	/* arrived before their turn */

@@ -431,6 +431,8 @@ reinject_doubted(struct session_env *env, const struct datagram *d)
 {
 	spend(&env->doubts, d->len);
 	count(env, d);
+	if (d->type == WIRE_DATA)
+		env->metrics.suspect_bytes += d->len;
 }
 
 void

@@ -4,6 +4,7 @@
  */
 #include "links.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "told.h"
@@ -13,6 +14,8 @@
 #define CANARY_LEN 16
 #define PLENTY (WIRE_DATA_MAX + 1024)	/* anything fits */
 #define ROOM_MAX (512 << 10)
+#define DOUBTS_SHARE 8			/* reinject.h */
+#define DOUBTS_LEAST (2 * WIRE_DATA_MAX)
 
 static uint8_t scratch[ROOM_MAX + CANARY_LEN];
 
@@ -127,6 +130,30 @@ check_use(const struct world *w, const struct link *l, int side, size_t len)
 			    wire_type_text(h.type), l->index);
 }
 
+/*
+ * What suspects carry goes again within an allowance (reinject.h), besides the
+ * oldest of each session.  Sessions that are to send already when it is used up
+ * have one datagram each.  (Of what a dead one carried all goes, in order, and
+ * what others carry with it.)
+ */
+static void
+check_doubts(const struct world *w, int side)
+{
+	const struct metrics *m = group_metrics(w->sides[side].group);
+	uint64_t most = DOUBTS_LEAST + m->sent_bytes / DOUBTS_SHARE +
+	    w->plan.nflows * WIRE_DATA_MAX;
+
+	if (w->totals.deaths + w->totals.replaced + w->totals.restarts > 0)
+		return;
+	for (size_t i = 0; i < SIM_PATHS; i++)
+		most += w->sides[side].holds[i];
+	if (m->suspect_bytes > most + watch_heads(w->watch, side))
+		world_fail(w, "the %s sends %" PRIu64 " bytes again that "
+		    "suspects carry, and %" PRIu64 " of the oldest; %" PRIu64
+		    " are allowed", side_names[side], m->suspect_bytes,
+		    watch_heads(w->watch, side), most);
+}
+
 static bool
 fill(struct world *w, struct link *l, int side)
 {
@@ -167,6 +194,7 @@ fill(struct world *w, struct link *l, int side)
 	check_room(w, l, side, len);
 	check_use(w, l, side, len);
 	watch_sent(w->watch, side, l->index, scratch, len);
+	check_doubts(w, side);
 	told_sent(w, l, side, scratch, len);
 	len = told_versions(w, side, scratch, len, room);
 	link_send(w, l, side, scratch, len);

@@ -5,7 +5,8 @@
  * links of a path do not share its rate: a session sends on one lane at a
  * time.)  On a single path that loses packets little goes twice, since all of
  * it takes from the same link; and a path that brings next to nothing is soon
- * left alone.
+ * left alone.  Beside one that stands still again and again, no more goes twice
+ * than may (fill.c sees to that).
  */
 #include "race.h"
 
@@ -26,6 +27,8 @@
 					 * moves for a second */
 #define POOR_BESIDE (8 * MBIT)
 #define SLOWED_US SECOND		/* at most, to find out */
+
+#define RESTLESS_S 30
 
 #define CROWD_BYTES 40000		/* of each */
 #define CROWD_UNSENT (16 << 10)
@@ -186,6 +189,34 @@ check_crowd(const struct link_plan *path, uint64_t seed, bool verbose,
 }
 
 static void
+check_restless(const struct link_plan *good, uint64_t seed, bool verbose,
+    struct totals *totals)
+{
+	static struct scenario sc;
+	struct random random = { random_mix(seed + 79) }, *r = &random;
+	struct link_plan thin = *good, other;
+	struct totals t = { 0 };
+
+	thin.rate = random_log(r, MBIT / 8, 4 * MBIT);
+	other = thin;
+	other.rate = thin.rate * random_range(r, 1, 4);
+	race_scenario(&sc, (uint32_t)(thin.rate * RESTLESS_S));
+	other.stall_at_us = sc.flows[0].start_us + 100 * MS;
+	other.stall_us = 2 * SECOND + 8 * other.delay_us;
+	other.stall_again_us = random_range(r, 100 * MS, SECOND);
+	race_path(&sc, &thin);
+	race_path(&sc, &other);
+	play(&sc, seed, verbose, &t);
+	totals->resent += t.resent;
+	if (verbose)
+		printf("%" PRIu64 ": %.1f Mbit/s %.0f ms, and again and again "
+		    "for %.2f s nothing: %.2f MB of %.2f go twice\n", seed,
+		    (double)thin.rate / MBIT, (double)good->delay_us / 1e3,
+		    (double)other.stall_us / 1e6, (double)t.resent_bytes / 1e6,
+		    (double)t.bytes / 1e6);
+}
+
+static void
 check_poor(const struct link_plan *good, uint64_t seed, bool verbose,
     struct totals *totals)
 {
@@ -273,6 +304,8 @@ race_run(uint64_t seed, bool verbose, struct totals *totals)
 		check_crowd(&other, seed, verbose, totals);
 	if (hazard == LOSSY && other.loss_ppm <= RARE_PPM)
 		check_one(&other, bytes, seed, verbose, totals);
+	if (hazard == STALLED)
+		check_restless(&good, seed, verbose, totals);
 	if (hazard == SLOW)
 		check_poor(&good, seed, verbose, totals);
 	race_path(&sc, &other);

@@ -37,7 +37,9 @@ struct link_plan {
 	size_t flight_max;		/* and on the way */
 	bool mortal;			/* does not come back once dead */
 	uint32_t loss_ppm;		/* packets lost of a million */
-	uint64_t stall_at_us, stall_us;	/* stands still once; 0: never */
+	uint64_t stall_at_us, stall_us;	/* stands still; 0: never */
+	uint64_t stall_again_us;	/* and so long after that again; 0:
+					 * once */
 	uint64_t slow_at_us, slow_rate;	/* from then on; 0: never */
 	uint32_t slow_loss_ppm;
 	bool fine;			/* bytes arrive as packets do */

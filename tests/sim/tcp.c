@@ -112,6 +112,18 @@ free_bytes(const struct direction *d)
 	return window > away ? window - away : 0;
 }
 
+/* See reinject_compare(). */
+static void
+note_holds(uint64_t *holds, const struct group_facts *facts)
+{
+	uint64_t trip = facts->rtt_min_us > SECOND / 2 ? facts->rtt_min_us :
+	    SECOND / 2;
+	uint64_t now = facts->rate_bytes_s * trip / SECOND;
+
+	if (now > *holds)
+		*holds = now;
+}
+
 void
 link_look(struct world *w, struct link *l, int side)
 {
@@ -142,6 +154,7 @@ link_look(struct world *w, struct link *l, int side)
 		d->quiet_since = w->now;
 	d->seen = d->acked;
 	group_subflow_facts(group, l->number[side], &facts, w->now);
+	note_holds(&w->sides[side].holds[plan->path], &facts);
 	if (link_is_quiet(w, l, side) &&
 	    !group_subflow_suspect(group, l->number[side]))
 		world_fail(w, "link %zu stands still, and the %s does not "

@@ -162,9 +162,15 @@ on_stall(struct world *w, void *object, int which)
 {
 	struct link *l = object;
 
+	uint64_t again = link_plan(w, l)->stall_again_us;
+
 	(void)which;
-	if (!l->dead)
-		link_stall(w, l, link_plan(w, l)->stall_us);
+	if (l->dead || w->over)
+		return;
+	link_stall(w, l, link_plan(w, l)->stall_us);
+	if (again > 0)
+		world_at(w, w->now + link_plan(w, l)->stall_us + again,
+		    on_stall, l, 0);
 }
 
 static void

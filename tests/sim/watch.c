@@ -46,6 +46,7 @@ struct watch {
 	struct track **tracks;	/* by number, from 1 */
 	uint32_t used, room;
 	uint64_t look_at[SIDES];	/* nothing is overdue before */
+	uint64_t heads[SIDES];		/* watch_heads() */
 };
 
 struct frame {
@@ -183,6 +184,8 @@ sent_item(struct watch *w, struct stream *s, int side, const struct frame *f)
 			    "is sent again as %s of %u", h->connection,
 			    h->serial, wire_type_text(i->type), i->size,
 			    wire_type_text(h->type), h->size);
+		if (h->serial == s->acked_heard)
+			w->heads[side] += h->size;
 		return;
 	}
 	if (s->fin_sent)
@@ -317,6 +320,12 @@ watch_sent(struct watch *w, int side, size_t link, const uint8_t *bytes,
 	if (c.pos != c.end)
 		world_fail(w->world, "the %s writes %zu bytes that are no whole"
 		    " frame", side_names[side], (size_t)(c.end - c.pos));
+}
+
+uint64_t
+watch_heads(const struct watch *w, int side)
+{
+	return w->heads[side];
 }
 
 /* ---- arriving ---- */

@@ -13,6 +13,8 @@
  *    what has not arrived;
  *  - what arrived is acknowledged in time, and again when the subflow is gone
  *    that the last ACK went over; a window that was shut opens unasked.
+ *
+ * And it counts, for fill.c, what each sender was free to send again.
  */
 #ifndef SIM_WATCH_H
 #define SIM_WATCH_H
@@ -29,6 +31,9 @@ void watch_free(struct watch *);
 /* `link` is any number that is not used again after the link's death. */
 void watch_sent(struct watch *, int side, size_t link, const uint8_t *,
     size_t len);
+/* Bytes of the copies that were the oldest of their session when `side` sent
+ * them. */
+uint64_t watch_heads(const struct watch *, int side);
 /* Before it is given to the group of `side`.  Returns how many of the bytes are
  * whole frames. */
 size_t watch_arrived(struct watch *, int side, const uint8_t *, size_t len);

@@ -51,6 +51,8 @@ struct side {
 	size_t open_ends;	/* sessions that its role holds */
 	uint64_t shut_at;	/* when it last lacked room to send */
 	bool drained;		/* it said so, where that can arrive */
+	uint64_t holds[SIM_PATHS];	/* most that a path was said to carry
+					 * in half a second or a round trip */
 };
 
 /* What the proxy has to say of a path. */
