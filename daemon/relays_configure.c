@@ -67,16 +67,40 @@ is_there(const struct config_relay *new, const struct config_relay *old)
 	    new->address.port == old->address.port;
 }
 
-/* Sessions may be left from before a path of the relay was changed: its key is
- * theirs too when it is rolled. */
+/* Did the relay that is there now have this one's name until now, and its key?
+ * Then it is taken for the same one at another address.  If it is not, then
+ * one dial after the other fails, and those subflows stay that there are. */
+static bool
+had_its_key(const struct relay_entry *e, const struct config_relay *new,
+    const struct config *before, const struct keyring *keys)
+{
+	if (strcmp(new->name, relays_name(e)) != 0)
+		return false;
+	for (size_t i = 0; i < before->nrelays; i++) {
+		const struct key *key = keyring_relay(keys, i);
+
+		if (key != NULL && is_there(new, &before->relays[i]) &&
+		    memcmp(key->id, e->key->id, sizeof(key->id)) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Sessions may be left from before a path of the relay was changed, or its
+ * address: its key is theirs too when it is rolled.  (`before` is of `r`, as
+ * long as that has not the new configuration.) */
 static void
 take_key(struct relay_entry *e, const struct config *c, struct keyring *keys)
 {
+	const struct relays_options *before = &e->relays->options;
+
 	for (size_t i = 0; i < c->nrelays; i++) {
 		const struct key *key = keyring_relay(keys, i);
 
 		if (key == NULL || e->key == NULL ||
-		    !is_there(&c->relays[i], &e->config->relays[e->number]))
+		    (!is_there(&c->relays[i], &e->config->relays[e->number]) &&
+		    !had_its_key(e, &c->relays[i], before->config,
+		    before->keys)))
 			continue;
 		e->key = key;
 		relays_configure_uplinks(e);
@@ -110,6 +134,8 @@ relays_configure(struct relays *r, struct config *c, struct keyring *keys)
 	for (size_t i = 0; i < r->count; i++)
 		if (!stays[i])
 			leave(r, r->entries[i]);
+	list_each(node, &r->gone)
+		take_key(list_object(node, struct relay_entry, list), c, keys);
 	r->options.config = c;
 	r->options.keys = keys;
 	choice_arrange(&r->choice, was, c->nrelays);
@@ -122,8 +148,6 @@ relays_configure(struct relays *r, struct config *c, struct keyring *keys)
 			log_info("relay \"%s\": it is new",
 			    relays_name(entries[i]));
 	}
-	list_each(node, &r->gone)
-		take_key(list_object(node, struct relay_entry, list), c, keys);
 	relays_configure_choice(r);
 	return 0;
 }

@@ -235,6 +235,11 @@ unreadable broken.key "expected a key"
 
 # ---- where sessions only finish ----
 
+eight()
+{
+	SUBFLOWS=8 connected
+}
+
 # Those from before the relay got another path have a group of their own.
 relay_keys a.key
 reload relay
@@ -266,6 +271,27 @@ proxy_key a.key
 relay_keys a.key
 reload relay
 reload proxy
+check "the proxy is back" wait_for 20 connected
+
+# One of the same name and key elsewhere is the same, and its key is rolled where
+# sessions from before only finish, too.
+carry 2
+mark cut 5 "another address"
+mark=$(length proxy)
+relay4="[$relay6]" proxy_key a.key
+reload proxy
+check "sessions at the old address may end" wait_for 10 said_once proxy \
+    "$mark" "not configured any more"
+check "the new one is there" wait_for 10 eight
+relay4="[$relay6]" roll a b 8
+mark back 5 "another address and key"
+check "what was there before goes on" wait_for 10 goes_on
+carried
+proxy_key a.key
+relay_keys a.key
+reload relay
+reload proxy
+check "the proxy is back" wait_for 20 connected
 
 # ---- a peer goes ----
 
