@@ -32,8 +32,10 @@ print(json.load(sys.stdin)["relays"][0][sys.argv[1]])' "$1"
 # It has been so from the beginning.
 has_stayed()
 {
+	local passed=$((SECONDS - begin))	# (status may take a while)
+
 	[ "$(status up)" = True ] &&
-	    [ "$(status since_s | cut -d . -f 1)" -ge $((SECONDS - begin)) ]
+	    [ "$(status since_s | cut -d . -f 1)" -ge "$passed" ]
 }
 sleep 1.5
 begin=$SECONDS
