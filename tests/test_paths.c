@@ -37,7 +37,7 @@ assert_shares(const uint64_t delays[3], int one, int two, int three)
 		f[i] = (struct paths_subflow){ .subflow = i, .path = i,
 			.delay_us = delays[i] * MS };
 	for (int i = 0; i < 1000; i++) {
-		int chosen = paths_choose(&paths, f, 3, 0);
+		int chosen = paths_choose(&paths, f, 3, -1, 0);
 
 		assert_in_range(chosen, 0, 2);
 		got[chosen]++;
@@ -51,7 +51,7 @@ static void
 none_is_chosen_of_none(void **state)
 {
 	(void)state;
-	assert_int_equal(paths_choose(&paths, NULL, 0, 0), -1);
+	assert_int_equal(paths_choose(&paths, NULL, 0, -1, 0), -1);
 }
 
 static void
@@ -86,7 +86,7 @@ rather(uint64_t burst_bytes, uint64_t fast_us, uint64_t slow_us,
 			f[i].rate_bytes_s = rates[i];
 		}
 	for (int i = 0; i < 100; i++)
-		got[paths_choose(&paths, f, 2, burst_bytes)]++;
+		got[paths_choose(&paths, f, 2, -1, burst_bytes)]++;
 	assert_true(got[0] == 0 || got[1] == 0 || got[0] == got[1]);
 	return got[0] == got[1] ? 2 : got[1] > got[0];
 }
@@ -124,8 +124,8 @@ burst_takes_no_time_where_no_rate_is_known(void **state)
 	};
 
 	(void)state;
-	assert_int_equal(paths_choose(&paths, f, 2, 1000), 1);
-	assert_int_equal(paths_choose(&paths, f, 2, 100000), 0);
+	assert_int_equal(paths_choose(&paths, f, 2, -1, 1000), 1);
+	assert_int_equal(paths_choose(&paths, f, 2, -1, 100000), 0);
 }
 
 static void
@@ -152,9 +152,9 @@ shares_are_even_at_any_time(void **state)
 	weigh(9, 80);
 	weigh(200, 20);
 	for (int i = 0; i < 1000; i++)	/* the other one is away */
-		assert_int_equal(paths_choose(&paths, f, 1, 0), 4);
+		assert_int_equal(paths_choose(&paths, f, 1, -1, 0), 4);
 	for (int i = 0; i < 10; i++)
-		got += paths_choose(&paths, f, 2, 0) == 5;
+		got += paths_choose(&paths, f, 2, -1, 0) == 5;
 	assert_int_equal(got, 2);
 }
 
@@ -170,7 +170,7 @@ path_without_weight_is_chosen_only_alone(void **state)
 	assert_shares((const uint64_t[]){ 10, 500, 20 }, 1000, 0, 0);
 	assert_shares((const uint64_t[]){ 100, 500, 100 }, 500, 0, 500);
 	assert_int_equal(paths_choose(&paths,
-	    &(struct paths_subflow){ .subflow = 3, .path = 1 }, 1, 0), 3);
+	    &(struct paths_subflow){ .subflow = 3, .path = 1 }, 1, -1, 0), 3);
 }
 
 static void
@@ -183,13 +183,31 @@ subflow_of_a_path_is_the_quietest_that_is_as_good(void **state)
 	};
 
 	(void)state;
-	assert_int_equal(paths_choose(&paths, f, 3, 0), 3);
+	assert_int_equal(paths_choose(&paths, f, 3, -1, 0), 3);
 	f[2].delay_us = f[1].delay_us = 0;	/* not known */
-	assert_int_equal(paths_choose(&paths, f, 3, 0), 1);
+	assert_int_equal(paths_choose(&paths, f, 3, -1, 0), 1);
 	f[0].delay_us = 0;
-	assert_int_equal(paths_choose(&paths, f, 3, 0), 1);
+	assert_int_equal(paths_choose(&paths, f, 3, -1, 0), 1);
 	f[0].carried_bytes = 8;
-	assert_int_equal(paths_choose(&paths, f, 3, 0), 3);
+	assert_int_equal(paths_choose(&paths, f, 3, -1, 0), 3);
+}
+
+static void
+second_copy_goes_on_another_path_that_is_as_good(void **state)
+{
+	struct paths_subflow f[] = {
+		{ .subflow = 1, .path = 4, .delay_us = 100 * MS },
+		{ .subflow = 2, .path = 5, .delay_us = 110 * MS },
+	};
+
+	(void)state;
+	for (int i = 0; i < 4; i++) {
+		assert_int_equal(paths_choose(&paths, f, 2, 4, 0), 2);
+		assert_int_equal(paths_choose(&paths, f, 2, 5, 0), 1);
+	}
+	assert_int_equal(paths_choose(&paths, f, 1, 4, 0), 1);
+	f[1].delay_us = 900 * MS;
+	assert_int_equal(paths_choose(&paths, f, 2, 4, 0), 1);
 }
 
 static void
@@ -240,6 +258,7 @@ main(void)
 		T(shares_are_even_at_any_time),
 		T(path_without_weight_is_chosen_only_alone),
 		T(subflow_of_a_path_is_the_quietest_that_is_as_good),
+		T(second_copy_goes_on_another_path_that_is_as_good),
 		T(only_what_changes_something_is_said),
 		T(news_of_a_path_are_given_once),
 	};

@@ -79,7 +79,7 @@ longest(const struct paths *p, const struct paths_subflow *f, size_t n,
 
 int
 paths_choose(struct paths *p, const struct paths_subflow *f, size_t n,
-    uint64_t burst_bytes)
+    int not_on, uint64_t burst_bytes)
 {
 	const struct paths_subflow *best[PATHS] = { NULL };
 	uint8_t candidates[PATHS];
@@ -105,6 +105,9 @@ paths_choose(struct paths *p, const struct paths_subflow *f, size_t n,
 	}
 	if (ncandidates == 0)
 		return -1;
+	for (size_t i = 0; ncandidates > 1 && i < ncandidates; i++)
+		if (candidates[i] == not_on)
+			candidates[i] = candidates[--ncandidates];
 
 	uint8_t chosen = candidates[0];
 	for (size_t i = 0; ncandidates > 1 && i < ncandidates; i++) {

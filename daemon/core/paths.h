@@ -64,8 +64,9 @@ struct paths_subflow {
 };
 
 /* The subflow for so many bytes, of one of these, `n` of them, in any order; -1
- * if there is none.  It counts as the turn of its path. */
+ * if there is none.  It counts as the turn of its path.  On another path than
+ * `not_on` (-1: on any) if one is as good. */
 int paths_choose(struct paths *, const struct paths_subflow *, size_t n,
-    uint64_t burst_bytes);
+    int not_on, uint64_t burst_bytes);
 
 #endif

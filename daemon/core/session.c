@@ -109,16 +109,19 @@ session_owe_ack(struct session *s, bool at_once, uint64_t now)
 	}
 }
 
-/* For what waits to be sent, of the express subflows among `set`; -1: there is
- * none. */
+/* For what waits to be sent, of the express subflows; for a second copy of what
+ * `other` (-1: none) carries, on another path where one is as good: little is
+ * known of one that carries little, and it may turn bad.  -1: there is none. */
 static int
-best_express(const struct session *s, uint64_t set, uint64_t now)
+best_express(const struct session *s, int other, uint64_t now)
 {
 	struct session_env *env = s->env;
 	struct paths_subflow candidates[SUBFLOWS];
-	uint64_t rates[PATHS] = { 0 };
+	uint64_t set = env->express, rates[PATHS] = { 0 };
 	size_t n = 0;
 
+	if (other >= 0)
+		set &= ~(UINT64_C(1) << other);
 	/* Those that had little to send measured little. */
 	for (uint64_t m = env->attached; m != 0; m &= m - 1) {
 		int i = __builtin_ctzll(m);
@@ -127,7 +130,7 @@ best_express(const struct session *s, uint64_t set, uint64_t now)
 		if (rate > rates[env->path_of[i]])
 			rates[env->path_of[i]] = rate;
 	}
-	for (uint64_t m = env->express & set; m != 0; m &= m - 1) {
+	for (uint64_t m = set; m != 0; m &= m - 1) {
 		int i = __builtin_ctzll(m);
 
 		candidates[n++] = (struct paths_subflow){
@@ -141,6 +144,7 @@ best_express(const struct session *s, uint64_t set, uint64_t now)
 		};
 	}
 	return paths_choose(&env->paths, candidates, n,
+	    other < 0 ? -1 : env->path_of[other],
 	    s->out.unsent_bytes + s->out.unacked_bytes);
 }
 
@@ -170,15 +174,9 @@ lane(struct session *s, uint64_t now)
 	if (s->express < 0 || !(env->express >> s->express & 1) ||
 	    !(env->timely >> s->express & 1) ||
 	    (s->out.unacked_bytes == 0 && s->turn.queue == NULL))
-		s->express = best_express(s, UINT64_MAX, now);
+		s->express = best_express(s, -1, now);
 	return is_full(env, s->express) ? &env->bulk_turns :
 	    &env->express_turns[s->express];
-}
-
-static uint64_t
-but(int subflow)
-{
-	return subflow < 0 ? UINT64_MAX : ~(UINT64_C(1) << subflow);
 }
 
 /*
@@ -194,14 +192,16 @@ session_double(struct session *s, struct datagram *d, int subflow,
     uint64_t now)
 {
 	struct session_env *env = s->env;
+	/* (Alone under way.) */
+	bool begins = s->out.unacked_bytes <= d->len && s->out.twice == 0;
 
 	if (env->redundancy == 0 || (env->express >> subflow & 1) == 0 ||
 	    s->out.cost_sent - s->burst_cost > env->redundancy)
 		return;
-	if (s->twin < 0 || s->twin == subflow ||
+	if (begins || s->twin < 0 || s->twin == subflow ||
 	    (env->express >> s->twin & 1) == 0) {
 		list_unlink(&s->doubled);
-		s->twin = best_express(s, but(subflow), now);
+		s->twin = best_express(s, subflow, now);
 		if (s->twin >= 0)
 			sendq_second_on(&s->out, s->twin);
 	}
