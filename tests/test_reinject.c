@@ -13,6 +13,8 @@
 
 #include <cmocka.h>
 
+#include "core/worth.h"
+
 #define MS UINT64_C(1000)
 #define TRIP (100 * MS)
 #define PIECE 4000
@@ -448,6 +450,75 @@ with_much_behind_it_a_slow_one_helps(void **state)
 	assert_int_equal(fill(f, 0, PIECE + 1000), 1);
 }
 
+/* Until there is no room for more. */
+static void
+give_all(struct fixture *f, struct session *s)
+{
+	struct span spans[1];
+
+	while (session_read_room(s, spans, 1) == 1) {
+		memset(spans[0].base, 'x', spans[0].len);
+		assert_int_equal(session_read(s, spans[0].len, f->now), 0);
+	}
+}
+
+/* The number of datagrams that the other one takes, of a session that has more
+ * than its window, after the first one took the head. */
+static uint32_t
+first_behind(struct fixture *f, struct session *s, uint64_t trip)
+{
+	give_all(f, s);
+	facts(f, 0, TRIP, 0);
+	assert_int_equal(fill(f, 0, PIECE + 1000), 1);
+	facts(f, 0, trip, PIECE + 1000);
+	give_all(f, s);
+	pass(f, 1 * MS);
+	assert_true(fill(f, 1, 20000) > 0);
+	return f->serials[0];
+}
+
+static void
+before_the_window_is_used_up_what_comes_later_goes_again(void **state)
+{
+	struct fixture *f = *state;
+	struct session *s = begin(f);
+
+	assert_int_equal(first_behind(f, s, 10 * TRIP), 1);
+	assert_int_equal(group_metrics(f->g)->reinjected_datagrams, 1);
+}
+
+static void
+what_comes_in_time_does_not(void **state)
+{
+	struct fixture *f = *state;
+	struct session *s = begin(f);
+
+	assert_int_equal(first_behind(f, s, TRIP), 2);
+	assert_int_equal(group_metrics(f->g)->reinjected_datagrams, 0);
+}
+
+static void
+where_much_is_lost_there_is_no_more_than_may_go_again(void **state)
+{
+	struct fixture *f = *state;
+	struct session *s = begin(f);
+
+	s->edge += 1 << 20;
+	s->read_blocked = true;		/* there is more */
+	s->env->copies.credit = 2 * WIRE_DATA_MAX + 80000;
+	s->env->health[0].lost_permille = WORTH_LOSSY;
+	facts(f, 0, TRIP, 30000);
+	assert_true(worth_taking(s, 0, f->now));
+	facts(f, 0, TRIP, 41000);
+	assert_false(worth_taking(s, 0, f->now));
+	/* Unless it is the same everywhere, or is not much. */
+	s->env->health[1].lost_permille = WORTH_LOSSY / 2;
+	assert_true(worth_taking(s, 0, f->now));
+	s->env->health[1].lost_permille = 0;
+	s->env->health[0].lost_permille = WORTH_LOSSY - 1;
+	assert_true(worth_taking(s, 0, f->now));
+}
+
 static void
 what_tcp_has_delivered_is_not_late(void **state)
 {
@@ -610,6 +681,9 @@ main(void)
 		T(on_slow_ones_a_burst_is_small),
 		T(a_slow_one_gets_nothing_that_a_fast_one_delivers_earlier),
 		T(with_much_behind_it_a_slow_one_helps),
+		T(before_the_window_is_used_up_what_comes_later_goes_again),
+		T(what_comes_in_time_does_not),
+		T(where_much_is_lost_there_is_no_more_than_may_go_again),
 		T(what_tcp_has_delivered_is_not_late),
 		T(answers_go_where_they_arrive_soon),
 		T(when_the_fast_one_is_gone_answers_go_on_the_slow_one),

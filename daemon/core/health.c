@@ -88,6 +88,12 @@ health_room(const struct health *h)
 	return most > unsent ? most - unsent : 0;
 }
 
+uint64_t
+health_waiting_bytes(const struct health *h)
+{
+	return h->facts.waiting_bytes + h->given_bytes - h->looked_bytes;
+}
+
 /* What waits up to a position, as far as can be told between two looks. */
 static uint64_t
 waiting(const struct health *h, uint64_t position, uint64_t now)

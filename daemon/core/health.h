@@ -76,6 +76,9 @@ bool health_idle(const struct health *);
  * look. */
 uint64_t health_room(const struct health *);
 
+/* Given to it, and not known to have arrived. */
+uint64_t health_waiting_bytes(const struct health *);
+
 /* What was given to it up to here, of given_bytes, has arrived.  (What TCP
  * counts is a little more than what we do, so this is true, perhaps late.) */
 bool health_has_arrived(const struct health *, uint64_t position);

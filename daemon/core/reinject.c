@@ -254,6 +254,35 @@ is_blocked(const struct datagram *head, uint64_t now)
 	return head->due_us <= now || (head->copies & (head->copies - 1)) != 0;
 }
 
+/* Until its session has to stop if this item stays away, at the rate of all
+ * subflows in use, which it shares with others. */
+static uint64_t
+shut_us(const struct session_env *env, const struct session *s,
+    const struct datagram *d)
+{
+	const struct sendq *q = &s->out;
+	uint64_t bytes = d->cost_end - q->cost_acked, rate = 0;
+	uint32_t others = env->bulk_turns.awake;
+
+	if (s->edge > q->cost_sent)
+		bytes += s->edge - q->cost_sent;
+	for (uint64_t m = env->bulk; m != 0; m &= m - 1)
+		rate += env->health[__builtin_ctzll(m)].facts.rate_bytes_s;
+	if (others > 1)
+		rate /= others;
+	return rate != 0 ? bytes * SECOND_US / rate : UINT64_MAX;
+}
+
+/* Is the window used up soon?  That its copy is of use before, one goes as long
+ * before as it and its ACK are under way. */
+static bool
+is_short(const struct session_env *env, const struct session *s,
+    const struct datagram *head)
+{
+	return env->uneven && worth_more(s) && s->out.unsent_bytes > 0 &&
+	    shut_us(env, s, head) <= SCAN_US + 2 * env->longest_us;
+}
+
 void
 reinject_scan(struct session_env *env, uint64_t now)
 {
@@ -271,7 +300,8 @@ reinject_scan(struct session_env *env, uint64_t now)
 		if (head != NULL && head->due_us > now &&
 		    head->due_us < env->copy_scan)
 			env->copy_scan = head->due_us;
-		if (head == NULL || !is_blocked(head, now))
+		if (head == NULL || (!is_blocked(head, now) &&
+		    !is_short(env, s, head)))
 			list_unlink(&s->late);
 		else if (!list_linked(&s->late))
 			list_append(&env->late, &s->late);
@@ -331,6 +361,35 @@ is_held_up(const struct session *s, const struct datagram *head, uint64_t now)
 	    s->edge < q->cost_sent + (q->cost_sent - q->cost_acked);
 }
 
+/* What arrives, as it looks, when its session has long stopped for want of a
+ * window, and in time if it goes here now. */
+static struct datagram *
+pressing_in(const struct session_env *env, const struct session *s, int subflow,
+    uint64_t now)
+{
+	uint64_t delay = health_delay_us(&env->health[subflow], now);
+	uint64_t back = trip_us(env, subflow) / 2 + ACK_DELAY_US;
+	int steps = 0;
+
+	if (delay == 0)
+		return NULL;
+	for (struct list *n = s->out.unacked.next; n != &s->out.unacked &&
+	    steps < STEPS; n = n->next, steps++) {
+		struct datagram *d = list_object(n, struct datagram, node);
+		uint64_t left = shut_us(env, s, d), arrival;
+
+		if (left > delay + back + SCAN_US)
+			break;
+		if (d->len <= env->copies.credit &&
+		    !is_on_path(env, d, subflow) &&
+		    (arrival = health_arrival_us(&env->health[d->on],
+		    d->position, d->copied_us, now)) > delay + GAIN_US &&
+		    arrival + back > left)
+			return d;
+	}
+	return NULL;
+}
+
 static struct datagram *
 late_in(const struct session_env *env, const struct session *s, int subflow,
     bool idle, uint64_t now)
@@ -338,7 +397,12 @@ late_in(const struct session_env *env, const struct session *s, int subflow,
 	struct datagram *head = head_of(s), *d;
 	int steps = 0;
 
-	if (head == NULL || !is_blocked(head, now) || !is_held_up(s, head, now))
+	if (head == NULL)
+		return NULL;
+	if (is_short(env, s, head) &&
+	    (d = pressing_in(env, s, subflow, now)) != NULL)
+		return d;
+	if (!is_blocked(head, now) || !is_held_up(s, head, now))
 		return NULL;
 	if (is_late(env, s, head, subflow, idle, now))
 		return head;

@@ -79,6 +79,35 @@ worth_soonest_us(const struct session_env *env, uint64_t now)
 	return least_us(env, env->express | env->bulk, now);
 }
 
+/* Does its path lose far more than others in use? */
+static bool
+is_lossy(const struct session_env *env, int subflow)
+{
+	uint32_t lost = env->health[subflow].lost_permille;
+
+	if (lost < WORTH_LOSSY)
+		return false;
+	for (uint64_t m = env->bulk; m != 0; m &= m - 1)
+		if (env->health[__builtin_ctzll(m)].lost_permille < lost / 4)
+			return true;
+	return false;
+}
+
+/* How much of what is under way may have to be sent again on other paths. */
+static uint64_t
+at_stake(const struct session_env *env)
+{
+	uint64_t bytes = 0;
+
+	for (uint64_t m = env->attached; m != 0; m &= m - 1) {
+		int i = __builtin_ctzll(m);
+
+		if (is_lossy(env, i))
+			bytes += health_waiting_bytes(&env->health[i]);
+	}
+	return bytes;
+}
+
 /* What the faster ones deliver before a byte arrives that is given to this one
  * now. */
 static uint64_t
@@ -97,19 +126,26 @@ lead_bytes(const struct session_env *env, int subflow, uint64_t now)
 	return bytes;
 }
 
+bool
+worth_more(const struct session *s)
+{
+	const struct sendq *q = &s->out;
+
+	return !q->ended &&
+	    (s->read_blocked || q->unsent_bytes >= UNSENT_MAX / 2);
+}
+
 /* How much the session has to send, or may. */
 static uint64_t
 backlog(const struct session *s)
 {
 	const struct sendq *q = &s->out;
 	uint64_t window = s->edge > q->cost_sent ? s->edge - q->cost_sent : 0;
-	/* More than we have read is there. */
-	bool more = !q->ended &&
-	    (s->read_blocked || q->unsent_bytes >= UNSENT_MAX / 2);
 
 	if (sendq_again(q))
 		return q->lost * (uint64_t)s->env->datagram_max;
-	return more || q->unsent_bytes > window ? window : q->unsent_bytes;
+	return worth_more(s) || q->unsent_bytes > window ? window :
+	    q->unsent_bytes;
 }
 
 bool
@@ -118,6 +154,9 @@ worth_taking(const struct session *s, int subflow, uint64_t now)
 	const struct session_env *env = s->env;
 	uint32_t others = env->bulk_turns.awake;
 
+	if (is_lossy(env, subflow) &&
+	    at_stake(env) + env->datagram_max > env->copies.credit / 2)
+		return false;
 	return backlog(s) >= lead_bytes(env, subflow, now) /
 	    (others > 1 ? others : 1);
 }

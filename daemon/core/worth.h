@@ -9,6 +9,11 @@
  * 2017), or for its window (Ferlin et al., "BLEST", IFIP Networking 2016).
  * With more behind it, every subflow helps.
  *
+ * Where one packet in twenty is lost, and again when it is sent again, nobody
+ * knows when a byte arrives: whatever such a path was given may have to go on a
+ * good one in the end.  So it holds no more than half of what may be sent
+ * again.
+ *
  * For the group and its sessions only.
  */
 #ifndef CORE_WORTH_H
@@ -17,6 +22,8 @@
 #include "session_private.h"
 
 #define WORTH_UNEVEN_US UINT64_C(40000)	/* less is no difference */
+#define WORTH_LOSSY 50		/* of a thousand packets; and four times what
+				 * another loses */
 #define WORTH_SESSIONS 64	/* that send at once: with more of them no one's
 				 * share is worth the look */
 
@@ -39,6 +46,9 @@ uint64_t worth_soonest_us(const struct session_env *, uint64_t now);
  * of this one's path?  Then what goes there twice takes from what goes once. */
 bool worth_others_wait(const struct session_env *, int subflow,
     const struct session *);
+
+/* Has the local side more than we have read? */
+bool worth_more(const struct session *);
 
 bool worth_taking(const struct session *, int subflow, uint64_t now);
 
