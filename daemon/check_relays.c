@@ -98,8 +98,9 @@ no_answer(struct attempt *a)
 	    "hello");
 	char *word;
 
-	check_why(item, "not a relay, another protection than ours, another "
-	    "key, or its limits are reached: its log says which%s",
+	check_why(item, "not a relay, one that hangs, another protection than "
+	    "ours, another key, or its limits are reached: its log may say "
+	    "which%s",
 	    a->relay->key_file != NULL ? ", and names the key by its id" : "");
 	if (a->relay->key_file == NULL)
 		return;
