@@ -30,13 +30,16 @@ tell_key(struct put *p, struct json_object *o, const struct key *key)
 }
 
 /* In a word.  What is not used though it could be waits for its turn, or shares
- * its way with what does not move; or it is poor and has bulk subflows only. */
+ * its way with what does not move; or it is poor and has bulk subflows only.
+ * The kernel of a relay that hangs takes what it is sent, and says so to ours:
+ * nothing but its silence tells that nobody is there. */
 static const char *
-path_state(const struct config_path *c, const struct trunk_path *now)
+path_state(const struct config_path *c, const struct trunk_path *now,
+    bool answers)
 {
 	if (now->up == 0)
 		return "down";
-	if (now->moving == 0)
+	if (now->moving == 0 || !answers)
 		return "suspect";
 	if (!now->used && c->backup)
 		return "backup";
@@ -57,7 +60,7 @@ tell_rate(struct put *p, struct json_object *o, const char *name,
 
 static void
 append_path(struct answers *a, struct json_object *array,
-    const struct config_path *c, size_t relay, size_t i)
+    const struct config_path *c, size_t relay, size_t i, bool answers)
 {
 	struct put *p = &a->put;
 	struct json_object *path = json_object_new_object(), *o;
@@ -72,7 +75,7 @@ append_path(struct answers *a, struct json_object *array,
 		put_text(p, path, "interface", c->interface);
 	else
 		put_null(p, path, "interface");
-	put_text(p, path, "state", path_state(c, &s.now));
+	put_text(p, path, "state", path_state(c, &s.now, answers));
 	if (s.missing != NULL)
 		put_text(p, path, "missing", s.missing);
 	else
@@ -157,7 +160,8 @@ append_relay(struct answers *a, struct json_object *array, size_t i,
 	answers_families(p, relay, s.families);
 	paths = put_array(p, relay, "paths");
 	for (size_t k = 0; k < c->npaths; k++)
-		append_path(a, paths, &c->paths[k], i, k);
+		append_path(a, paths, &c->paths[k], i, k,
+		    s.up || s.draining || s.removed);
 }
 
 bool

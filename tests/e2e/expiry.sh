@@ -25,6 +25,7 @@ resume=6 away=10
 
 begin
 go_first
+control=$tmp/run
 relay_config <<<"resume-timeout = ${resume}s"
 proxy_config <<<"resume-timeout = ${resume}s"
 far
@@ -43,11 +44,27 @@ check "the proxy says how many were lost" \
     logged proxy "no subflow for too long: open sessions are reset: 4"
 check "the proxy comes back" wait_for 10 connected
 
+# What the proxy says of its relay, and of its path, a word each, is in $said.
+says()		# state of the relay
+{
+	said=$("$roroctl" status -f json -s "$control/proxy.sock" |
+	    python3 -c '
+import json, sys
+relay = json.load(sys.stdin)["relays"][0]
+print(relay["state"], relay["paths"][0]["state"])')
+	[ "${said% *}" = "$1" ]
+}
+
+check "it is up" wait_for 10 says up
+check "and so is its path" [ "$said" = "up up" ]
 carry 4
 mark clients $resume "18: the relay stands still for longer"
 kill -STOP "$(pid_of relay)"
+on=$((SECONDS + resume + resume / 10 + 7))
 # Its kernel answers as ever: that nobody is there is found by asking, each 3 s.
-sleep $((resume + resume / 10 + 7))
+check "that is known" wait_for 10 says down
+check "a path to nobody is suspect ($said)" [ "$said" = "down suspect" ]
+sleep $((on - SECONDS))
 kill -CONT "$(pid_of relay)"
 mark servers $resume "18: the relay goes on"
 sleep $((resume + 5))
