@@ -530,6 +530,23 @@ without_rate_and_delay_the_kernel_has_to_tune(void **state)
 }
 
 static void
+small_packets_come_first_over_a_short_delay_as_well(void **state)
+{
+	struct check c;
+
+	(void)state;
+	look_at(&c, "small", "role = proxy\n"
+	    "intercept { interfaces = \"br-lan\" }\n"
+	    "relay \"r\" { address = \"192.0.2.1:1\" protection = none\n"
+	    "path \"p\" { rate = 20Mbit delay = 40ms } }\n");
+	check_mtu_probing(&c);
+	assert_status(&c, "mtu-probing", 0, CHECK_WARNING);
+	assert_now(&c, "mtu-probing", 0,
+	    "sysctl -w net.ipv4.tcp_mtu_probing=2");
+	end(&c);
+}
+
+static void
 what_comes_down_a_link_with_a_slow_uplink_needs_room(void **state)
 {
 	struct check c;
@@ -979,6 +996,8 @@ main(void)
 		cmocka_unit_test(br_netfilter_is_in_the_way_of_tproxy_only),
 		cmocka_unit_test(a_small_machine_is_found_small),
 		cmocka_unit_test(without_rate_and_delay_the_kernel_has_to_tune),
+		cmocka_unit_test(
+		    small_packets_come_first_over_a_short_delay_as_well),
 		cmocka_unit_test(
 		    what_comes_down_a_link_with_a_slow_uplink_needs_room),
 		cmocka_unit_test(

@@ -188,7 +188,7 @@ on gateway sysctl -qw net.ipv4.tcp_mtu_probing=0
 found "large packets may be swallowed" check_proxy warning mtu-probing
 check "... by the setting" sysctl_is net.ipv4.tcp_mtu_probing 2
 on gateway sysctl -qw net.ipv4.tcp_mtu_probing=1
-found "... too late for so long a delay" check_proxy warning mtu-probing
+found "... or found too late" check_proxy warning mtu-probing
 if on gateway sysctl -qw net.bridge.bridge-nf-call-iptables=1 2>/dev/null; then
 	on gateway sysctl -qw net.bridge.bridge-nf-call-ip6tables=1
 	found "br_netfilter takes from TPROXY" check_proxy error bridge br0

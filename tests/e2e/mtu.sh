@@ -4,9 +4,8 @@
 # Links that take small packets only: 1280 bytes, 576, and one in the middle that
 # swallows what is larger without a word (ICMP is filtered somewhere).  For the
 # last the kernel has to look for itself, at both ends, as rorod(8) says.  With
-# net.ipv4.tcp_mtu_probing = 1 it does after some timeouts, and on a busy machine
-# or over a long round trip a subflow is replaced before; with 2 the new one
-# begins with what gets through.
+# net.ipv4.tcp_mtu_probing = 1 it does after some timeouts, and a subflow is often
+# replaced before; with 2 the new one begins with what gets through.
 
 . "${srcdir:-.}/tests/e2e/lib.sh"
 . "${srcdir:-.}/tests/e2e/far.sh"
