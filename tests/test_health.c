@@ -170,6 +170,29 @@ it_is_given_what_leaves_soon(void **state)
 	assert_int_equal(health_room(&f.h), 3000);
 }
 
+/* A window of 26 KB that is held to 7 KB a second is full of what others could
+ * have sent, or what should have gone first, for seconds. */
+static void
+pacing_holds_back_what_the_window_lets_out(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	begin(&f, 600);
+	f.facts.free_bytes = 26000;
+	f.facts.rate_bytes_s = 7000;
+	f.facts.paced_bytes_s = 7000;
+	look(&f, 0, 100);
+	assert_int_equal(health_room(&f.h), 1750 + 875);
+	f.facts.paced_bytes_s = 1000000;
+	look(&f, 0, 101);
+	assert_int_equal(health_room(&f.h), 26000 + 875);
+	/* No limit. */
+	f.facts.paced_bytes_s = UINT64_MAX;
+	look(&f, 0, 102);
+	assert_int_equal(health_room(&f.h), 26000 + 875);
+}
+
 static void
 what_was_late_is_forgotten(void **state)
 {
@@ -245,6 +268,7 @@ main(void)
 		cmocka_unit_test(the_delay_is_the_way_and_the_queue),
 		cmocka_unit_test(between_looks_it_is_given_more_and_delivers),
 		cmocka_unit_test(it_is_given_what_leaves_soon),
+		cmocka_unit_test(pacing_holds_back_what_the_window_lets_out),
 		cmocka_unit_test(what_was_late_is_forgotten),
 		cmocka_unit_test(losses_cost_round_trips),
 		cmocka_unit_test(

@@ -12,6 +12,7 @@
 #define AHEAD_US (SECOND / 8)	/* of what it sends: in slow start
 				 * acknowledgements that let out twice as much
 				 * come in bursts, and looks are 20 ms apart */
+#define PACED_US (SECOND / 4)	/* more of a window takes longer to leave */
 #define STILL_US (SECOND / 5)	/* and a round trip: two looks */
 
 void
@@ -75,10 +76,22 @@ health_idle(const struct health *h)
 	    h->facts.waiting_bytes == 0;
 }
 
+/* Its congestion window may have much more room than what leaves soon at the
+ * rate that it is held to. */
+static uint64_t
+at_once(const struct group_facts *f)
+{
+	uint64_t paced = f->paced_bytes_s > UINT64_MAX / PACED_US ? UINT64_MAX :
+	    f->paced_bytes_s * PACED_US / SECOND;
+
+	return f->paced_bytes_s == 0 || f->free_bytes < paced ?
+	    f->free_bytes : paced;
+}
+
 uint64_t
 health_room(const struct health *h)
 {
-	uint64_t most = h->facts.free_bytes +
+	uint64_t most = at_once(&h->facts) +
 	    h->facts.rate_bytes_s * AHEAD_US / SECOND;
 	uint64_t unsent = h->facts.unsent_bytes + h->given_bytes -
 	    h->looked_bytes;

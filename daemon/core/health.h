@@ -22,7 +22,9 @@ struct group_facts {
 	uint32_t unsent_bytes;		/* of these, not sent yet */
 	uint64_t free_bytes;		/* that it would still have sent at
 					 * once: its congestion window beyond
-					 * what is under way */
+					 * what is under way, */
+	uint64_t paced_bytes_s;		/* if no faster than this; 0: not
+					 * known */
 	uint64_t rate_bytes_s;		/* at which it delivers; 0: not known */
 	uint64_t sent_bytes;		/* in all, since it began, with */
 	uint64_t again_bytes;		/* those of these that went again;

@@ -56,6 +56,7 @@ tcpinfo_facts(int fd, struct group_facts *facts)
 		.acked_bytes = info.tcpi_bytes_acked,
 		.waiting_bytes = waiting,
 		.free_bytes = free_bytes(&info),
+		.paced_bytes_s = info.tcpi_pacing_rate,
 	};
 	if (len >= offsetof(struct tcp_info, tcpi_notsent_bytes) +
 	    sizeof(info.tcpi_notsent_bytes))
