@@ -95,11 +95,36 @@ a_segment_of_an_idle_one_leaves_soon_on_a_slow_link(void **state)
 		pacing_divide(rates[k], s, 4);
 		for (size_t i = 0; i < 4; i++) {
 			assert_true(s[i].bytes_per_s > 1448 * 2);
-			sum += s[i].bytes_per_s;
+			if (s[i].busy)
+				sum += s[i].bytes_per_s;
 		}
 		assert_true(sum <= rates[k] / 8);
 		assert_true(s[2].bytes_per_s + s[3].bytes_per_s >
 		    rates[k] / 8 * 85 / 100);
+	}
+}
+
+/* The rate that an idle one begins a burst with holds up its second packet.  On
+ * the slowest links that may take a fraction of a second, not a whole one, and
+ * busy ones do not lose by it. */
+static void
+the_second_packet_of_a_burst_follows_soon_on_a_thin_link(void **state)
+{
+	static const uint64_t rates[] = { 64000, 256000, 1000000 };
+
+	(void)state;
+	for (size_t k = 0; k < 3; k++) {
+		struct pacing_share s[4];
+		uint64_t most = rates[k] / 8 * 95 / 100;
+
+		memcpy(s, path, sizeof(s));
+		s[2].busy = true;
+		pacing_divide(rates[k], s, 4);
+		for (size_t i = 0; i < 4; i++)
+			assert_true(s[i].bytes_per_s >= 14480 ||
+			    s[i].bytes_per_s >= most / 2);
+		assert_true(s[2].bytes_per_s > most * 85 / 100);
+		assert_true(s[2].bytes_per_s <= most);
 	}
 }
 
@@ -129,6 +154,8 @@ main(void)
 		    a_lone_burst_gets_nearly_all),
 		cmocka_unit_test(
 		    a_segment_of_an_idle_one_leaves_soon_on_a_slow_link),
+		cmocka_unit_test(
+		    the_second_packet_of_a_burst_follows_soon_on_a_thin_link),
 		cmocka_unit_test(nobody_gets_nothing),
 	};
 

@@ -2,7 +2,7 @@
 #include "pacing.h"
 
 #define HEADROOM_PERCENT 95
-#define LEAST 14480
+#define LEAST 14480		/* a segment in a tenth of a second */
 
 enum situation { ALL_IDLE, EXPRESS_ONLY, BULK_TOO, NSITUATIONS };
 
@@ -40,13 +40,17 @@ weight(const struct pacing_share *s, enum situation situation)
 	    weights[situation].bulk_idle;
 }
 
-/* A segment in a tenth of a second, as far as an eighth of the rate goes. */
+static uint64_t
+at_most(uint64_t part, uint64_t most)
+{
+	return part < most ? part : most;
+}
+
+/* Of the rate, as far as an eighth of it goes. */
 static uint64_t
 least(uint64_t total, size_t n)
 {
-	uint64_t part = total / 8 / n;
-
-	return part < LEAST ? part : LEAST;
+	return at_most(total / 8 / n, LEAST);
 }
 
 void
@@ -73,6 +77,8 @@ pacing_divide(uint64_t rate_bps, struct pacing_share s[], size_t n)
 		if (s[i].bytes_per_s == 0 && rest > 0)
 			s[i].bytes_per_s = left * weight(&s[i], situation) /
 			    rest;
+		if (!s[i].busy && s[i].bytes_per_s < at_most(total / 2, LEAST))
+			s[i].bytes_per_s = at_most(total / 2, LEAST);
 		if (s[i].bytes_per_s == 0)
 			s[i].bytes_per_s = 1;
 	}

@@ -10,8 +10,8 @@
  * An idle one keeps a small share, enough for a keystroke or an ACK to leave at
  * once; before it sends more than that it is busy.  The first packet leaves at
  * any rate, but the next one has to wait for as long as the first takes, also
- * when the rate is a higher one by then: so on a slow link the share must not
- * be too small.
+ * when the rate is a higher one by then.  So on a slow link an idle one may
+ * send at up to half the rate, which the busy ones do not miss: it is idle.
  */
 #ifndef CORE_PACING_H
 #define CORE_PACING_H
