@@ -53,6 +53,22 @@ trunk_pace(struct trunk *t)
 
 /* ---- what TCP says ---- */
 
+/* Where the rate was told: an idle subflow is given its share as soon as it has
+ * something to send, and what it could do before it was held to one says
+ * nothing. */
+static void
+note_share(struct group_facts *facts, const struct trunk_subflow *f)
+{
+	uint64_t share = f->pacer.busy ? f->pacer.pacing : f->rate_bps / 8;
+
+	if (f->rate_bps == 0)
+		return;
+	if (facts->rate_bytes_s > share)
+		facts->rate_bytes_s = share;
+	if (!f->pacer.busy || facts->paced_bytes_s > share)
+		facts->paced_bytes_s = share;
+}
+
 void
 trunk_look_at_one(struct trunk *t, const struct trunk_subflow *f, uint64_t now)
 {
@@ -64,6 +80,7 @@ trunk_look_at_one(struct trunk *t, const struct trunk_subflow *f, uint64_t now)
 		return;
 	facts.waiting_bytes += pending;
 	facts.unsent_bytes += pending;
+	note_share(&facts, f);
 	group_subflow_facts(t->group, f->number, &facts, now);
 	if (group_subflow_suspect(t->group, f->number) != suspect)
 		log_debug("path %u: subflow %u %s", f->path, f->slot,
