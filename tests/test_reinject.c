@@ -247,6 +247,23 @@ what_is_last_goes_again_whatever_else_its_path_sends(void **state)
 }
 
 static void
+on_a_thin_link_its_tcp_is_left_to_repair_what_is_last(void **state)
+{
+	struct fixture *f = *state;
+	int third = beside(f);
+	struct session *s = begin(f);
+
+	group_path_rate(f->g, 0, 32000);
+	facts(f, 0, TRIP, 0);
+	give(f, s, PIECE);
+	assert_int_equal(fill(f, 0, 20000), 1);
+	pass(f, TRIP + TRIP / 2 + ACK_DELAY_US + 50 * MS);
+	assert_int_equal(fill(f, third, 20000), 0);
+	assert_int_equal(fill(f, 1, 20000), 1);
+	assert_int_equal(f->serials[0], 1);
+}
+
+static void
 nothing_goes_twice_while_the_window_is_wide(void **state)
 {
 	struct fixture *f = *state;
@@ -671,6 +688,7 @@ main(void)
 		T(what_is_last_goes_again_whatever_else_its_path_sends),
 		T(what_has_waited_for_long_goes_on_its_own_path_too),
 		T(unless_all_of_its_path_is_slow),
+		T(on_a_thin_link_its_tcp_is_left_to_repair_what_is_last),
 		T(nothing_goes_twice_while_the_window_is_wide),
 		T(nor_while_a_session_waits_for_another_express_subflow_of_it),
 		T(what_has_other_things_to_send_waits_a_round_trip_more),

@@ -6,12 +6,52 @@
 #include "group.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "group_private.h"
 #include "worth.h"
 
 #define SHARE_US UINT64_C(100000)	/* how often it is looked at what paths
 					 * bring */
+#define QUEUE_US UINT32_C(40000)	/* less, or than a quarter of the round
+					 * trip, is none */
+
+/* Is there a queue before it?  What it delivers is then what its link does. */
+static bool
+is_queued(const struct group_facts *f)
+{
+	uint32_t more = f->rtt_min_us / 4;
+
+	if (more < QUEUE_US)
+		more = QUEUE_US;
+	return f->rtt_min_us != 0 && f->rtt_us > f->rtt_min_us + more;
+}
+
+static void
+compare_links(struct session_env *e)
+{
+	bool queued[PATHS] = { false };
+
+	memset(e->link_bytes_s, 0, sizeof(e->link_bytes_s));
+	for (uint64_t m = e->attached; m != 0; m &= m - 1) {
+		int i = __builtin_ctzll(m);
+		const struct group_facts *f = &e->health[i].facts;
+		uint64_t *link = &e->link_bytes_s[e->path_of[i]];
+
+		if (f->rate_bytes_s > *link)
+			*link = f->rate_bytes_s;
+		if (is_queued(f))
+			queued[e->path_of[i]] = true;
+	}
+	for (uint64_t m = e->attached; m != 0; m &= m - 1) {
+		uint8_t path = e->path_of[__builtin_ctzll(m)];
+
+		if (e->paths.rate_bytes_s[path] != 0)
+			e->link_bytes_s[path] = e->paths.rate_bytes_s[path];
+		else if (!queued[path])
+			e->link_bytes_s[path] = 0;
+	}
+}
 
 void
 group_compare(struct group *g, uint64_t now)
@@ -22,6 +62,7 @@ group_compare(struct group *g, uint64_t now)
 	e->prompt = worth_prompt(e, now);
 	reinject_compare(e);
 	e->timely = worth_timely(e, now);
+	compare_links(e);
 	e->soonest_us = worth_soonest_us(e, now);
 	e->longest_us = e->rtt_us;
 	e->shortest_us = 0;

@@ -24,7 +24,9 @@
  * the end only, when the session may send nothing new, and none waits to; a
  * subflow that is dead is suspect soon.  If it is the window that keeps it from
  * that, the rest has yet to go over the same link, so then no other subflow of
- * the path may have anything to send.
+ * the path may have anything to send.  On a thin link it is not made: what a
+ * subflow has under way takes longer to go again than its TCP takes to repair
+ * it.
  */
 #include "reinject.h"
 
@@ -40,6 +42,8 @@
 #define BURST_US UINT64_C(500000)	/* of their rates, or a round trip */
 #define SECOND_US UINT64_C(1000000)
 #define CRAWL_SHARE 4			/* of what the others deliver */
+#define THIN_BYTES_S UINT64_C(125000)	/* a datagram
+					 * takes an eighth of a second */
 #define SESSIONS 32			/* looked at in one turn */
 #define STEPS 256			/* items of each */
 
@@ -95,6 +99,14 @@ is_loaded(const struct session_env *env, const struct datagram *d, int subflow)
 	return false;
 }
 
+static bool
+is_thin(const struct session_env *env, int subflow)
+{
+	uint64_t rate = env->link_bytes_s[env->path_of[subflow]];
+
+	return rate != 0 && rate < THIN_BYTES_S;
+}
+
 /* It has waited for so long. */
 static bool
 is_overdue(const struct session_env *env, const struct datagram *d,
@@ -140,7 +152,7 @@ may_race(const struct session_env *env, const struct session *s,
     const struct datagram *d, int subflow, bool idle, uint64_t now)
 {
 	return !is_on_path(env, d, subflow) ||
-	    (idle && list_linked(&s->tail) &&
+	    (idle && !is_thin(env, subflow) && list_linked(&s->tail) &&
 	    !worth_others_wait(env, subflow, NULL) &&
 	    (s->out.unsent_bytes == 0 || !is_loaded(env, d, subflow))) ||
 	    (is_overdue(env, d, now) && crawls(env, d, now));
