@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "core/group.h"
 #include "net/log.h"
 
 #define MIB (UINT64_C(1) << 20)
@@ -15,7 +16,6 @@
 #define INITIAL_SHARES 4096
 #define BOUND_MS 20
 #define BOUND_MAX (64u << 10)
-#define REDUNDANT_PART 8		/* of the rate may go twice */
 #define REDUNDANT_UNKNOWN (128u << 10)
 #define SEGMENT (1448 - WIRE_HEADER)	/* so that a frame fits one */
 
@@ -188,7 +188,7 @@ quota_bound_bytes(uint64_t rate_bps)
 uint32_t
 quota_redundancy_per_s(uint64_t rate_bps)
 {
-	uint64_t bytes = rate_bps / 8 / REDUNDANT_PART;
+	uint64_t bytes = rate_bps / 8 / GROUP_REDUNDANT_PART;
 
 	if (rate_bps == 0)
 		return REDUNDANT_UNKNOWN;

@@ -1011,6 +1011,41 @@ second_copies_are_limited_for_all_together(void **state)
 		session_release(p[i], f->now);
 }
 
+/* That is an eighth of a rate.  One that is lower is known when it was told, or
+ * when there is a queue before it. */
+static void
+none_go_over_a_link_for_which_that_is_too_much(void **state)
+{
+	static const uint8_t bytes[1000];
+	struct fixture *f = *state;
+	struct group_facts facts = {
+		.rtt_us = 100 * MS, .rtt_min_us = 100 * MS,
+		.rate_bytes_s = 39000, .free_bytes = 1 << 20,
+	};
+	struct session *p[4];
+
+	settle(f);
+	group_redundancy(f->g[PROXY], 10000, 5000, f->now);
+	for (int i = 0; i < 4; i++) {
+		if (i == 1)
+			facts.rtt_us = 200 * MS;
+		if (i == 2)
+			facts.rate_bytes_s = 41000;
+		if (i == 3)
+			facts.rate_bytes_s = 39000;
+		group_path_rate(f->g[PROXY], 0, i == 3 ? 40000 : 0);
+		for (int k = 0; k < 2; k++)
+			group_subflow_facts(f->g[PROXY], k, &facts, f->now);
+		p[i] = open_session(f);
+		give(f, p[i], bytes, sizeof(bytes));
+		fill_both(f);
+		assert_int_equal(group_metrics(f->g[PROXY])->doubled_bytes,
+		    i < 2 ? 1000 : i * 1000);
+	}
+	for (int i = 0; i < 4; i++)
+		session_release(p[i], f->now);
+}
+
 static void
 a_second_copy_waits_while_another_session_does(void **state)
 {
@@ -2075,6 +2110,7 @@ main(void)
 		T(what_was_acknowledged_does_not_go_again),
 		T(bulk_goes_once),
 		T(second_copies_are_limited_for_all_together),
+		T(none_go_over_a_link_for_which_that_is_too_much),
 		T(a_second_copy_waits_while_another_session_does),
 		T(after_a_death_what_is_small_goes_first),
 		T(another_subflow_makes_no_session_new),

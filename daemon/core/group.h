@@ -63,7 +63,10 @@ void group_windows(struct group *, uint32_t start_window, uint32_t window_max);
 void group_limit(struct group *, uint32_t max_sessions);
 /* So many first bytes of each burst of a session go express twice from now on,
  * and so many a second of all sessions together (0: any number).  None at
- * first. */
+ * first.  That is to be one part of GROUP_REDUNDANT_PART of the rate: none goes
+ * to a path whose own was not told (group_path_rate()) and is found to be lower
+ * than that. */
+#define GROUP_REDUNDANT_PART 8
 void group_redundancy(struct group *, uint32_t burst_bytes,
     uint32_t bytes_per_s, uint64_t now);
 

@@ -15,6 +15,7 @@
 
 #include <stdlib.h>
 
+#include "group.h"
 #include "session_private.h"
 
 static void
@@ -179,6 +180,16 @@ lane(struct session *s, uint64_t now)
 	    &env->express_turns[s->express];
 }
 
+/* Was its rate not told, and is found to be less than what the part that may go
+ * twice is for? */
+static bool
+is_modest(const struct session_env *env, uint8_t path)
+{
+	return env->paths.rate_bytes_s[path] == 0 &&
+	    env->link_bytes_s[path] != 0 && env->link_bytes_s[path] <
+	    (uint64_t)env->redundant.per_s * GROUP_REDUNDANT_PART;
+}
+
 /*
  * A burst that goes twice is there with the better of two subflows: one lost
  * packet stops a subflow for a round trip, and the last ones of a burst for
@@ -205,7 +216,8 @@ session_double(struct session *s, struct datagram *d, int subflow,
 		if (s->twin >= 0)
 			sendq_second_on(&s->out, s->twin);
 	}
-	if (s->twin < 0 || !bucket_take_n(&env->redundant, d->len, now))
+	if (s->twin < 0 || is_modest(env, env->path_of[s->twin]) ||
+	    !bucket_take_n(&env->redundant, d->len, now))
 		return;
 	sendq_twice(&s->out, d);
 	if (!env->doubled_waits)
