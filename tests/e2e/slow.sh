@@ -64,6 +64,7 @@ since()		# when
 rtt=40
 
 begin
+go_first
 far
 ulimit -n 4096 2>/dev/null || skip "needs 4096 open files"
 for host in client gateway relay server; do
@@ -112,8 +113,10 @@ done
 at_client=$(received client "dport = :1100")
 at_server=$(received server "sport = :1101")
 begun=$(now)
-kill -CONT "$(pid_of client)" "$(pid_of two)"
+kill -CONT "$(pid_of client)"
 goes_on "the client" "$begun" "$at_client" client "dport = :1100"
+begun=$(now)
+kill -CONT "$(pid_of two)"
 goes_on "the server" "$begun" "$at_server" server "sport = :1101"
 for name in client other; do
 	check "19: all has arrived" wait "${pids[$name]}"
