@@ -523,17 +523,42 @@ where_much_is_lost_there_is_no_more_than_may_go_again(void **state)
 	s->edge += 1 << 20;
 	s->read_blocked = true;		/* there is more */
 	s->env->copies.credit = 2 * WIRE_DATA_MAX + 80000;
-	s->env->health[0].lost_permille = WORTH_LOSSY;
+	s->env->shares[0].lossy = SHARE_LOSSY_BLOCKS;
 	facts(f, 0, TRIP, 30000);
 	assert_true(worth_taking(s, 0, f->now));
 	facts(f, 0, TRIP, 41000);
 	assert_false(worth_taking(s, 0, f->now));
-	/* Unless it is the same everywhere, or is not much. */
-	s->env->health[1].lost_permille = WORTH_LOSSY / 2;
+	/* Unless it is the same everywhere, or is not for long. */
+	s->env->shares[1].lossy = SHARE_LOSSY_BLOCKS;
+	facts(f, 0, TRIP, 41000);
 	assert_true(worth_taking(s, 0, f->now));
-	s->env->health[1].lost_permille = 0;
-	s->env->health[0].lost_permille = WORTH_LOSSY - 1;
+	s->env->shares[1].lossy = 0;
+	s->env->shares[0].lossy = SHARE_LOSSY_BLOCKS - 1;
+	facts(f, 0, TRIP, 41000);
 	assert_true(worth_taking(s, 0, f->now));
+}
+
+/* A start that overflows a queue loses much, too. */
+static void
+who_brings_most_is_held_back_by_nothing(void **state)
+{
+	struct fixture *f = *state;
+	struct session *s = begin(f);
+	struct group_facts much = {
+		.rtt_us = TRIP, .rtt_min_us = TRIP, .rate_bytes_s = 1000001,
+		.acked_bytes = f->now, .waiting_bytes = 41000,
+		.free_bytes = 1 << 20,
+	};
+
+	s->edge += 1 << 20;
+	s->read_blocked = true;
+	s->env->copies.credit = 2 * WIRE_DATA_MAX + 80000;
+	s->env->shares[0].lossy = SHARE_LOSSY_BLOCKS;
+	group_subflow_facts(f->g, 0, &much, f->now);
+	assert_true(worth_taking(s, 0, f->now));
+	much.rate_bytes_s = 1000000;
+	group_subflow_facts(f->g, 0, &much, f->now);
+	assert_false(worth_taking(s, 0, f->now));
 }
 
 static void
@@ -702,6 +727,7 @@ main(void)
 		T(before_the_window_is_used_up_what_comes_later_goes_again),
 		T(what_comes_in_time_does_not),
 		T(where_much_is_lost_there_is_no_more_than_may_go_again),
+		T(who_brings_most_is_held_back_by_nothing),
 		T(what_tcp_has_delivered_is_not_late),
 		T(answers_go_where_they_arrive_soon),
 		T(when_the_fast_one_is_gone_answers_go_on_the_slow_one),

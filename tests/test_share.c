@@ -157,6 +157,32 @@ what_it_loses_is_forgotten(void **state)
 	assert_in_range(share_lost_permille(s, f->now + 60 * SECOND), 0, 40);
 }
 
+static void
+lose(struct fixture *f, uint64_t us, uint64_t again)
+{
+	for (uint64_t end = f->now + us; f->now < end; f->now += SECOND / 4)
+		share_add(&f->share, 0, 20000, again, f->now);
+}
+
+static void
+one_that_loses_much_for_long_is_lossy(void **state)
+{
+	struct fixture *f = *state;
+
+	lose(f, 2 * SECOND, 8000);	/* a start */
+	assert_false(share_is_lossy(&f->share));
+	lose(f, 8 * SECOND, 900);
+	assert_false(share_is_lossy(&f->share));
+	lose(f, 6 * SECOND, 1100);
+	assert_true(share_is_lossy(&f->share));
+	lose(f, 2 * SECOND, 0);
+	assert_false(share_is_lossy(&f->share));
+	/* Blocks that say nothing are none. */
+	for (int i = 0; i < 20; i++, f->now += SECOND)
+		share_add(&f->share, 0, 1000, 500, f->now);
+	assert_false(share_is_lossy(&f->share));
+}
+
 int
 main(void)
 {
@@ -170,6 +196,7 @@ main(void)
 		T(it_is_tried_again_less_and_less_often),
 		T(when_the_others_bring_as_little_it_is_wanted),
 		T(what_it_loses_is_forgotten),
+		T(one_that_loses_much_for_long_is_lossy),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

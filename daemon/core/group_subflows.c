@@ -63,6 +63,7 @@ group_compare(struct group *g, uint64_t now)
 	reinject_compare(e);
 	e->timely = worth_timely(e, now);
 	compare_links(e);
+	e->lossy = worth_lossy(e);
 	e->soonest_us = worth_soonest_us(e, now);
 	e->longest_us = e->rtt_us;
 	e->shortest_us = 0;

@@ -88,6 +88,7 @@ struct session_env {
 	uint64_t link_bytes_s[PATHS];	/* what the link of each carries, as
 					 * told, or as measured while there is
 					 * a queue before it; 0: not known */
+	uint64_t lossy;			/* bulk ones whose paths lose much */
 	uint64_t soonest_us;		/* least delay of all in use;
 					 * 0: not known */
 	uint64_t longest_us, shortest_us;	/* round trip, of any of them */

@@ -4,7 +4,7 @@
 #define SECOND UINT64_C(1000000)
 #define FORGET_US (10 * SECOND)
 #define FORGET_BYTES (UINT64_C(1) << 18)
-#define ENOUGH_BYTES (UINT64_C(1) << 15)	/* to say what is lost of it */
+#define ENOUGH_BYTES SHARE_BLOCK_BYTES	/* to say what is lost of it */
 #define APART_US (SECOND / 2)	/* looks that are further apart say nothing of
 				 * the time between */
 
@@ -13,6 +13,16 @@ halve(struct share *s)
 {
 	s->sent_bytes /= 2;
 	s->again_bytes /= 2;
+}
+
+static void
+end_block(struct share *s, uint64_t now)
+{
+	bool lossy = 1000 * s->block_again >= SHARE_LOSSY * s->block_bytes;
+
+	s->lossy = lossy ? s->lossy + 1 : 0;
+	s->block_bytes = s->block_again = 0;
+	s->block_us = now;
 }
 
 void
@@ -27,6 +37,13 @@ share_add(struct share *s, uint64_t acked, uint64_t sent, uint64_t again,
 		s->forgot_us = now;
 	s->sent_bytes += sent;
 	s->again_bytes += again;
+	if (s->block_bytes == 0)
+		s->block_us = now;
+	s->block_bytes += sent;
+	s->block_again += again;
+	if (now >= s->block_us + SHARE_BLOCK_US &&
+	    s->block_bytes >= SHARE_BLOCK_BYTES)
+		end_block(s, now);
 	while (s->sent_bytes > FORGET_BYTES)
 		halve(s);
 }
@@ -40,6 +57,12 @@ share_lost_permille(const struct share *s, uint64_t now)
 	    s->again_bytes > s->sent_bytes)
 		return 0;
 	return (unsigned int)(1000 * s->again_bytes / s->sent_bytes);
+}
+
+bool
+share_is_lossy(const struct share *s)
+{
+	return s->lossy >= SHARE_LOSSY_BLOCKS;
 }
 
 static void

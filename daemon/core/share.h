@@ -28,10 +28,19 @@
 #define SHARE_WAIT_US UINT64_C(30000000)	/* first; then twice that, */
 #define SHARE_WAIT_MAX_US UINT64_C(600000000)	/* at most */
 
+/* A start that is too fast loses a quarter of a second or two; what is lost for
+ * good is lost for longer. */
+#define SHARE_LOSSY 50			/* of a thousand packets, */
+#define SHARE_LOSSY_BLOCKS 3		/* in so many blocks in a row, */
+#define SHARE_BLOCK_US UINT64_C(1000000)	/* each so long at least, */
+#define SHARE_BLOCK_BYTES (UINT64_C(1) << 15)	/* and with so many */
+
 struct share {			/* of one path; zero at first */
 	uint64_t acked_bytes;	/* by TCP, since the group began */
 	uint64_t sent_bytes, again_bytes;	/* by TCP, of late */
 	uint64_t forgot_us;	/* half of these, last */
+	uint64_t block_us, block_bytes, block_again;	/* since then */
+	unsigned int lossy;	/* so many blocks in a row */
 
 	/* The window that is being measured. */
 	bool loaded;		/* at the last look */
@@ -50,6 +59,9 @@ void share_add(struct share *, uint64_t acked, uint64_t sent, uint64_t again,
 
 /* How many of a thousand packets are lost, of late; 0: few, or not known. */
 unsigned int share_lost_permille(const struct share *, uint64_t now);
+
+/* Does it lose much, and not only now and then? */
+bool share_is_lossy(const struct share *);
 
 /* Look, a few times a second: has it more to send than it takes (or, if it is
  * poor, have the others)?  `all` is what TCP acknowledged on all paths since

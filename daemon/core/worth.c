@@ -79,18 +79,22 @@ worth_soonest_us(const struct session_env *env, uint64_t now)
 	return least_us(env, env->express | env->bulk, now);
 }
 
-/* Does its path lose far more than others in use? */
-static bool
-is_lossy(const struct session_env *env, int subflow)
+uint64_t
+worth_lossy(const struct session_env *env)
 {
-	uint32_t lost = env->health[subflow].lost_permille;
+	uint64_t lossy = 0, rate = 0, others = 0;
 
-	if (lost < WORTH_LOSSY)
-		return false;
-	for (uint64_t m = env->bulk; m != 0; m &= m - 1)
-		if (env->health[__builtin_ctzll(m)].lost_permille < lost / 4)
-			return true;
-	return false;
+	for (uint64_t m = env->bulk; m != 0; m &= m - 1) {
+		int i = __builtin_ctzll(m);
+		uint8_t path = env->path_of[i];
+
+		if (path < SHARES && share_is_lossy(&env->shares[path])) {
+			lossy |= m & -m;
+			rate += env->health[i].facts.rate_bytes_s;
+		} else
+			others += env->health[i].facts.rate_bytes_s;
+	}
+	return others >= rate ? lossy : 0;
 }
 
 /* How much of what is under way may have to be sent again on other paths. */
@@ -99,12 +103,9 @@ at_stake(const struct session_env *env)
 {
 	uint64_t bytes = 0;
 
-	for (uint64_t m = env->attached; m != 0; m &= m - 1) {
-		int i = __builtin_ctzll(m);
-
-		if (is_lossy(env, i))
-			bytes += health_waiting_bytes(&env->health[i]);
-	}
+	for (uint64_t m = env->lossy; m != 0; m &= m - 1)
+		bytes += health_waiting_bytes(
+		    &env->health[__builtin_ctzll(m)]);
 	return bytes;
 }
 
@@ -154,7 +155,7 @@ worth_taking(const struct session *s, int subflow, uint64_t now)
 	const struct session_env *env = s->env;
 	uint32_t others = env->bulk_turns.awake;
 
-	if (is_lossy(env, subflow) &&
+	if ((env->lossy >> subflow & 1) != 0 &&
 	    at_stake(env) + env->datagram_max > env->copies.credit / 2)
 		return false;
 	return backlog(s) >= lead_bytes(env, subflow, now) /

@@ -22,8 +22,6 @@
 #include "session_private.h"
 
 #define WORTH_UNEVEN_US UINT64_C(40000)	/* less is no difference */
-#define WORTH_LOSSY 50		/* of a thousand packets; and four times what
-				 * another loses */
 #define WORTH_SESSIONS 64	/* that send at once: with more of them no one's
 				 * share is worth the look */
 
@@ -38,6 +36,10 @@ uint64_t worth_prompt(const struct session_env *, uint64_t now);
  * goes on, so the subflow is not suspect, with a queue for a minute.  There is
  * one if any is in use. */
 uint64_t worth_timely(const struct session_env *, uint64_t now);
+
+/* The bulk subflows in use whose paths lose much (share.h), if the others deliver
+ * as much at least. */
+uint64_t worth_lossy(const struct session_env *);
 
 /* Until what is given to the best of those in use arrives; 0: not known. */
 uint64_t worth_soonest_us(const struct session_env *, uint64_t now);
