@@ -37,8 +37,8 @@ uint64_t worth_prompt(const struct session_env *, uint64_t now);
  * one if any is in use. */
 uint64_t worth_timely(const struct session_env *, uint64_t now);
 
-/* The bulk subflows in use whose paths lose much (share.h), if the others deliver
- * as much at least. */
+/* The bulk subflows in use whose paths lose much (share.h), if the others
+ * deliver as much at least. */
 uint64_t worth_lossy(const struct session_env *);
 
 /* Until what is given to the best of those in use arrives; 0: not known. */
