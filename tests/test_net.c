@@ -559,18 +559,27 @@ a_listener_has_a_successor_at_any_address_of_its_port(void **state)
 	}
 }
 
-static void
-a_second_one_that_ends_is_closed_while_the_first_is_there(void **state)
+/* One that has begun to end, and its successor. */
+static struct listener *
+succeeded(struct listener **new)
 {
 	const char *step;
 	int error;
-	struct listener *old = listen_on("127.0.0.1:0", &error, &step), *new;
+	struct listener *old = listen_on("127.0.0.1:0", &error, &step);
 
-	(void)state;
 	assert_non_null(old);
 	assert_true(listener_share(old));
-	new = next_at(old, "127.0.0.1");
-	assert_non_null(new);
+	*new = next_at(old, "127.0.0.1");
+	assert_non_null(*new);
+	return old;
+}
+
+static void
+a_second_one_that_ends_is_closed_while_the_first_is_there(void **state)
+{
+	struct listener *new, *old = succeeded(&new);
+
+	(void)state;
 	assert_false(listener_share(new));
 	listener_free(old);
 	listen_end(new);
@@ -580,16 +589,9 @@ a_second_one_that_ends_is_closed_while_the_first_is_there(void **state)
 static void
 a_place_has_one_successor_at_a_time(void **state)
 {
-	const char *step;
-	int error;
-	struct listener *old = listen_on("127.0.0.1:0", &error, &step);
-	struct listener *second, *third;
+	struct listener *second, *third, *old = succeeded(&second);
 
 	(void)state;
-	assert_non_null(old);
-	assert_true(listener_share(old));
-	second = next_at(old, "127.0.0.1");
-	assert_non_null(second);
 	assert_null(next_at(old, "127.0.0.1"));
 	assert_false(listener_share(second));	/* it ends as well, */
 	listener_free(second);
@@ -692,15 +694,10 @@ ask_until_it_is_full(const struct listener *l)
 static void
 asking_much_about_a_successor_makes_no_place_for_another(void **state)
 {
-	const char *step;
-	int error, none = 0;
-	struct listener *old = listen_on("127.0.0.1:0", &error, &step), *new;
+	struct listener *new, *old = succeeded(&new);
+	int none = 0;
 
 	(void)state;
-	assert_non_null(old);
-	assert_true(listener_share(old));
-	new = next_at(old, "127.0.0.1");
-	assert_non_null(new);
 	ask_until_it_is_full(old);
 	assert_false(run_for(0.03, &none, 1));
 	assert_null(next_at(old, "127.0.0.1"));

@@ -233,6 +233,17 @@ unreadable open.key "may read"
 (umask 077 && tail -c +3 "$tmp/b.key" >"$tmp/broken.key")
 unreadable broken.key "expected a key"
 
+# What was carried is whole, and both begin with the first key again.
+start_again()
+{
+	carried
+	proxy_key a.key
+	relay_keys a.key
+	reload relay
+	reload proxy
+	check "the proxy is back" wait_for 20 connected
+}
+
 # ---- where sessions only finish ----
 
 eight()
@@ -266,12 +277,7 @@ check "its sessions may end" wait_for 10 said_once proxy "$mark" \
 mark back 5 "another relay of that name"
 check "they go on" wait_for 10 goes_on
 check "and keep their key" said proxy "$mark" "made again" 0
-carried
-proxy_key a.key
-relay_keys a.key
-reload relay
-reload proxy
-check "the proxy is back" wait_for 20 connected
+start_again
 
 # One of the same name and key elsewhere is the same, and its key is rolled where
 # sessions from before only finish, too.
@@ -286,12 +292,7 @@ check "the new one is there" wait_for 10 eight
 relay4="[$relay6]" roll a b 8
 mark back 5 "another address and key"
 check "what was there before goes on" wait_for 10 goes_on
-carried
-proxy_key a.key
-relay_keys a.key
-reload relay
-reload proxy
-check "the proxy is back" wait_for 20 connected
+start_again
 
 # ---- a peer goes ----
 
