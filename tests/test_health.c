@@ -184,6 +184,12 @@ pacing_holds_back_what_the_window_lets_out(void **state)
 	f.facts.paced_bytes_s = 7000;
 	look(&f, 0, 100);
 	assert_int_equal(health_room(&f.h), 1750 + 875);
+	/* However slow, some time something has to go. */
+	f.facts.paced_bytes_s = f.facts.rate_bytes_s = 1;
+	f.facts.unsent_bytes = 0;
+	health_look(&f.h, &f.facts, f.now);
+	assert_int_equal(health_room(&f.h), 1);
+	f.facts.rate_bytes_s = 7000;
 	f.facts.paced_bytes_s = 1000000;
 	look(&f, 0, 101);
 	assert_int_equal(health_room(&f.h), 26000 + 875);

@@ -84,6 +84,8 @@ at_once(const struct group_facts *f)
 	uint64_t paced = f->paced_bytes_s > UINT64_MAX / PACED_US ? UINT64_MAX :
 	    f->paced_bytes_s * PACED_US / SECOND;
 
+	if (paced == 0)		/* so that what waits does not for ever */
+		paced = 1;
 	return f->paced_bytes_s == 0 || f->free_bytes < paced ?
 	    f->free_bytes : paced;
 }
