@@ -445,7 +445,8 @@ renew(struct dials *d, struct dial_slot *s)
 	dials_say(d, "slot %zu: renewed", dial_index(d, s));
 	s->up = s->heard = s->silent = false;
 	s->subflow++;
-	s->down_since = d->now;
+	/* (What was about to be heard is that no more.) */
+	s->down_since = d->paths[s->path].dead_since = d->now;
 	redial_renew(d->redial, dial_index(d, s), d->now);
 }
 
