@@ -376,6 +376,33 @@ unless_all_of_its_path_is_slow(void **state)
 	assert_true(group_metrics(f->g)->reinjected_bytes > 0);
 }
 
+/* The copy that went elsewhere is as late. */
+static void
+nor_has_it_to_wait_for_another_path_that_is_slow(void **state)
+{
+	struct fixture *f = *state;
+	int third = beside(f);
+	struct session *s = begin(f), *other = begin(f);
+
+	give(f, s, PIECE);
+	assert_int_equal(fill(f, 0, 20000), 1);
+	facts(f, 0, TRIP, PIECE + 1000);
+	pass(f, 2 * TRIP + TRIP / 2 + ACK_DELAY_US + 50 * MS);
+	assert_int_equal(fill(f, 1, 20000), 1);
+	assert_int_equal(f->serials[0], 1);
+	give(f, other, 20000);
+	for (int i = 0; i < 4; i++) {		/* both hardly move */
+		pass(f, 500 * MS);
+		facts(f, 0, TRIP, PIECE + 900 - 100 * (uint32_t)i);
+		facts(f, 1, TRIP, PIECE + 900 - 100 * (uint32_t)i);
+		facts(f, third, TRIP, 0);
+	}
+	assert_int_equal(group_metrics(f->g)->reinjected_bytes, PIECE);
+	assert_int_equal(fill(f, third, PIECE + 1000), 1);
+	assert_int_equal(f->serials[0], 1);
+	assert_int_equal(group_metrics(f->g)->reinjected_bytes, 2 * PIECE);
+}
+
 static void
 what_has_other_things_to_send_waits_a_round_trip_more(void **state)
 {
@@ -514,6 +541,36 @@ what_comes_in_time_does_not(void **state)
 	assert_int_equal(group_metrics(f->g)->reinjected_datagrams, 0);
 }
 
+/* What is known of a subflow that is gone says nothing of the copy that is
+ * left. */
+static void
+a_copy_that_is_gone_does_not_come_later(void **state)
+{
+	struct fixture *f = *state;
+	struct session *s = begin(f);
+	int slow = 0;
+
+	for (uint8_t path = 2; path < 4; path++) {
+		slow = group_attach(f->g, path, WIRE_SLOT_BULK, f->now,
+		    &(int){ 0 });
+		facts(f, slow, 10 * TRIP, 0);
+		fill(f, slow, 20000);
+	}
+	give_all(f, s);
+	facts(f, 0, TRIP, 0);
+	assert_int_equal(fill(f, 0, PIECE + 1000), 1);
+	struct datagram *d = list_object(list_first(&s->out.unacked),
+	    struct datagram, node);
+	d->on = (int8_t)slow;		/* it went there, too */
+	d->position = 1 << 20;
+	group_detach(f->g, slow, f->now);
+	give_all(f, s);
+	pass(f, 1 * MS);
+	assert_true(fill(f, 1, 20000) > 0);
+	assert_int_equal(f->serials[0], 2);
+	assert_int_equal(group_metrics(f->g)->reinjected_datagrams, 0);
+}
+
 static void
 where_much_is_lost_there_is_no_more_than_may_go_again(void **state)
 {
@@ -535,6 +592,26 @@ where_much_is_lost_there_is_no_more_than_may_go_again(void **state)
 	s->env->shares[1].lossy = 0;
 	s->env->shares[0].lossy = SHARE_LOSSY_BLOCKS - 1;
 	facts(f, 0, TRIP, 41000);
+	assert_true(worth_taking(s, 0, f->now));
+}
+
+/* Of new ones nothing is known. */
+static void
+alone_it_takes_everything(void **state)
+{
+	struct fixture *f = *state;
+	struct session *s = begin(f);
+	struct group_facts unknown = {
+		.rtt_us = TRIP, .rtt_min_us = TRIP, .acked_bytes = f->now,
+		.waiting_bytes = 41000, .free_bytes = 1 << 20,
+	};
+
+	s->edge += 1 << 20;
+	s->read_blocked = true;
+	s->env->copies.credit = 0;
+	group_detach(f->g, 1, f->now);
+	s->env->shares[0].lossy = SHARE_LOSSY_BLOCKS;
+	group_subflow_facts(f->g, 0, &unknown, f->now);
 	assert_true(worth_taking(s, 0, f->now));
 }
 
@@ -713,6 +790,7 @@ main(void)
 		T(what_is_last_goes_again_whatever_else_its_path_sends),
 		T(what_has_waited_for_long_goes_on_its_own_path_too),
 		T(unless_all_of_its_path_is_slow),
+		T(nor_has_it_to_wait_for_another_path_that_is_slow),
 		T(on_a_thin_link_its_tcp_is_left_to_repair_what_is_last),
 		T(nothing_goes_twice_while_the_window_is_wide),
 		T(nor_while_a_session_waits_for_another_express_subflow_of_it),
@@ -726,7 +804,9 @@ main(void)
 		T(with_much_behind_it_a_slow_one_helps),
 		T(before_the_window_is_used_up_what_comes_later_goes_again),
 		T(what_comes_in_time_does_not),
+		T(a_copy_that_is_gone_does_not_come_later),
 		T(where_much_is_lost_there_is_no_more_than_may_go_again),
+		T(alone_it_takes_everything),
 		T(who_brings_most_is_held_back_by_nothing),
 		T(what_tcp_has_delivered_is_not_late),
 		T(answers_go_where_they_arrive_soon),

@@ -146,7 +146,9 @@ crawls(const struct session_env *env, const struct datagram *d, uint64_t now)
 
 /* May it go on another subflow of a path?  Only if there is nothing new, or if
  * it has waited for so long, and not for all of the path: packets may be lost
- * again and again, and move too often for their subflow to be suspect. */
+ * again and again, and move too often for their subflow to be suspect.  (If it
+ * went elsewhere since, and that took so long, it has waited here for longer,
+ * and how far that copy has come nobody remembers.) */
 static bool
 may_race(const struct session_env *env, const struct session *s,
     const struct datagram *d, int subflow, bool idle, uint64_t now)
@@ -155,7 +157,9 @@ may_race(const struct session_env *env, const struct session *s,
 	    (idle && !is_thin(env, subflow) && list_linked(&s->tail) &&
 	    !worth_others_wait(env, subflow, NULL) &&
 	    (s->out.unsent_bytes == 0 || !is_loaded(env, d, subflow))) ||
-	    (is_overdue(env, d, now) && crawls(env, d, now));
+	    (is_overdue(env, d, now) &&
+	    (env->path_of[d->on] != env->path_of[subflow] ||
+	    crawls(env, d, now)));
 }
 
 static void
@@ -393,6 +397,7 @@ pressing_in(const struct session_env *env, const struct session *s, int subflow,
 		if (left > delay + back + SCAN_US)
 			break;
 		if (d->len <= env->copies.credit &&
+		    (d->copies & bit(d->on)) != 0 &&
 		    !is_on_path(env, d, subflow) &&
 		    (arrival = health_arrival_us(&env->health[d->on],
 		    d->position, d->copied_us, now)) > delay + GAIN_US &&

@@ -94,7 +94,7 @@ worth_lossy(const struct session_env *env)
 		} else
 			others += env->health[i].facts.rate_bytes_s;
 	}
-	return others >= rate ? lossy : 0;
+	return others > 0 && others >= rate ? lossy : 0;
 }
 
 /* How much of what is under way may have to be sent again on other paths. */
