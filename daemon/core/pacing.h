@@ -2,8 +2,8 @@
 /*
  * How the subflows of one path share the rate of its link.
  *
- * The sum of what they may send is always a little less than the rate, so that
- * no queue builds up before the link however many of them send.  So a share is
+ * The sum of what the busy ones may send is always a little less than the rate,
+ * so that no queue builds up before the link however many of them send.  So a share is
  * something that one has and the others have not: those that have something to
  * send get nearly all, an express one twice as much as a bulk one.
  *
