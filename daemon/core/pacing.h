@@ -3,9 +3,9 @@
  * How the subflows of one path share the rate of its link.
  *
  * The sum of what the busy ones may send is always a little less than the rate,
- * so that no queue builds up before the link however many of them send.  So a share is
- * something that one has and the others have not: those that have something to
- * send get nearly all, an express one twice as much as a bulk one.
+ * so that no queue builds up before the link however many of them send.  So a
+ * share is something that one has and the others have not: those that have
+ * something to send get nearly all, an express one twice as much as a bulk one.
  *
  * An idle one keeps a small share, enough for a keystroke or an ACK to leave at
  * once; before it sends more than that it is busy.  The first packet leaves at
