@@ -74,8 +74,14 @@ on_writable(struct ev_loop *loop, ev_io *w, int revents)
 		finish(d, -ENOMEM);
 		return;
 	}
-	/* One who speaks first may have been reset again by now.  His bytes are
-	 * still there, and so is the error behind them if we do not take it. */
+	if (getpeername(d->fd, (struct sockaddr *)&ss, &len) == 0) {
+		finish(d, 0);
+		return;
+	}
+	/* Not connected, or not any more: one who speaks first may have been
+	 * reset again by now.  His bytes are still there, and so is the error
+	 * behind them if we do not take it.  In this order: only what is over
+	 * can have no more bytes in a moment. */
 	if (ioctl(d->fd, SIOCINQ, &unread) == 0 && unread > 0) {
 		finish(d, 0);
 		return;
@@ -83,12 +89,8 @@ on_writable(struct ev_loop *loop, ev_io *w, int revents)
 	if (getsockopt(d->fd, SOL_SOCKET, SO_ERROR, &error, &errlen) == -1)
 		error = errno;
 	/* An event may be left over from an older socket of this number. */
-	if (error == 0 &&
-	    getpeername(d->fd, (struct sockaddr *)&ss, &len) == -1) {
-		if (errno == ENOTCONN)
-			return;
-		error = errno;
-	}
+	if (error == 0)
+		return;
 	finish(d, -error);
 }
 
