@@ -74,6 +74,12 @@ def aside():
     return status()["relay"]["aside_s"]
 
 
+def is_first():
+    """Sessions go to the first one: it is there, and was long enough."""
+    first = status()["relay"]
+    return first["up"] and first["aside_s"] == 0
+
+
 def configure(old, new):
     with open(f"{TMP}/proxy.conf", encoding="ascii") as f:
         text = f.read()
@@ -231,7 +237,7 @@ def lost(rule, what, limit, away):
     check("nothing of the old one is lost", whole(old))
     check("the new one has stayed", whole(new))
     begin = time.monotonic()
-    back = until(lambda: aside() == 0, 30)
+    back = until(is_first, 30)
     took = time.monotonic() - begin
     check("until it has stayed", back and where() == "relay",
           f"{took:.1f} s more")

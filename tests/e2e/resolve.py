@@ -14,8 +14,8 @@ import time
 
 import probe
 from probe import at, check, until
-from relays import (BREAK, LONG, RESUME, SILENCE, TMP, Session, aside, counts,
-                    cut, goes_on, is_up, mend, start, status, stop, whole)
+from relays import (BREAK, LONG, RESUME, SILENCE, TMP, Session, counts, cut,
+                    goes_on, is_first, is_up, mend, start, status, stop, whole)
 
 OLD, NEW = os.environ["relay4"], os.environ["moved4"]
 NXDOMAIN = 3
@@ -181,7 +181,7 @@ def unknown(server, proxy):
 def retires(server, proxy):
     """A relay that is about to end keeps its sessions where it is; the name is
     its successor's."""
-    until(lambda: aside() == 0)
+    until(is_first)
     session = Session()
     check("a session at that relay", session.at == "relay" and whole(session))
     os.kill(int(os.environ["RELAY_PID"]), signal.SIGTERM)
