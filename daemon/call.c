@@ -5,7 +5,6 @@
  */
 #include "call.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,31 +19,6 @@ struct call {
 	struct leg *leg;
 	struct dial *dial;		/* NULL when it is over */
 };
-
-static uint8_t
-code_of(int error)
-{
-	switch (error) {
-	case -ECONNREFUSED:
-		return WIRE_CODE_REFUSED;
-	case -ENETUNREACH:
-	case -ENETDOWN:
-	case -EAFNOSUPPORT:
-		return WIRE_CODE_NET_UNREACH;
-	case -EHOSTUNREACH:
-	case -EHOSTDOWN:
-		return WIRE_CODE_HOST_UNREACH;
-	case -ETIMEDOUT:
-		return WIRE_CODE_TIMEOUT;
-	case -EACCES:
-	case -EPERM:
-		return WIRE_CODE_PROHIBITED;
-	case -ECONNRESET:	/* by a server that answers the handshake so */
-		return WIRE_CODE_OK;
-	default:		/* EMFILE, ENOBUFS, EADDRNOTAVAIL, ... */
-		return WIRE_CODE_RESOURCES;
-	}
-}
 
 static void
 on_gone(void *user, uint8_t code)
@@ -70,10 +44,10 @@ on_dialed(void *user, int fd, int error)
 		leg_join(call->leg, fd);
 		return;
 	}
-	if (code_of(error) == WIRE_CODE_RESOURCES)
+	if (wire_code_of(error) == WIRE_CODE_RESOURCES)
 		log_limited(&limit, LOG_LEVEL_WARN, "relay: connect: %s",
 		    strerror(-error));
-	leg_abort(call->leg, code_of(error));
+	leg_abort(call->leg, wire_code_of(error));
 }
 
 static void

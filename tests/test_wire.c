@@ -4,6 +4,7 @@
  * implementation has to send.  A change that needs a golden byte changed is a
  * change of the protocol.
  */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -624,6 +625,39 @@ types_and_codes_have_words(void **state)
 		assert_non_null(wire_code_text(i));
 }
 
+/* No server, and no router on the way to it, can make us look as if we had no
+ * room: a proxy would send its sessions elsewhere. */
+static void
+only_what_is_missing_here_is_a_want_of_resources(void **state)
+{
+	static const struct {
+		int error;
+		uint8_t code;
+	} rows[] = {
+		{ ECONNREFUSED, WIRE_CODE_REFUSED },
+		{ ENETUNREACH, WIRE_CODE_NET_UNREACH },
+		{ EHOSTUNREACH, WIRE_CODE_HOST_UNREACH },
+		{ ETIMEDOUT, WIRE_CODE_TIMEOUT },
+		{ EACCES, WIRE_CODE_PROHIBITED },
+		/* A reset, and one behind an end, before we have looked. */
+		{ ECONNRESET, WIRE_CODE_OK },
+		{ EPIPE, WIRE_CODE_OK },
+		/* What else Linux makes of an ICMP message. */
+		{ EHOSTDOWN, WIRE_CODE_HOST_UNREACH },
+		{ ENONET, WIRE_CODE_HOST_UNREACH },
+		{ ENOPROTOOPT, WIRE_CODE_HOST_UNREACH },
+		{ EOPNOTSUPP, WIRE_CODE_HOST_UNREACH },
+		{ EPROTO, WIRE_CODE_HOST_UNREACH },
+		{ EMFILE, WIRE_CODE_RESOURCES },
+		{ ENOMEM, WIRE_CODE_RESOURCES },
+		{ EADDRNOTAVAIL, WIRE_CODE_RESOURCES },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		assert_int_equal(wire_code_of(-rows[i].error), rows[i].code);
+}
+
 /* ---- OPEN and OPENED ---- */
 
 static void
@@ -1187,6 +1221,8 @@ main(void)
 		cmocka_unit_test(bad_header_is_not_handed_out),
 		cmocka_unit_test(bodies_are_big_endian),
 		cmocka_unit_test(types_and_codes_have_words),
+		cmocka_unit_test(
+		    only_what_is_missing_here_is_a_want_of_resources),
 		cmocka_unit_test(open_reads_back),
 		cmocka_unit_test(
 		    open_cut_short_is_bad_except_between_its_parts),

@@ -11,6 +11,7 @@
 #include "wire.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <string.h>
 
 #include "wire_private.h"
@@ -260,6 +261,36 @@ const char *
 wire_code_text(uint8_t code)
 {
 	return code < WIRE_NCODES ? codes[code] : "?";
+}
+
+uint8_t
+wire_code_of(int error)
+{
+	switch (error) {
+	case -ECONNREFUSED:
+		return WIRE_CODE_REFUSED;
+	case -ENETUNREACH:
+	case -ENETDOWN:
+	case -EAFNOSUPPORT:
+		return WIRE_CODE_NET_UNREACH;
+	case -EHOSTUNREACH:
+	case -EHOSTDOWN:
+	case -ENONET:		/* ICMP: host isolated, */
+	case -ENOPROTOOPT:	/* protocol unreachable, */
+	case -EOPNOTSUPP:	/* source route failed, */
+	case -EPROTO:		/* parameter problem */
+		return WIRE_CODE_HOST_UNREACH;
+	case -ETIMEDOUT:
+		return WIRE_CODE_TIMEOUT;
+	case -EACCES:
+	case -EPERM:
+		return WIRE_CODE_PROHIBITED;
+	case -ECONNRESET:	/* by a server that answers the handshake so, */
+	case -EPIPE:		/* or that ends first */
+		return WIRE_CODE_OK;
+	default:		/* EMFILE, ENOBUFS, EADDRNOTAVAIL, ... */
+		return WIRE_CODE_RESOURCES;
+	}
 }
 
 /* ---- TLVs of OPEN and OPENED ---- */

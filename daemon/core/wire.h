@@ -189,6 +189,10 @@ enum wire_result wire_get_opened(const uint8_t *body, size_t len);
 const char *wire_type_text(uint8_t type);
 /* "refused", "host unreachable", ... */
 const char *wire_code_text(uint8_t code);
+/* Of a connect() that failed with `error`, -errno.  WIRE_CODE_RESOURCES only
+ * for what is missing here: nothing that a server or a router says may look
+ * so, since whoever hears it leaves this relay alone for a while (room.h). */
+uint8_t wire_code_of(int error);
 
 /* ---- base protocol ---- */
 
