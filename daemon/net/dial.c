@@ -78,6 +78,10 @@ on_writable(struct ev_loop *loop, ev_io *w, int revents)
 		finish(d, 0);
 		return;
 	}
+	if (errno != ENOTCONN) {
+		finish(d, -errno);
+		return;
+	}
 	/* Not connected, or not any more: one who speaks first may have been
 	 * reset again by now.  His bytes are still there, and so is the error
 	 * behind them if we do not take it.  In this order: only what is over
@@ -128,6 +132,7 @@ static int
 begin(struct dial *d, const struct dial_options *o)
 {
 	const struct linger reset = { .l_onoff = 1, .l_linger = 0 };
+	const int one = 1;
 	struct sockaddr_storage ss;
 	socklen_t len;
 	int error;
@@ -140,6 +145,8 @@ begin(struct dial *d, const struct dial_options *o)
 		return -errno;
 	/* Given up in the moment when it was made, it has not ended well. */
 	(void)setsockopt(d->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+	/* SIOCINQ does not count what is behind urgent data out of line. */
+	(void)setsockopt(d->fd, SOL_SOCKET, SO_OOBINLINE, &one, sizeof(one));
 	if (o->subflow != NULL)
 		sockopt_subflow(d->fd, o->subflow);
 	if (o->dscp != 0)

@@ -14,7 +14,7 @@
 struct dial;
 
 /* Once, never from inside dial_start().  `fd` >= 0: connected, yours (it may
- * have been reset since, if there is something to read from it before).
+ * have been reset since; what came before is still there to be read).
  * Otherwise -1 and `error` is -errno (-ECONNREFUSED, -EHOSTUNREACH, -ETIMEDOUT
  * at the deadline, ...).  The dial is over and must not be cancelled any
  * more. */
