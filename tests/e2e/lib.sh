@@ -393,9 +393,17 @@ legs()
 	done
 }
 
+# The relay has taken all connections that its kernel has.
+accepted()
+{
+	on relay ss -Hltn "sport = :$relay_port" |
+	    awk '{ n += $2 } END { exit n != 0 }'
+}
+
 # Note what the daemons hold without sessions, to compare with later.
 note_descriptors()
 {
+	wait_for 10 accepted
 	proxy_descriptors=$(descriptors proxy)
 	relay_descriptors=$(descriptors relay)
 }
